@@ -1,0 +1,90 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// What every Swift target is held to: Swift 6, strict memory safety, no warnings.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let argumentParser: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+
+/// A module of the product. Arrows point from a module to what it uses (docs/architecture.md).
+func module(_ name: String, uses dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func program(_ name: String, uses dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(
+    _ name: String, uses dependencies: [Target.Dependency], resources: [Resource] = []
+) -> Target {
+    .testTarget(
+        name: name, dependencies: ["TestSupport"] + dependencies, resources: resources,
+        swiftSettings: strict)
+}
+
+let package = Package(
+    name: "keyfold",
+    products: [
+        .executable(name: "keyfold", targets: ["keyfold"]),
+        .executable(name: "keyfoldfs", targets: ["keyfoldfs"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    ],
+    targets: [
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CFUSE", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+        .target(name: "CLinux"),
+
+        module("Platform", uses: ["CLinux", system]),
+        module("Cryptography", uses: ["COpenSSL"]),
+        module("KMSModel"),
+        module("SealedFormat", uses: ["Cryptography"]),
+        module("UsageLog", uses: ["Cryptography", "KMSModel", "Platform"]),
+        module("KMSStore", uses: ["Cryptography", "KMSModel", "Platform", grdb]),
+        module("KMSCore", uses: ["Cryptography", "KMSModel", "KMSStore", "UsageLog", "Platform"]),
+        module("Vault", uses: ["Cryptography", "KMSModel", "Platform", "SealedFormat"]),
+        module("Mount", uses: ["CFUSE", "CLinux", "KMSModel", "Platform", "Vault", log]),
+
+        program(
+            "keyfoldfs",
+            uses: ["KMSCore", "KMSModel", "Mount", "Platform", "Vault", argumentParser, log]),
+        program(
+            "keyfold",
+            uses: [
+                "Cryptography", "KMSCore", "KMSModel", "Platform", "SealedFormat", "UsageLog",
+                "Vault", argumentParser,
+            ]),
+
+        .target(
+            name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
+            swiftSettings: strict),
+        tests("CryptographyTests", uses: ["Cryptography"]),
+        tests("PlatformTests", uses: ["Platform"]),
+        tests("SealedFormatTests", uses: ["Cryptography", "SealedFormat"]),
+        tests("KMSModelTests", uses: ["KMSModel"]),
+        tests("UsageLogTests", uses: ["Cryptography", "KMSModel", "Platform", "UsageLog"]),
+        tests(
+            "KMSCoreTests",
+            uses: ["Cryptography", "KMSCore", "KMSModel", "KMSStore", "Platform", "UsageLog"]),
+        tests(
+            "VaultTests",
+            uses: ["Cryptography", "KMSModel", "Platform", "SealedFormat", "Vault"]),
+        tests("EndToEndTests", uses: ["Platform"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

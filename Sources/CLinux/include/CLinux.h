@@ -1,0 +1,61 @@
+// Linux calls that Swift cannot reach itself: variadic functions and raw system calls.
+#pragma once
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/keyctl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/types.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include <dirent.h>
+#include <sched.h>
+#include <signal.h>
+
+static inline int keyfold_openat(int directory, const char *name, int flags, mode_t mode) {
+    return openat(directory, name, flags, mode);
+}
+
+/// fcntl(2) with a lock argument (open file description locks).
+static inline int keyfold_fcntl_lock(int descriptor, int command, struct flock *lock) {
+    return fcntl(descriptor, command, lock);
+}
+
+static inline int keyfold_fcntl_int(int descriptor, int command, int argument) {
+    return fcntl(descriptor, command, argument);
+}
+
+static inline int keyfold_prctl(int option, unsigned long argument) {
+    return prctl(option, argument, 0, 0, 0);
+}
+
+static inline int keyfold_renameat2(
+    int from, const char *old_name, int to, const char *new_name, unsigned int flags) {
+    return renameat2(from, old_name, to, new_name, flags);
+}
+
+/// keyctl(2) and add_key(2); glibc has no wrappers.
+static inline long keyfold_add_key(
+    const char *type, const char *description, const void *payload, size_t size, int keyring) {
+    return syscall(SYS_add_key, type, description, payload, size, keyring);
+}
+
+static inline long keyfold_keyctl(
+    int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
+    return syscall(SYS_keyctl, operation, a, b, c, d);
+}
+
+static inline pid_t keyfold_gettid(void) { return (pid_t)syscall(SYS_gettid); }
+
+static inline unsigned int keyfold_major(dev_t device) { return major(device); }
+static inline unsigned int keyfold_minor(dev_t device) { return minor(device); }

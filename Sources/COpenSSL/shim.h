@@ -1,0 +1,9 @@
+// The part of libcrypto (OpenSSL 3) that the module Cryptography wraps. Nothing else imports it.
+#pragma once
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
