@@ -52,7 +52,7 @@ let package = Package(
 
         module("Platform", uses: ["CLinux", system]),
         module("Cryptography", uses: ["COpenSSL"]),
-        module("KMSModel"),
+        module("KMSModel", uses: ["Cryptography"]),
         module("SealedFormat", uses: ["Cryptography"]),
         module("UsageLog", uses: ["Cryptography", "KMSModel", "Platform"]),
         module("KMSStore", uses: ["Cryptography", "KMSModel", "Platform", grdb]),

@@ -1,0 +1,52 @@
+/// Who makes a request of a ``KeyService``, and what the usage log says about it.
+package struct Caller: Sendable, Hashable {
+    /// The principal that is authorized, as an ARN.
+    package var principalARN: String
+    /// The process that caused the request, where it is known.
+    package var process: ProcessIdentity?
+    /// The program that speaks: `keyfoldfs/0.1`, `keyfold/0.1`, or a client's own words.
+    package var userAgent: String
+    /// What was done to a file, when a mount asks.
+    package var fileActivity: FileActivity?
+
+    package init(
+        principalARN: String, process: ProcessIdentity?, userAgent: String,
+        fileActivity: FileActivity? = nil
+    ) {
+        self.principalARN = principalARN
+        self.process = process
+        self.userAgent = userAgent
+        self.fileActivity = fileActivity
+    }
+}
+
+/// A process on this machine at the time of a request.
+package struct ProcessIdentity: Sendable, Hashable {
+    package var uid: UInt32
+    package var gid: UInt32
+    package var pid: Int32
+    /// The name of the program (`comm`, at most 15 bytes); nil when the process has ended already.
+    package var program: String?
+
+    package init(uid: UInt32, gid: UInt32, pid: Int32, program: String?) {
+        self.uid = uid
+        self.gid = gid
+        self.pid = pid
+        self.program = program
+    }
+}
+
+/// The file operation behind a request.
+package struct FileActivity: Sendable, Hashable {
+    package enum Operation: String, Sendable {
+        case create, open, truncate, mount, rewrap, reencrypt, initialize = "init"
+    }
+    package var operation: Operation
+    /// The plaintext path below the mount's root; only where the mount was told to log paths.
+    package var path: String?
+
+    package init(operation: Operation, path: String? = nil) {
+        self.operation = operation
+        self.path = path
+    }
+}

@@ -1,0 +1,47 @@
+/// Non-secret name/value pairs that are bound to a ciphertext as additional authenticated data.
+///
+/// Pairs are kept sorted by the UTF-8 bytes of their names, so that equal contexts are equal
+/// values with one encoding.
+package struct EncryptionContext: Hashable, Sendable {
+    package struct Pair: Hashable, Sendable {
+        package let name: String
+        package let value: String
+    }
+
+    package let pairs: [Pair]
+
+    package static let empty = EncryptionContext(pairs: [])
+
+    package init(_ values: [String: String]) {
+        self.init(pairs: values.map { Pair(name: $0.key, value: $0.value) })
+    }
+
+    private init(pairs: [Pair]) {
+        self.pairs = pairs.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    }
+
+    package var isEmpty: Bool { pairs.isEmpty }
+
+    package subscript(name: String) -> String? { pairs.first { $0.name == name }?.value }
+
+    /// One encoding for one context, and no two contexts share one: the number of pairs, then
+    /// every name and value behind its length. All numbers are 32 bits, big-endian.
+    ///
+    /// Emulators that join the strings instead take `{"a":"bc"}` for `{"ab":"c"}`.
+    package var canonicalBytes: [UInt8] {
+        var bytes: [UInt8] = []
+        func append(_ number: Int) {
+            for shift in stride(from: 24, through: 0, by: -8) {
+                bytes.append(UInt8(truncatingIfNeeded: number >> shift))
+            }
+        }
+        append(pairs.count)
+        for pair in pairs {
+            for text in [pair.name, pair.value] {
+                append(text.utf8.count)
+                bytes.append(contentsOf: text.utf8)
+            }
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,196 @@
+/// The account and Region that a keystore stands for: what its ARNs are made of.
+package struct AccountScope: Hashable, Sendable {
+    /// 12 decimal digits.
+    package let account: String
+    /// For example `us-east-1`.
+    package let region: String
+
+    package init?(account: String, region: String) {
+        let isDigit = { (byte: UInt8) in (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+        let isRegionByte = { (byte: UInt8) in
+            isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                || byte == UInt8(ascii: "-")
+        }
+        guard account.utf8.count == 12, account.utf8.allSatisfy(isDigit),
+            (1...32).contains(region.utf8.count), region.utf8.allSatisfy(isRegionByte)
+        else { return nil }
+        self.account = account
+        self.region = region
+    }
+
+    /// The account itself, which in Keyfold is the keystore's owner.
+    package var rootPrincipalARN: String { "arn:aws:iam::\(account):root" }
+
+    /// A local user of this machine.
+    package func userARN(uid: UInt32) -> String { "arn:aws:iam::\(account):user/local/uid-\(uid)" }
+}
+
+/// A key id: 128 random bits, written as a UUID, or as `mrk-` and 32 hex digits for a
+/// multi-Region key.
+package struct KeyID: Hashable, Sendable, CustomStringConvertible {
+    package let high: UInt64
+    package let low: UInt64
+    package let isMultiRegion: Bool
+
+    package init(high: UInt64, low: UInt64, isMultiRegion: Bool) {
+        self.high = high
+        self.low = low
+        self.isMultiRegion = isMultiRegion
+    }
+
+    /// Reads the id's 16 bytes, big-endian.
+    package init?(bytes: some Collection<UInt8>, isMultiRegion: Bool) {
+        guard bytes.count == 16 else { return nil }
+        self.init(
+            high: bigEndian(bytes.prefix(8)), low: bigEndian(bytes.suffix(8)),
+            isMultiRegion: isMultiRegion)
+    }
+
+    /// Reads a UUID in lower or upper case, or `mrk-` and 32 lower-case hex digits.
+    package init?(_ text: String) {
+        let bytes = Array(text.utf8)
+        let isMultiRegion = text.hasPrefix("mrk-")
+        let digits: [UInt8]
+        if isMultiRegion {
+            digits = Array(bytes.dropFirst(4))
+        } else {
+            guard bytes.count == 36, [8, 13, 18, 23].allSatisfy({ bytes[$0] == UInt8(ascii: "-") })
+            else { return nil }
+            digits = bytes.filter { $0 != UInt8(ascii: "-") }
+        }
+        guard digits.count == 32 else { return nil }
+        var halves: [UInt64] = [0, 0]
+        for (index, digit) in digits.enumerated() {
+            guard let nibble = hexValue(digit) else { return nil }
+            halves[index / 16] = halves[index / 16] << 4 | UInt64(nibble)
+        }
+        self.init(high: halves[0], low: halves[1], isMultiRegion: isMultiRegion)
+    }
+
+    /// The id's 16 bytes, big-endian.
+    package var bytes: [UInt8] {
+        [high, low].flatMap { half in
+            stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: half >> $0) }
+        }
+    }
+
+    package var description: String {
+        let digits = hexText(bytes)
+        if isMultiRegion { return "mrk-" + digits }
+        let cuts = [0, 8, 12, 16, 20, 32]
+        return zip(cuts, cuts.dropFirst()).map { start, end in
+            String(decoding: Array(digits.utf8)[start..<end], as: UTF8.self)
+        }.joined(separator: "-")
+    }
+}
+
+/// `arn:aws:kms:REGION:ACCOUNT:key/KEY-ID`.
+package struct KeyARN: Hashable, Sendable, CustomStringConvertible {
+    package let scope: AccountScope
+    package let keyID: KeyID
+
+    package init(scope: AccountScope, keyID: KeyID) {
+        self.scope = scope
+        self.keyID = keyID
+    }
+
+    package init?(_ text: String) {
+        guard case .keyARN(let arn) = KeyReference(text) else { return nil }
+        self = arn
+    }
+
+    package var description: String { "arn:aws:kms:\(scope.region):\(scope.account):key/\(keyID)" }
+}
+
+/// `alias/NAME`, 1…256 characters after the prefix's rules of CreateAlias.
+package struct AliasName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    package let description: String
+
+    /// Refuses what `^alias/[a-zA-Z0-9/_-]+$` does not match, and more than 256 characters.
+    package init?(_ text: String) {
+        let prefix = "alias/"
+        let isNameByte = { (byte: UInt8) in
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+                || byte == UInt8(ascii: "/") || byte == UInt8(ascii: "_")
+                || byte == UInt8(ascii: "-")
+        }
+        guard text.hasPrefix(prefix), (prefix.utf8.count + 1...256).contains(text.utf8.count),
+            text.utf8.dropFirst(prefix.utf8.count).allSatisfy(isNameByte)
+        else { return nil }
+        description = text
+    }
+
+    /// Names below `alias/aws/` belong to the service.
+    package var isReserved: Bool { description.hasPrefix("alias/aws/") }
+
+    package func arn(in scope: AccountScope) -> String {
+        "arn:aws:kms:\(scope.region):\(scope.account):\(description)"
+    }
+
+    package static func < (a: AliasName, b: AliasName) -> Bool { a.description < b.description }
+}
+
+/// The four ways in which a request names a key.
+package enum KeyReference: Hashable, Sendable {
+    case keyID(KeyID)
+    case keyARN(KeyARN)
+    case alias(AliasName)
+    case aliasARN(AccountScope, AliasName)
+
+    package init?(_ text: String) {
+        guard text.hasPrefix("arn:") else {
+            if let alias = AliasName(text) {
+                self = .alias(alias)
+            } else if let id = KeyID(text) {
+                self = .keyID(id)
+            } else {
+                return nil
+            }
+            return
+        }
+        let parts = text.split(separator: ":", maxSplits: 5, omittingEmptySubsequences: false)
+        guard parts.count == 6, parts[1].hasPrefix("aws"), parts[2] == "kms",
+            let scope = AccountScope(account: String(parts[4]), region: String(parts[3]))
+        else { return nil }
+        if parts[5].hasPrefix("key/"), let id = KeyID(String(parts[5].dropFirst(4))) {
+            self = .keyARN(KeyARN(scope: scope, keyID: id))
+        } else if let alias = AliasName(String(parts[5])) {
+            self = .aliasARN(scope, alias)
+        } else {
+            return nil
+        }
+    }
+}
+
+/// The id of one version of a key's material: 256 bits, written as 64 hex digits.
+package struct KeyMaterialID: Hashable, Sendable, CustomStringConvertible {
+    package let bytes: [UInt8]
+
+    package init?(bytes: [UInt8]) {
+        guard bytes.count == 32 else { return nil }
+        self.bytes = bytes
+    }
+
+    package var description: String { hexText(bytes) }
+}
+
+package func hexText(_ bytes: some Sequence<UInt8>) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(
+        decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+}
+
+private func hexValue(_ digit: UInt8) -> UInt8? {
+    switch digit {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+    default: nil
+    }
+}
+
+private func bigEndian(_ bytes: some Sequence<UInt8>) -> UInt64 {
+    bytes.reduce(0) { $0 << 8 | UInt64($1) }
+}

@@ -1,0 +1,52 @@
+/// One use of the KMS, in the words of a CloudTrail record (CloudTrail user guide, "Record contents").
+package struct UsageEvent: Sendable, Hashable {
+    package static let eventVersion = "1.11"
+    package static let eventSource = "kms.amazonaws.com"
+
+    /// A random UUID.
+    package var eventID: String
+    package var eventTime: Timestamp
+    /// The operation, for example `Decrypt`; or of the service itself: `RotateKey`, `DeleteKey`.
+    package var eventName: String
+    package var scope: AccountScope
+    package var caller: Caller
+    package var isReadOnly: Bool
+    /// The ARNs of the keys and aliases that were used.
+    package var resources: [String]
+    /// Lower-camel-case names as in AWS's records; never plaintext, ciphertext or a grant token.
+    package var requestParameters: [Parameter]
+    package var encryptionContext: EncryptionContext?
+    /// Set for operations that change something.
+    package var responseElements: [Parameter]
+    package var keyMaterialID: KeyMaterialID?
+    /// Keyfold's number of the key version that was used, from 1.
+    package var keyVersion: UInt32?
+    /// The exception's name and message, when the request was refused.
+    package var error: KMSError?
+
+    package struct Parameter: Sendable, Hashable {
+        package enum Value: Sendable, Hashable { case text(String), number(Int), flag(Bool) }
+        package var name: String
+        package var value: Value
+
+        package init(_ name: String, _ value: Value) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    package init(
+        eventID: String, eventTime: Timestamp, eventName: String, scope: AccountScope,
+        caller: Caller
+    ) {
+        self.eventID = eventID
+        self.eventTime = eventTime
+        self.eventName = eventName
+        self.scope = scope
+        self.caller = caller
+        self.isReadOnly = true
+        self.resources = []
+        self.requestParameters = []
+        self.responseElements = []
+    }
+}
