@@ -14,7 +14,6 @@ let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 
 /// A module of the product. Arrows point from a module to what it uses (docs/architecture.md).
 func module(_ name: String, uses dependencies: [Target.Dependency] = []) -> Target {
@@ -43,14 +42,13 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CFUSE", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
         .target(name: "CLinux"),
 
-        module("Platform", uses: ["CLinux", system]),
+        module("Platform", uses: ["CLinux"]),
         module("Cryptography", uses: ["COpenSSL"]),
         module("KMSModel", uses: ["Cryptography"]),
         module("SealedFormat", uses: ["Cryptography"]),

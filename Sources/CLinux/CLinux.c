@@ -1,1 +1,21 @@
-// Header only: see include/CLinux.h.
+#define _GNU_SOURCE
+#include "include/CLinux.h"
+
+int keyfold_fallocate(int descriptor, int mode, off_t offset, off_t count) {
+    return fallocate(descriptor, mode, offset, count);
+}
+
+int keyfold_syncfs(int descriptor) { return syncfs(descriptor); }
+
+ssize_t keyfold_getdents64(int descriptor, void *buffer, size_t size) {
+    return getdents64(descriptor, buffer, size);
+}
+
+int keyfold_lock_wait(int descriptor, struct flock *lock) {
+    return fcntl(descriptor, F_OFD_SETLKW, lock);
+}
+
+const int keyfold_O_PATH = O_PATH;
+const int keyfold_O_DIRECT = O_DIRECT;
+const int keyfold_SEEK_DATA = SEEK_DATA;
+const int keyfold_SEEK_HOLE = SEEK_HOLE;

@@ -1,6 +1,5 @@
 // Linux calls that Swift cannot reach itself: variadic functions and raw system calls.
 #pragma once
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -22,13 +21,20 @@
 #include <sched.h>
 #include <signal.h>
 
+// What glibc declares for _GNU_SOURCE only, which this header must not define: Swift's own view of
+// glibc is without it, and two views of one struct do not fit together.
+int keyfold_fallocate(int descriptor, int mode, off_t offset, off_t count);
+int keyfold_syncfs(int descriptor);
+ssize_t keyfold_getdents64(int descriptor, void *buffer, size_t size);
+extern const int keyfold_O_PATH;
+extern const int keyfold_O_DIRECT;
+extern const int keyfold_SEEK_DATA;
+extern const int keyfold_SEEK_HOLE;
+/// fcntl(2) F_OFD_SETLKW.
+int keyfold_lock_wait(int descriptor, struct flock *lock);
+
 static inline int keyfold_openat(int directory, const char *name, int flags, mode_t mode) {
     return openat(directory, name, flags, mode);
-}
-
-/// fcntl(2) with a lock argument (open file description locks).
-static inline int keyfold_fcntl_lock(int descriptor, int command, struct flock *lock) {
-    return fcntl(descriptor, command, lock);
 }
 
 static inline int keyfold_fcntl_int(int descriptor, int command, int argument) {
@@ -41,7 +47,7 @@ static inline int keyfold_prctl(int option, unsigned long argument) {
 
 static inline int keyfold_renameat2(
     int from, const char *old_name, int to, const char *new_name, unsigned int flags) {
-    return renameat2(from, old_name, to, new_name, flags);
+    return (int)syscall(SYS_renameat2, from, old_name, to, new_name, flags);
 }
 
 /// keyctl(2) and add_key(2); glibc has no wrappers.

@@ -1,0 +1,234 @@
+internal import CLinux
+internal import Glibc
+
+/// An open file descriptor, closed when its last reference goes.
+///
+/// All calls may be made from any thread; two writers of the same bytes order themselves.
+package final class Descriptor: Sendable {
+    package let rawValue: Int32
+
+    package init(adopting rawValue: Int32) {
+        self.rawValue = rawValue
+    }
+
+    deinit {
+        // EINTR leaves the descriptor closed on Linux (close(2)), so the result has no use.
+        _ = close(rawValue)
+    }
+
+    /// Opens a path that the person gave; close-on-exec is always set.
+    package static func open(
+        path: String, _ flags: Int32, mode: UInt32 = 0
+    ) throws(Errno) -> Descriptor {
+        try unsafe FileName.withPath(path) { path throws(Errno) in
+            Descriptor(
+                adopting: try systemCall {
+                    unsafe keyfold_openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)
+                })
+        }
+    }
+
+    /// Opens one name in this directory, never through a symbolic link.
+    package func open(
+        _ name: FileName, _ flags: Int32, mode: UInt32 = 0
+    ) throws(Errno) -> Descriptor {
+        try unsafe name.withCString { name throws(Errno) in
+            Descriptor(
+                adopting: try systemCall {
+                    unsafe keyfold_openat(rawValue, name, flags | O_CLOEXEC | O_NOFOLLOW, mode)
+                })
+        }
+    }
+
+    /// Opens the same file again, with other flags (through /proc/self/fd; works for O_PATH too).
+    package func reopen(_ flags: Int32) throws(Errno) -> Descriptor {
+        try Descriptor.open(path: procPath, flags)
+    }
+
+    /// A path that names this descriptor's file while it is open.
+    package var procPath: String { "/proc/self/fd/\(rawValue)" }
+
+    // MARK: Data
+
+    /// Fills `buffer` from `range.lowerBound` on; short only at the end of the file.
+    ///
+    /// - Returns: how many bytes were read.
+    package func read(
+        into buffer: inout MutableRawSpan, _ range: Range<Int>, at offset: UInt64
+    ) throws(Errno) -> Int {
+        precondition(range.lowerBound >= 0 && range.upperBound <= buffer.byteCount, "BUG: range")
+        var done = 0
+        while done < range.count {
+            let count = try unsafe buffer.withUnsafeMutableBytes { bytes throws(Errno) in
+                // SAFETY: the range was checked against the buffer above.
+                let start = unsafe bytes.baseAddress?.advanced(by: range.lowerBound + done)
+                return try systemCall {
+                    unsafe pread(rawValue, start, range.count - done, off_t(offset) + done)
+                }
+            }
+            if count == 0 { break }
+            done += count
+        }
+        return done
+    }
+
+    /// Writes all bytes of `range`, or throws; after an error some of them may be written.
+    package func write(
+        _ bytes: RawSpan, _ range: Range<Int>, at offset: UInt64
+    ) throws(Errno) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= bytes.byteCount, "BUG: range")
+        var done = 0
+        while done < range.count {
+            done += try unsafe bytes.withUnsafeBytes { bytes throws(Errno) in
+                // SAFETY: the range was checked against the span above.
+                let start = unsafe bytes.baseAddress?.advanced(by: range.lowerBound + done)
+                return try systemCall {
+                    unsafe pwrite(rawValue, start, range.count - done, off_t(offset) + done)
+                }
+            }
+        }
+    }
+
+    package func write(_ bytes: [UInt8], at offset: UInt64) throws(Errno) {
+        // SAFETY: a byte has no padding.
+        try unsafe write(bytes.span.bytes, 0..<bytes.count, at: offset)
+    }
+
+    /// Appends all bytes at the descriptor's own position with one write(2) where the system
+    /// takes them whole.
+    ///
+    /// - Returns: how many bytes one call took.
+    package func append(_ bytes: [UInt8]) throws(Errno) -> Int {
+        // SAFETY: pointer and count come from the same array, for this call.
+        try unsafe bytes.span.bytes.withUnsafeBytes { bytes throws(Errno) in
+            try systemCall { unsafe Glibc.write(rawValue, bytes.baseAddress, bytes.count) }
+        }
+    }
+
+    /// Reads up to `count` bytes from `offset` on.
+    package func read(count: Int, at offset: UInt64) throws(Errno) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var span = bytes.mutableSpan
+        // SAFETY: a byte has no padding, and every pattern is one.
+        var raw = unsafe span.mutableBytes
+        let done = try read(into: &raw, 0..<count, at: offset)
+        bytes.removeLast(count - done)
+        return bytes
+    }
+
+    /// Reads the whole file, which must not be longer than `limitBytes`.
+    ///
+    /// - Throws: `EFBIG` when it is.
+    package func readAll(limitBytes: Int) throws(Errno) -> [UInt8] {
+        let bytes = try read(count: limitBytes + 1, at: 0)
+        if bytes.count > limitBytes { throw .fileTooLarge }
+        return bytes
+    }
+
+    package func truncate(to sizeBytes: UInt64) throws(Errno) {
+        _ = try systemCall { ftruncate(rawValue, off_t(sizeBytes)) }
+    }
+
+    package func synchronize(dataOnly: Bool) throws(Errno) {
+        _ = try systemCall { dataOnly ? fdatasync(rawValue) : fsync(rawValue) }
+    }
+
+    /// syncfs(2) of the file system that this file is on.
+    package func synchronizeFileSystem() throws(Errno) {
+        _ = try systemCall { keyfold_syncfs(rawValue) }
+    }
+
+    /// fallocate(2); `mode` holds FALLOC_FL_ flags.
+    package func allocate(mode: Int32, at offset: UInt64, count: UInt64) throws(Errno) {
+        _ = try systemCall { keyfold_fallocate(rawValue, mode, off_t(offset), off_t(count)) }
+    }
+
+    /// lseek(2) with SEEK_DATA or SEEK_HOLE, or another whence.
+    package func seek(to offset: Int64, whence: Int32) throws(Errno) -> UInt64 {
+        UInt64(try systemCall { lseek(rawValue, off_t(offset), whence) })
+    }
+
+    // MARK: Attributes
+
+    package func status() throws(Errno) -> FileStatus {
+        var value = stat()
+        // SAFETY: `value` outlives the call.
+        _ = try systemCall { unsafe fstat(rawValue, &value) }
+        return FileStatus(value)
+    }
+
+    /// Of one name in this directory, not following a symbolic link.
+    package func status(of name: FileName) throws(Errno) -> FileStatus {
+        var value = stat()
+        try unsafe name.withCString { name throws(Errno) in
+            // SAFETY: both pointers outlive the call.
+            _ = try systemCall { unsafe fstatat(rawValue, name, &value, AT_SYMLINK_NOFOLLOW) }
+        }
+        return FileStatus(value)
+    }
+
+    package func fileSystemStatistics() throws(Errno) -> FileSystemStatistics {
+        var value = statvfs()
+        // SAFETY: `value` outlives the call.
+        _ = try systemCall { unsafe fstatvfs(rawValue, &value) }
+        return FileSystemStatistics(value)
+    }
+
+    package func changeMode(to mode: UInt32) throws(Errno) {
+        _ = try systemCall { fchmod(rawValue, mode & 0o7777) }
+    }
+
+    /// nil leaves a value as it is.
+    package func changeOwner(uid: UInt32?, gid: UInt32?) throws(Errno) {
+        _ = try systemCall { fchown(rawValue, uid ?? UInt32.max, gid ?? UInt32.max) }
+    }
+
+    // MARK: Locks
+
+    package enum LockKind: Sendable { case shared, exclusive }
+
+    /// flock(2) without waiting.
+    ///
+    /// - Throws: `EWOULDBLOCK` when another open file description holds it.
+    package func tryLock(_ kind: LockKind) throws(Errno) {
+        _ = try systemCall {
+            flock(rawValue, (kind == .exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB)
+        }
+    }
+
+    package func unlock() {
+        _ = flock(rawValue, LOCK_UN)
+    }
+
+    /// Holds an exclusive open file description lock over the first `byteCount` bytes while
+    /// `body` runs (fcntl(2), F_OFD_SETLKW); the descriptor must be writable.
+    package func withHeadLocked<Result, Failure: Error>(
+        byteCount: Int, orThrow failure: (Errno) -> Failure, _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        do throws(Errno) {
+            try lockHead(byteCount: byteCount, type: Int16(F_WRLCK))
+        } catch {
+            throw failure(error)
+        }
+        defer { try? lockHead(byteCount: byteCount, type: Int16(F_UNLCK)) }
+        return try body()
+    }
+
+    private func lockHead(byteCount: Int, type: Int16) throws(Errno) {
+        var lock = flock()
+        lock.l_type = type
+        lock.l_whence = Int16(SEEK_SET)
+        lock.l_len = off_t(byteCount)
+        // SAFETY: `lock` outlives the call.
+        _ = try systemCall { unsafe keyfold_lock_wait(rawValue, &lock) }
+    }
+}
+
+extension FileName {
+    /// Runs `body` with a path as a C string.
+    static func withPath<Result, Failure: Error>(
+        _ path: String, _ body: (UnsafePointer<CChar>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try unsafe FileName(path).withCString(body)
+    }
+}
