@@ -1,32 +1,58 @@
 internal import CLinux
 internal import Glibc
 
-// Extended attributes (xattr(7)). The l-calls reach one name of a directory through
-// /proc/self/fd, which resolves to the directory itself; the name is not followed.
+// Attributes of this descriptor's own file. They go through /proc/self/fd, so that they work for
+// O_PATH descriptors too; the descriptor pins the file, no name is resolved again.
 extension Descriptor {
-    private func withPath<Result>(
-        of name: FileName?, _ body: (UnsafePointer<CChar>) throws(Errno) -> Result
-    ) throws(Errno) -> Result {
-        // Without a name: "/proc/self/fd/N/." of a directory is the directory itself.
-        let suffix = name.map(\.bytes) ?? [UInt8(ascii: ".")]
-        return try unsafe FileName(Array(procPath.utf8) + [UInt8(ascii: "/")] + suffix)
-            .withCString(body)
+    package func changeMode(to mode: UInt32) throws(Errno) {
+        try unsafe withProcPath { path throws(Errno) in
+            _ = try systemCall { unsafe chmod(path, mode & 0o7777) }
+        }
     }
 
-    /// - Throws: `ENODATA` when there is none, `E2BIG` when it is over 64 KiB.
-    package func extendedAttribute(
-        _ attribute: String, of name: FileName?
-    ) throws(Errno) -> [UInt8] {
-        try unsafe withPath(of: name) { path throws(Errno) in
-            try unsafe readGrowing { buffer, size in unsafe lgetxattr(path, attribute, buffer, size)
+    /// nil leaves a value as it is.
+    package func changeOwner(uid: UInt32?, gid: UInt32?) throws(Errno) {
+        _ = try systemCall {
+            unsafe fchownat(
+                rawValue, "", uid ?? UInt32.max, gid ?? UInt32.max, 0x1000 /* AT_EMPTY_PATH */)
+        }
+    }
+
+    package enum TimeUpdate: Sendable, Hashable {
+        case keep, now, set(Timespec)
+
+        var cValue: timespec {
+            switch self {
+            // UTIME_OMIT and UTIME_NOW of utimensat(2); their macros do not import.
+            case .keep: timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2)
+            case .now: timespec(tv_sec: 0, tv_nsec: (1 << 30) - 1)
+            case .set(let time): time.cValue
             }
         }
     }
 
-    package func extendedAttributeNames(of name: FileName?) throws(Errno) -> [String] {
-        let list = try unsafe withPath(of: name) { path throws(Errno) in
+    package func setTimes(access: TimeUpdate, modification: TimeUpdate) throws(Errno) {
+        let times = [access.cValue, modification.cValue]
+        // SAFETY: the array holds the two values that the call reads.
+        try unsafe times.span.withUnsafeBufferPointer { times throws(Errno) in
+            try unsafe withProcPath { path throws(Errno) in
+                _ = try systemCall { unsafe utimensat(AT_FDCWD, path, times.baseAddress, 0) }
+            }
+        }
+    }
+
+    /// - Throws: `ENODATA` when there is none, `E2BIG` when it is over 64 KiB.
+    package func extendedAttribute(_ attribute: String) throws(Errno) -> [UInt8] {
+        try unsafe withProcPath { path throws(Errno) in
+            try unsafe readGrowing { buffer, size in unsafe getxattr(path, attribute, buffer, size)
+            }
+        }
+    }
+
+    package func extendedAttributeNames() throws(Errno) -> [String] {
+        let list = try unsafe withProcPath { path throws(Errno) in
             try unsafe readGrowing { buffer, size in
-                unsafe llistxattr(path, buffer?.assumingMemoryBound(to: CChar.self), size)
+                unsafe listxattr(path, buffer?.assumingMemoryBound(to: CChar.self), size)
             }
         }
         return list.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
@@ -34,50 +60,28 @@ extension Descriptor {
 
     /// `flags`: XATTR_CREATE, XATTR_REPLACE or 0.
     package func setExtendedAttribute(
-        _ attribute: String, of name: FileName?, to value: [UInt8], flags: Int32
+        _ attribute: String, to value: [UInt8], flags: Int32
     ) throws(Errno) {
-        try unsafe withPath(of: name) { path throws(Errno) in
+        try unsafe withProcPath { path throws(Errno) in
             // SAFETY: pointer and count come from the same array, for this call.
             try unsafe value.span.bytes.withUnsafeBytes { value throws(Errno) in
                 _ = try systemCall {
-                    unsafe lsetxattr(path, attribute, value.baseAddress, value.count, flags)
+                    unsafe setxattr(path, attribute, value.baseAddress, value.count, flags)
                 }
             }
         }
     }
 
-    package func removeExtendedAttribute(_ attribute: String, of name: FileName?) throws(Errno) {
-        try unsafe withPath(of: name) { path throws(Errno) in
-            _ = try systemCall { unsafe lremovexattr(path, attribute) }
+    package func removeExtendedAttribute(_ attribute: String) throws(Errno) {
+        try unsafe withProcPath { path throws(Errno) in
+            _ = try systemCall { unsafe removexattr(path, attribute) }
         }
     }
 
-    /// Of an open file itself.
-    package func ownExtendedAttribute(_ attribute: String) throws(Errno) -> [UInt8] {
-        try unsafe readGrowing { buffer, size in unsafe fgetxattr(rawValue, attribute, buffer, size)
-        }
-    }
-
-    package func ownExtendedAttributeNames() throws(Errno) -> [String] {
-        let list = try unsafe readGrowing { buffer, size in
-            unsafe flistxattr(rawValue, buffer?.assumingMemoryBound(to: CChar.self), size)
-        }
-        return list.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-    }
-
-    package func setOwnExtendedAttribute(
-        _ attribute: String, to value: [UInt8], flags: Int32
-    ) throws(Errno) {
-        // SAFETY: pointer and count come from the same array, for this call.
-        try unsafe value.span.bytes.withUnsafeBytes { value throws(Errno) in
-            _ = try systemCall {
-                unsafe fsetxattr(rawValue, attribute, value.baseAddress, value.count, flags)
-            }
-        }
-    }
-
-    package func removeOwnExtendedAttribute(_ attribute: String) throws(Errno) {
-        _ = try systemCall { unsafe fremovexattr(rawValue, attribute) }
+    private func withProcPath<Result>(
+        _ body: (UnsafePointer<CChar>) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        try unsafe FileName(procPath).withCString(body)
     }
 
     /// Calls with a small buffer first, then with the largest that Linux allows (64 KiB).

@@ -174,15 +174,6 @@ package final class Descriptor: Sendable {
         return FileSystemStatistics(value)
     }
 
-    package func changeMode(to mode: UInt32) throws(Errno) {
-        _ = try systemCall { fchmod(rawValue, mode & 0o7777) }
-    }
-
-    /// nil leaves a value as it is.
-    package func changeOwner(uid: UInt32?, gid: UInt32?) throws(Errno) {
-        _ = try systemCall { fchown(rawValue, uid ?? UInt32.max, gid ?? UInt32.max) }
-    }
-
     // MARK: Locks
 
     package enum LockKind: Sendable { case shared, exclusive }
