@@ -1,0 +1,244 @@
+import COpenSSL
+
+/// AES-256-GCM with random 96-bit nonces. A box is `nonce 12 | ciphertext | tag 16`.
+///
+/// One cipher context is reused for every box in both directions; only the nonce is set per box and
+/// the key only when it changes. Sealing and opening allocate nothing. One thread at a time; not to
+/// be used on both sides of a fork, since both would draw the same nonces.
+@safe
+package final class AESGCM256 {
+    package static let keyBytes = 32
+    package static let nonceBytes = 12
+    package static let tagBytes = 16
+    /// What a box is longer than its plaintext.
+    package static let overheadBytes = 28
+
+    private let context: OpaquePointer
+    private var nonces = NoncePool()
+    private var key: SecretBytes?
+
+    /// A context without a key; call ``use(_:)`` before the first box.
+    package init() {
+        unsafe context = Library.required(EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new")
+        // SAFETY: both handles are live; without key and nonce nothing else is read.
+        unsafe Library.require(
+            EVP_CipherInit_ex2(context, Library.aes256GCM, nil, nil, 1, nil), "EVP_CipherInit_ex2")
+    }
+
+    deinit {
+        // SAFETY: made in `init`, freed only here; libcrypto wipes the key schedule.
+        unsafe EVP_CIPHER_CTX_free(context)
+    }
+
+    /// Chooses the key (32 bytes) for the boxes that follow; free when it is the one in use.
+    package func use(_ key: SecretBytes) {
+        guard key !== self.key else { return }
+        precondition(key.count == Self.keyBytes, "BUG: an AES-256 key of \(key.count) bytes")
+        key.withBytes { bytes in
+            unsafe bytes.withUnsafeBytes { bytes in
+                // SAFETY: the call reads 32 bytes, which the precondition assures.
+                unsafe Library.require(
+                    EVP_CipherInit_ex2(context, nil, bytes.octets, nil, 1, nil),
+                    "EVP_CipherInit_ex2")
+            }
+        }
+        self.key = key
+    }
+
+    /// Seals `plain[plainRange]` under a fresh random nonce into `box`, from `boxOffset` on.
+    ///
+    /// Writes `plainRange.count + 28` bytes. `plain` and `box` are different memory.
+    package func seal(
+        _ plain: RawSpan, _ plainRange: Range<Int>, authenticating aad: RawSpan,
+        into box: inout MutableRawSpan, at boxOffset: Int
+    ) {
+        checkSeal(plain, plainRange, aad, box.byteCount, boxOffset)
+        nonces.draw(into: &box, at: boxOffset)
+        encrypt(plain, plainRange, aad, into: &box, at: boxOffset)
+    }
+
+    /// Opens the box `box[boxRange]` into `plain`, from `plainOffset` on.
+    ///
+    /// Writes `boxRange.count - 28` bytes, all zero when this throws. `box` and `plain` are
+    /// different memory.
+    ///
+    /// - Throws: ``CryptographyError/invalidLength(_:)`` for a range shorter than 28 bytes (`plain`
+    ///   is untouched), ``CryptographyError/authenticationFailed`` when anything was changed.
+    package func open(
+        _ box: RawSpan, _ boxRange: Range<Int>, authenticating aad: RawSpan,
+        into plain: inout MutableRawSpan, at plainOffset: Int
+    ) throws(CryptographyError) {
+        guard boxRange.count >= Self.overheadBytes else { throw .invalidLength("AES-GCM box") }
+        let plainCount = boxRange.count - Self.overheadBytes
+        checkRange(boxRange, in: box.byteCount)
+        checkRange(start: plainOffset, count: plainCount, in: plain.byteCount)
+        checkAmounts(plainCount, aad)
+
+        guard decrypt(box, boxRange, aad, into: &plain, at: plainOffset) else {
+            wipe(&plain, plainOffset..<plainOffset + plainCount)
+            ERR_clear_error()
+            throw .authenticationFailed
+        }
+    }
+
+    /// Seals a whole array into a box of its own, with the nonce given. For published vectors:
+    /// a nonce must never be used twice with one key.
+    func seal(_ plain: [UInt8], nonce: [UInt8], authenticating aad: [UInt8]) -> [UInt8] {
+        precondition(nonce.count == Self.nonceBytes, "BUG: a nonce of \(nonce.count) bytes")
+        var box = nonce + [UInt8](repeating: 0, count: plain.count + Self.tagBytes)
+        plain.withRawSpan { plain in
+            aad.withRawSpan { aad in
+                box.withMutableRawSpan { box in
+                    checkSeal(plain, 0..<plain.byteCount, aad, box.byteCount, 0)
+                    encrypt(plain, 0..<plain.byteCount, aad, into: &box, at: 0)
+                }
+            }
+        }
+        return box
+    }
+}
+
+// MARK: - Whole boxes
+
+extension AESGCM256 {
+    /// The box of a whole array.
+    package func seal(_ plain: [UInt8], authenticating aad: [UInt8]) -> [UInt8] {
+        var box = [UInt8](repeating: 0, count: plain.count + Self.overheadBytes)
+        plain.withRawSpan { plain in
+            aad.withRawSpan { aad in
+                box.withMutableRawSpan { box in
+                    seal(plain, 0..<plain.byteCount, authenticating: aad, into: &box, at: 0)
+                }
+            }
+        }
+        return box
+    }
+
+    /// The plaintext of a whole box.
+    ///
+    /// - Throws: ``CryptographyError/invalidLength(_:)`` for fewer than 28 bytes,
+    ///   ``CryptographyError/authenticationFailed`` when anything was changed.
+    package func open(
+        _ box: [UInt8], authenticating aad: [UInt8]
+    ) throws(CryptographyError) -> [UInt8] {
+        guard box.count >= Self.overheadBytes else { throw .invalidLength("AES-GCM box") }
+        var plain = [UInt8](repeating: 0, count: box.count - Self.overheadBytes)
+        try box.withRawSpan { (box) throws(CryptographyError) in
+            try aad.withRawSpan { (aad) throws(CryptographyError) in
+                try plain.withMutableRawSpan { (plain) throws(CryptographyError) in
+                    try open(box, 0..<box.byteCount, authenticating: aad, into: &plain, at: 0)
+                }
+            }
+        }
+        return plain
+    }
+}
+
+// MARK: - Checks that make the unsafe leaves safe
+
+extension AESGCM256 {
+    private func checkSeal(
+        _ plain: RawSpan, _ plainRange: Range<Int>, _ aad: RawSpan, _ boxBytes: Int,
+        _ boxOffset: Int
+    ) {
+        checkRange(plainRange, in: plain.byteCount)
+        checkAmounts(plainRange.count, aad)
+        checkRange(
+            start: boxOffset, count: plainRange.count + Self.overheadBytes, in: boxBytes)
+    }
+
+    private func checkRange(_ range: Range<Int>, in byteCount: Int) {
+        precondition(
+            range.lowerBound >= 0 && range.upperBound <= byteCount, "BUG: AES-GCM out of range")
+    }
+
+    private func checkRange(start: Int, count: Int, in byteCount: Int) {
+        precondition(
+            start >= 0 && start <= byteCount && count <= byteCount - start,
+            "BUG: AES-GCM out of range")
+    }
+
+    /// libcrypto counts in Int32.
+    private func checkAmounts(_ plainCount: Int, _ aad: RawSpan) {
+        precondition(key != nil, "BUG: AES-GCM without a key")
+        precondition(
+            plainCount <= Int32.max && aad.byteCount <= Int32.max,
+            "BUG: AES-GCM of \(plainCount) bytes with \(aad.byteCount) bytes of data")
+    }
+}
+
+// MARK: - Unsafe leaves
+
+extension AESGCM256 {
+    /// Encrypts after the nonce that already lies at `boxOffset`, and appends the tag.
+    private func encrypt(
+        _ plain: RawSpan, _ plainRange: Range<Int>, _ aad: RawSpan,
+        into box: inout MutableRawSpan, at boxOffset: Int
+    ) {
+        // SAFETY: `checkSeal` held: `plainRange` lies in `plain`, and the box, of 28 bytes more
+        // than the plaintext, in `box`. GCM writes as many bytes as it reads and 16 of tag, and
+        // `written` is all the calls store beyond that. The pointers end with the closures.
+        let isSealed = unsafe box.withUnsafeMutableBytes { box in
+            unsafe plain.withUnsafeBytes { plain in
+                unsafe aad.withUnsafeBytes { aad in
+                    guard let nonce = unsafe box.octets.map({ unsafe $0 + boxOffset }) else {
+                        return false
+                    }
+                    let ciphertext = unsafe nonce + Self.nonceBytes
+                    let tag = unsafe ciphertext + plainRange.count
+                    let source = unsafe UnsafeRawBufferPointer(rebasing: plain[plainRange])
+                    var written: Int32 = 0
+                    return unsafe EVP_CipherInit_ex2(context, nil, nil, nonce, 1, nil) == 1
+                        && process(aad, into: nil) && process(source, into: ciphertext)
+                        && EVP_CipherFinal_ex(context, tag, &written) == 1
+                        && EVP_CIPHER_CTX_ctrl(
+                            context, EVP_CTRL_AEAD_GET_TAG, Int32(Self.tagBytes), tag) == 1
+                }
+            }
+        }
+        precondition(isSealed, "BUG: libcrypto failed to seal")
+    }
+
+    /// Decrypts and checks the tag; false leaves unauthenticated bytes behind, for the caller to
+    /// wipe.
+    private func decrypt(
+        _ box: RawSpan, _ boxRange: Range<Int>, _ aad: RawSpan,
+        into plain: inout MutableRawSpan, at plainOffset: Int
+    ) -> Bool {
+        // SAFETY: the caller checked that `boxRange` lies in `box`, has at least 28 bytes, and
+        // that 28 fewer fit into `plain` at `plainOffset`. libcrypto only reads the tag, although
+        // its C signature lacks `const`. The pointers end with the closures.
+        unsafe plain.withUnsafeMutableBytes { plain in
+            unsafe box.withUnsafeBytes { box in
+                unsafe aad.withUnsafeBytes { aad in
+                    guard let nonce = unsafe box.octets.map({ unsafe $0 + boxRange.lowerBound })
+                    else { return false }
+                    let source = unsafe UnsafeRawBufferPointer(
+                        rebasing: box[boxRange].dropFirst(Self.nonceBytes).dropLast(Self.tagBytes))
+                    let tag = unsafe nonce + Self.nonceBytes + source.count
+                    let target = unsafe plain.octets.map { unsafe $0 + plainOffset }
+                    var nothing: UInt8 = 0
+                    var written: Int32 = 0
+                    return unsafe EVP_CipherInit_ex2(context, nil, nil, nonce, 0, nil) == 1
+                        && EVP_CIPHER_CTX_ctrl(
+                            context, EVP_CTRL_AEAD_SET_TAG, Int32(Self.tagBytes),
+                            UnsafeMutablePointer(mutating: tag)) == 1
+                        && process(aad, into: nil) && process(source, into: target)
+                        && EVP_CipherFinal_ex(context, &nothing, &written) == 1
+                }
+            }
+        }
+    }
+
+    /// Feeds associated data (no target) or text; nothing when there is none, since libcrypto
+    /// would take a call with neither for the end of the message.
+    private func process(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutablePointer<UInt8>?
+    ) -> Bool {
+        guard source.count > 0 else { return true }
+        var written: Int32 = 0
+        // SAFETY: the caller's target, if any, has room for `source.count` bytes.
+        return unsafe EVP_CipherUpdate(
+            context, target, &written, source.octets, Int32(source.count)) == 1
+    }
+}

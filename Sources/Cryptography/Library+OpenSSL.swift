@@ -1,0 +1,66 @@
+import COpenSSL
+
+/// The algorithms of libcrypto that this module uses, each fetched once per process.
+///
+/// A fetch walks libcrypto's provider tables under locks and costs more than sealing a block, so
+/// it never happens per operation. The handles are immutable, reference-counted inside libcrypto
+/// and live until the process ends; using one from many threads at once is documented as safe
+/// (provider(7), "a fetched algorithm … can be shared").
+enum Library {
+    nonisolated(unsafe) static let aes256GCM = unsafe cipher("AES-256-GCM")
+    nonisolated(unsafe) static let sha256 = unsafe required(
+        EVP_MD_fetch(nil, "SHA256", nil), "SHA256")
+    nonisolated(unsafe) static let hmac = unsafe required(EVP_MAC_fetch(nil, "HMAC", nil), "HMAC")
+    nonisolated(unsafe) static let cmac = unsafe required(EVP_MAC_fetch(nil, "CMAC", nil), "CMAC")
+    nonisolated(unsafe) static let hkdf = unsafe required(EVP_KDF_fetch(nil, "HKDF", nil), "HKDF")
+    nonisolated(unsafe) static let kbkdf = unsafe required(
+        EVP_KDF_fetch(nil, "KBKDF", nil), "KBKDF")
+    nonisolated(unsafe) static let scrypt = unsafe required(
+        EVP_KDF_fetch(nil, "SCRYPT", nil), "SCRYPT")
+
+    /// The counter mode that belongs to SIV, for AES keys of 16, 24 or 32 bytes.
+    static func aesCTR(keyBytes: Int) -> OpaquePointer {
+        switch keyBytes {
+        case 16: unsafe aes128CTR
+        case 24: unsafe aes192CTR
+        default: unsafe aes256CTR
+        }
+    }
+
+    nonisolated(unsafe) private static let aes128CTR = unsafe cipher("AES-128-CTR")
+    nonisolated(unsafe) private static let aes192CTR = unsafe cipher("AES-192-CTR")
+    nonisolated(unsafe) private static let aes256CTR = unsafe cipher("AES-256-CTR")
+
+    private static func cipher(_ name: String) -> OpaquePointer {
+        // SAFETY: the name is NUL-terminated for the length of the call and is not kept.
+        unsafe required(EVP_CIPHER_fetch(nil, name, nil), name)
+    }
+
+    /// A libcrypto object that only a broken installation or an exhausted heap can deny.
+    static func required(_ handle: OpaquePointer?, _ name: String) -> OpaquePointer {
+        guard let handle = unsafe handle else {
+            preconditionFailure("libcrypto cannot provide \(name)")
+        }
+        return unsafe handle
+    }
+
+    /// Stops the process when a call that no input can make fail has failed all the same.
+    static func require(_ result: Int32, _ operation: StaticString) {
+        precondition(result == 1, "BUG: libcrypto failed in \(operation)")
+    }
+}
+
+/// The types a C caller of libcrypto uses for byte strings.
+extension UnsafeRawBufferPointer {
+    var octets: UnsafePointer<UInt8>? {
+        // SAFETY: a view of bytes as bytes; the pointer lives as long as this buffer's closure.
+        unsafe baseAddress?.assumingMemoryBound(to: UInt8.self)
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    var octets: UnsafeMutablePointer<UInt8>? {
+        // SAFETY: as above.
+        unsafe baseAddress?.assumingMemoryBound(to: UInt8.self)
+    }
+}
