@@ -1,0 +1,320 @@
+internal import Cryptography
+internal import Glibc
+internal import Platform
+
+/// Reads one segment's events in order and holds them against the chain and the anchor.
+///
+/// May be used while the segment is written: what is incomplete behind the anchored head is then
+/// left for a later call. One thread at a time; memory is bounded by the longest record.
+final class SegmentScanner {
+    enum Step {
+        case event(Event)
+        case end(End)
+        /// Nothing more will come.
+        case problem(LogProblem)
+    }
+
+    struct Event {
+        let sequence: UInt64
+        let time: Int64
+        let json: [UInt8]
+    }
+
+    enum End: Hashable {
+        /// A valid closing record, and nothing behind it.
+        case closed
+        /// The writer lives; there may be more later.
+        case live
+        /// The writer is gone without a closing record; so many bytes of a torn event are left.
+        case crashed(tornBytes: UInt64)
+    }
+
+    private static let chunkBytes = 128 << 10
+    /// Behind the anchored head of a living writer: a short write that is being cut off looks like
+    /// damage for a moment.
+    private static let retries = 100
+    private static let retryMicroseconds: UInt32 = 2000
+
+    let record: SegmentRecord
+    /// Of the events read so far.
+    private(set) var head: SegmentHead
+    private(set) var closing: ClosingRecord?
+
+    private let file: Descriptor
+    private let key: SecretBytes
+    private let publicKey: [UInt8]
+    private let filter: UsageLogFilter
+    private let cipher = AESGCM256()
+    private var mayBeLive = true
+    private var retriesLeft = SegmentScanner.retries
+
+    /// Room for a chain hash, then what was read and not yet taken: `start..<end`.
+    private var buffer: [UInt8]
+    private var start = SegmentFormat.hashBytes
+    private var end = SegmentFormat.hashBytes
+    /// Of the byte behind `end` in the file.
+    private var fileOffset = UInt64(SegmentFormat.headerBytes)
+    private var associated: [UInt8]
+    private var plaintext: [UInt8] = []
+
+    /// Events whose time `filter` does not take are checked but not given out.
+    ///
+    /// - Throws: a problem with the file as a whole.
+    init(
+        _ record: SegmentRecord, in directory: LogDirectory?, keys: UsageLogKeys,
+        filter: UsageLogFilter
+    ) throws(LogProblem) {
+        self.record = record
+        self.filter = filter
+        head = SegmentHead(eventCount: 0, chainHash: record.digest)
+        key = keys.sealingKey(of: record.id)
+        publicKey = keys.publicKey
+        buffer = [UInt8](repeating: 0, count: SegmentFormat.hashBytes + SegmentScanner.chunkBytes)
+        associated = record.id.bytes + [UInt8](repeating: 0, count: 8) + record.digest
+        guard let directory else { throw LogProblem(record, .missingSegment, at: 1) }
+        do throws(Errno) {
+            file = try directory.descriptor.open(
+                FileName(record.id.fileName), O_RDONLY | O_NONBLOCK)
+        } catch {
+            switch error {
+            case .noSuchFileOrDirectory: throw LogProblem(record, .missingSegment, at: 1)
+            case .symbolicLinkLoop, .isDirectory: throw LogProblem(record, .changedHeader, at: 0)
+            default: throw LogProblem(record, .unreadable(error), at: 0)
+            }
+        }
+        let header: [UInt8]
+        do throws(Errno) {
+            header = try file.read(count: SegmentFormat.headerBytes, at: 0)
+        } catch {
+            throw LogProblem(record, .unreadable(error), at: 0)
+        }
+        guard header == SegmentFormat.header(of: record) else {
+            throw LogProblem(record, .changedHeader, at: 0)
+        }
+        if record.head.eventCount == 0, record.head.chainHash != record.digest {
+            throw LogProblem(record, .headMismatch, at: 0)
+        }
+    }
+
+    /// The next event that the filter's times take, or why there is none.
+    func next() -> Step {
+        while true {
+            do throws(Errno) {
+                if let step = try advance() { return step }
+            } catch {
+                return problem(.unreadable(error))
+            }
+        }
+    }
+
+    /// For a segment that its anchor calls closed: the times of its events, without reading them.
+    /// nil when the closing record is not what it should be.
+    func closedEventTimes() -> ClosedRange<Int64>? {
+        guard record.isClosed, let size = try? file.status().sizeBytes,
+            size >= UInt64(SegmentFormat.headerBytes + ClosingRecord.recordBytes),
+            let bytes = try? file.read(
+                count: ClosingRecord.recordBytes, at: size - UInt64(ClosingRecord.recordBytes))
+        else { return nil }
+        let boxRange = SegmentFormat.recordPrefixBytes..<bytes.count
+        guard bytes.count == ClosingRecord.recordBytes,
+            bytes.bigEndian(UInt64.self, at: 4) == record.head.eventCount + 1,
+            open(bytes.span.bytes, boxRange, sequence: record.head.eventCount + 1,
+                chainHash: record.head.chainHash),
+            let closing = ClosingRecord(
+                plaintext: plaintext[0..<boxRange.count - AESGCM256.overheadBytes],
+                segmentDigest: record.digest, publicKey: publicKey)
+        else { return nil }
+        return closing.eventTimes
+    }
+
+    // MARK: One record
+
+    /// nil: go on.
+    private func advance() throws(Errno) -> Step? {
+        if closing != nil { return .end(.closed) }
+        guard try fill(4) else { return try atEnd() }
+        let length = Int(buffer.bigEndian(UInt32.self, at: start))
+        guard SegmentFormat.lengthRange.contains(length) else { return try atDamage() }
+        guard try fill(4 + length) else { return try atEnd() }
+        let sequence = head.eventCount + 1
+        let boxRange = start + SegmentFormat.recordPrefixBytes..<start + 4 + length
+        guard buffer.bigEndian(UInt64.self, at: start + 4) == sequence,
+            open(buffer.span.bytes, boxRange, sequence: sequence, chainHash: head.chainHash)
+        else { return try atDamage() }
+        let plaintextBytes = boxRange.count - AESGCM256.overheadBytes
+        switch RecordKind(rawValue: plaintext[0]) {
+        case .event:
+            return takeEvent(frameEnd: boxRange.upperBound, plaintextBytes: plaintextBytes)
+        case .closing:
+            start = boxRange.upperBound
+            return try takeClosing(plaintext[0..<plaintextBytes])
+        case nil:
+            return problem(.changedRecord)
+        }
+    }
+
+    private func takeEvent(frameEnd: Int, plaintextBytes: Int) -> Step? {
+        // The bytes in front of the record were taken before, or are room left for this.
+        let frame = start - SegmentFormat.hashBytes..<frameEnd
+        for index in 0..<SegmentFormat.hashBytes {
+            buffer[frame.lowerBound + index] = head.chainHash[index]
+        }
+        head.chainHash = SHA256.hash(buffer.span.bytes.extracting(frame))
+        head.eventCount += 1
+        start = frameEnd
+        retriesLeft = SegmentScanner.retries
+        if head.eventCount == record.head.eventCount, head.chainHash != record.head.chainHash {
+            return .problem(LogProblem(record, .headMismatch, at: head.eventCount))
+        }
+        if record.isClosed, head.eventCount > record.head.eventCount {
+            return .problem(LogProblem(record, .headMismatch, at: head.eventCount))
+        }
+        let time = plaintext.bigEndian(Int64.self, at: 1)
+        guard filter.accepts(time: time) else { return nil }
+        return .event(
+            Event(
+                sequence: head.eventCount, time: time,
+                json: Array(plaintext[SegmentFormat.plaintextPrefixBytes..<plaintextBytes])))
+    }
+
+    private func takeClosing(_ plaintext: ArraySlice<UInt8>) throws(Errno) -> Step? {
+        guard
+            let closing = ClosingRecord(
+                plaintext: plaintext, segmentDigest: record.digest, publicKey: publicKey),
+            closing.head == head
+        else { return problem(.invalidClosingRecord) }
+        if head.eventCount < record.head.eventCount { return problem(.missingEvents) }
+        self.closing = closing
+        if try fill(1) {
+            return .problem(LogProblem(record, .dataBehindClosingRecord, at: head.eventCount + 2))
+        }
+        return .end(.closed)
+    }
+
+    /// Opens a box into `plaintext`.
+    private func open(
+        _ bytes: RawSpan, _ range: Range<Int>, sequence: UInt64, chainHash: [UInt8]
+    ) -> Bool {
+        associated.putBigEndian(sequence, at: SegmentID.byteCount)
+        for index in 0..<SegmentFormat.hashBytes {
+            associated[SegmentID.byteCount + 8 + index] = chainHash[index]
+        }
+        let needed = range.count - AESGCM256.overheadBytes
+        if plaintext.count < needed {
+            plaintext.append(contentsOf: repeatElement(0, count: needed - plaintext.count))
+        }
+        cipher.use(key)
+        var span = plaintext.mutableSpan
+        var output = span.mutableBytes
+        do throws(CryptographyError) {
+            try cipher.open(
+                bytes, range, authenticating: associated.span.bytes, into: &output, at: 0)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    // MARK: Ends
+
+    /// The file ends before the next record does.
+    private func atEnd() throws(Errno) -> Step? {
+        let tornBytes = UInt64(end - start)
+        dropBuffered()
+        if head.eventCount < record.head.eventCount { return problem(.missingEvents) }
+        if record.isClosed { return problem(.missingClosingRecord) }
+        if mayBeLive {
+            if try isLocked() { return .end(.live) }
+            // The writer's last bytes may have come since the read: look once more.
+            mayBeLive = false
+            return nil
+        }
+        return .end(.crashed(tornBytes: tornBytes))
+    }
+
+    /// The next record is whole and not what its writer wrote.
+    private func atDamage() throws(Errno) -> Step? {
+        let isAnchored = record.isClosed || head.eventCount < record.head.eventCount
+        if isAnchored { return problem(.changedRecord) }
+        if mayBeLive {
+            if try !isLocked() { mayBeLive = false }
+            if retriesLeft > 0 {
+                retriesLeft -= 1
+                dropBuffered()
+                usleep(mayBeLive ? SegmentScanner.retryMicroseconds : 0)
+                return nil
+            }
+        }
+        if let zeros = try zeroTail() { return .end(.crashed(tornBytes: zeros)) }
+        return problem(.changedRecord)
+    }
+
+    /// What a power cut can leave where data was not on the disk yet: nothing but zeros up to the
+    /// end, so many bytes.
+    private func zeroTail() throws(Errno) -> UInt64? {
+        let recordOffset = fileOffset - UInt64(end - start)
+        var offset = recordOffset
+        while true {
+            let bytes = try file.read(count: SegmentScanner.chunkBytes, at: offset)
+            if bytes.isEmpty { return offset - recordOffset }
+            guard bytes.allSatisfy({ $0 == 0 }) else { return nil }
+            offset += UInt64(bytes.count)
+        }
+    }
+
+    private func problem(_ kind: LogProblem.Kind) -> Step {
+        .problem(LogProblem(record, kind, at: head.eventCount + 1))
+    }
+
+    /// Whether a writer, or another process that mends the segment, holds it.
+    private func isLocked() throws(Errno) -> Bool {
+        do throws(Errno) {
+            try file.tryLock(.shared)
+        } catch {
+            if error == .wouldBlock { return true }
+            throw error
+        }
+        file.unlock()
+        return false
+    }
+
+    // MARK: Buffer
+
+    /// Makes the next `count` bytes available from `start` on; false when the file is too short.
+    private func fill(_ count: Int) throws(Errno) -> Bool {
+        if end - start >= count { return true }
+        makeRoom(count)
+        var span = buffer.mutableSpan
+        var bytes = span.mutableBytes
+        let read = try file.read(into: &bytes, end..<bytes.byteCount, at: fileOffset)
+        end += read
+        fileOffset += UInt64(read)
+        return end - start >= count
+    }
+
+    /// Moves what is left to the front and grows the buffer for a long record.
+    private func makeRoom(_ count: Int) {
+        let kept = end - start
+        for index in 0..<kept {
+            buffer[SegmentFormat.hashBytes + index] = buffer[start + index]
+        }
+        start = SegmentFormat.hashBytes
+        end = start + kept
+        if buffer.count < start + count {
+            buffer.append(contentsOf: repeatElement(0, count: start + count - buffer.count))
+        }
+    }
+
+    /// Forgets what was read of the next record, so that it is read again.
+    private func dropBuffered() {
+        fileOffset -= UInt64(end - start)
+        end = start
+    }
+}
+
+extension LogProblem {
+    init(_ record: SegmentRecord, _ kind: Kind, at sequence: UInt64) {
+        self.init(
+            kind: kind, file: record.id.fileName, segment: record.id, sequence: sequence)
+    }
+}

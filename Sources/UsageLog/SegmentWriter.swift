@@ -1,0 +1,303 @@
+internal import Glibc
+internal import KMSModel
+internal import Platform
+internal import Synchronization
+
+/// What ``UsageLogWriter`` and its background thread share.
+///
+/// Lock order: `control`, then `state`. `control` orders syncs, rotations and the end; only it is
+/// held while a file is synced or the anchor store is asked by a sync.
+final class SegmentWriter: Sendable {
+    private struct State: ~Copyable {
+        var segment: OpenSegment?
+        var thread: SyncThread?
+        /// Events that no sync has taken yet.
+        var isDirty = false
+        /// The last sync could not anchor: the next event must.
+        var mustSynchronize = false
+        /// What a later event cannot mend.
+        var failure: UsageLogError?
+        var isClosed = false
+    }
+
+    private enum Outcome {
+        case written
+        /// The first one since the last sync: the thread sleeps.
+        case writtenFirst(SyncThread?)
+        case needsPreparation
+    }
+
+    /// What one sync makes durable.
+    private struct Snapshot {
+        let segment: SegmentID
+        let file: Descriptor
+        let path: String
+        let head: SegmentHead
+    }
+
+    private static let registrationAttempts = 1000
+
+    private let directory: String
+    private let keys: UsageLogKeys
+    private let anchors: any LogAnchorStore
+    private let clock: any WallClock
+    private let segmentLimitBytes: UInt64
+    private let syncIntervalMilliseconds: Int
+    private let control = Mutex(())
+    private let state = Mutex(State())
+
+    init(
+        directory: String, keys: UsageLogKeys, anchors: any LogAnchorStore, clock: any WallClock,
+        segmentLimitBytes: UInt64, syncIntervalMilliseconds: Int
+    ) {
+        self.directory = directory
+        self.keys = keys
+        self.anchors = anchors
+        self.clock = clock
+        self.segmentLimitBytes = segmentLimitBytes
+        self.syncIntervalMilliseconds = syncIntervalMilliseconds
+    }
+
+    // MARK: Events
+
+    func append(_ event: UsageEvent) throws(UsageLogError) {
+        let plaintext = event.recordPlaintext()
+        guard plaintext.count <= SegmentFormat.maximumPlaintextBytes else {
+            throw .eventTooLarge(byteCount: plaintext.count)
+        }
+        let time = event.eventTime.millisecondsSinceEpoch
+        while true {
+            switch try write(plaintext, time: time) {
+            case .written:
+                return
+            case .writtenFirst(let thread):
+                thread?.wake()
+                return
+            case .needsPreparation:
+                try prepare(forPlaintextBytes: plaintext.count)
+            }
+        }
+    }
+
+    private func write(_ plaintext: [UInt8], time: Int64) throws(UsageLogError) -> Outcome {
+        try state.withLock { state throws(UsageLogError) -> Outcome in
+            try SegmentWriter.refuseWhenUnusable(state)
+            guard !state.mustSynchronize, let segment = state.segment,
+                isUsable(segment, forPlaintextBytes: plaintext.count)
+            else { return .needsPreparation }
+            do throws(UsageLogError) {
+                try segment.append(eventPlaintext: plaintext, time: time)
+            } catch {
+                if !error.canBeMended { state.failure = error }
+                throw error
+            }
+            if state.isDirty { return .written }
+            state.isDirty = true
+            return .writtenFirst(state.thread)
+        }
+    }
+
+    private static func refuseWhenUnusable(_ state: borrowing State) throws(UsageLogError) {
+        if state.isClosed { throw .closed }
+        if let failure = state.failure { throw failure }
+    }
+
+    private func isUsable(_ segment: OpenSegment, forPlaintextBytes count: Int) -> Bool {
+        segment.processID == getpid() && !segment.hasClosingRecord
+            && segment.hasRoom(forPlaintextBytes: count, limitBytes: segmentLimitBytes)
+    }
+
+    // MARK: Segments
+
+    /// Gets ready for an event: a segment with room, nothing left that a sync could not anchor.
+    private func prepare(forPlaintextBytes count: Int) throws(UsageLogError) {
+        try control.withLock { _ throws(UsageLogError) in
+            if state.withLock({ $0.mustSynchronize }) { try synchronizeUnderControl() }
+            try state.withLock { state throws(UsageLogError) in
+                try SegmentWriter.refuseWhenUnusable(state)
+                if let segment = state.segment {
+                    if isUsable(segment, forPlaintextBytes: count) { return }
+                    if segment.processID == getpid() { try end(segment, .rotated) }
+                    state.segment = nil
+                    state.isDirty = false
+                }
+                try startThread(&state)
+                state.segment = try beginSegment()
+            }
+        }
+    }
+
+    /// A thread of this process; a forked child has none of its parent's.
+    private func startThread(_ state: inout State) throws(UsageLogError) {
+        if let thread = state.thread, thread.processID == getpid() { return }
+        let thread = SyncThread(intervalMilliseconds: syncIntervalMilliseconds) { [self] in
+            synchronizeInBackground()
+        }
+        do throws(Errno) {
+            try thread.start()
+        } catch {
+            throw .system(error, path: directory)
+        }
+        state.thread = thread
+    }
+
+    /// A new segment behind all that are registered. Other processes may be doing the same: the
+    /// store lets one of them have the ordinal.
+    private func beginSegment() throws(UsageLogError) -> OpenSegment {
+        let place = try LogDirectory.openOrMake(directory)
+        var known = try anchors.allSegments()
+        for _ in 0..<SegmentWriter.registrationAttempts {
+            let record = SegmentRecord(after: known.last, createdAt: clock.now())
+            let segment = try OpenSegment(record, in: place, keys: keys)
+            do {
+                try anchors.register(record)
+                return segment
+            } catch {
+                segment.remove()
+                let last = known.last
+                known = try anchors.allSegments()
+                if known.last?.ordinal == last?.ordinal { throw .anchorStore(error) }
+            }
+        }
+        throw .anchorStore(Errno.resourceBusy)
+    }
+
+    /// Closing record, sync, final anchor. May be called again when it threw.
+    private func end(
+        _ segment: OpenSegment, _ reason: ClosingRecord.Reason
+    ) throws(UsageLogError) {
+        try segment.appendClosingRecord(reason, at: clock.now(), keys: keys)
+        do throws(Errno) {
+            try segment.file.synchronize(dataOnly: true)
+        } catch {
+            throw .system(error, path: segment.path)
+        }
+        try anchors.anchor(segment.record.id, to: segment.head, isClosed: true)
+    }
+
+    // MARK: Syncs
+
+    func synchronize() throws(UsageLogError) {
+        try control.withLock { _ throws(UsageLogError) in try synchronizeUnderControl() }
+    }
+
+    /// - Returns: whether to try again.
+    private func synchronizeInBackground() -> Bool {
+        do throws(UsageLogError) {
+            try synchronize()
+            return false
+        } catch {
+            return error.canBeMended
+        }
+    }
+
+    private func synchronizeUnderControl() throws(UsageLogError) {
+        do throws(UsageLogError) {
+            guard let snapshot = try takeSnapshot() else { return }
+            do throws(Errno) {
+                try snapshot.file.synchronize(dataOnly: true)
+            } catch {
+                // The kernel may have dropped the pages: a second fdatasync would prove nothing.
+                let failure = UsageLogError.system(error, path: snapshot.path)
+                state.withLock { $0.failure = failure }
+                throw failure
+            }
+            try anchors.anchor(snapshot.segment, to: snapshot.head, isClosed: false)
+            state.withLock { $0.mustSynchronize = false }
+        } catch {
+            state.withLock { state in
+                if state.failure != nil { return }
+                if error.canBeMended {
+                    state.isDirty = true
+                    state.mustSynchronize = true
+                } else {
+                    state.failure = error
+                }
+            }
+            throw error
+        }
+    }
+
+    private func takeSnapshot() throws(UsageLogError) -> Snapshot? {
+        try state.withLock { state throws(UsageLogError) -> Snapshot? in
+            if let failure = state.failure { throw failure }
+            guard state.isDirty, let segment = state.segment, segment.processID == getpid(),
+                !segment.hasClosingRecord
+            else { return nil }
+            try segment.check()
+            try segment.checkDirectory()
+            state.isDirty = false
+            return Snapshot(
+                segment: segment.record.id, file: segment.file, path: segment.path,
+                head: segment.head)
+        }
+    }
+
+    // MARK: End
+
+    func close() {
+        stopThread()
+        control.withLock { _ in
+            state.withLock { state in
+                defer { state.segment = nil }
+                guard state.failure == nil, let segment = state.segment,
+                    segment.processID == getpid()
+                else { return }
+                do throws(UsageLogError) {
+                    try end(segment, .closed)
+                } catch {
+                    // As after a crash: what can be anchored is.
+                    if (try? segment.file.synchronize(dataOnly: true)) != nil {
+                        try? anchors.anchor(
+                            segment.record.id, to: segment.head, isClosed: false)
+                    }
+                }
+            }
+        }
+    }
+
+    func abandon() {
+        stopThread()
+        state.withLock { $0.segment = nil }
+    }
+
+    private func stopThread() {
+        let thread = state.withLock { state in
+            state.isClosed = true
+            defer { state.thread = nil }
+            return state.thread
+        }
+        thread?.stop()
+    }
+}
+
+extension UsageLogError {
+    /// Whether the same call may work later.
+    fileprivate var canBeMended: Bool {
+        switch self {
+        case .full, .anchorStore, .eventTooLarge: true
+        case .system(let errno, _): errno != .ioError
+        case .tampered, .closed, .signing, .damaged, .interrupted: false
+        }
+    }
+}
+
+extension LogAnchorStore {
+    func allSegments() throws(UsageLogError) -> [SegmentRecord] {
+        do {
+            return try segments()
+        } catch {
+            throw .anchorStore(error)
+        }
+    }
+
+    func anchor(
+        _ segment: SegmentID, to head: SegmentHead, isClosed: Bool
+    ) throws(UsageLogError) {
+        do {
+            try advance(segment, to: head, isClosed: isClosed)
+        } catch {
+            throw .anchorStore(error)
+        }
+    }
+}

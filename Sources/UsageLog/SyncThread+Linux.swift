@@ -1,0 +1,126 @@
+internal import Glibc
+internal import Platform
+
+/// A thread that runs `body` a while after each ``wake()``, and sleeps without end otherwise.
+///
+/// One run serves all wakes of the interval before it. ``stop()`` must be called before the last
+/// reference goes; after a fork the child's copy is dead and is left alone.
+// SAFETY: `mutex` and `condition` are made in init, freed by the last reference, and used by the
+// pthread calls only; `flags` is read and written under `mutex`, `thread` by start and stop, which
+// one owner calls in turn.
+@safe
+final class SyncThread: @unchecked Sendable {
+    private struct Flags {
+        var isWoken = false
+        var isStopped = false
+    }
+
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let intervalMilliseconds: Int
+    /// Answers whether it wants to run again.
+    private let body: @Sendable () -> Bool
+    private var flags = Flags()
+    private var thread: pthread_t?
+
+    let processID = getpid()
+
+    init(intervalMilliseconds: Int, body: @escaping @Sendable () -> Bool) {
+        self.intervalMilliseconds = intervalMilliseconds
+        self.body = body
+        var attributes = pthread_condattr_t()
+        // SAFETY: all four objects outlive the calls, which fail for invalid arguments only.
+        unsafe pthread_condattr_init(&attributes)
+        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        unsafe pthread_cond_init(condition, &attributes)
+        unsafe pthread_condattr_destroy(&attributes)
+        unsafe pthread_mutex_init(mutex, nil)
+    }
+
+    deinit {
+        // SAFETY: the thread holds a reference, so it has ended or never was.
+        unsafe condition.deallocate()
+        unsafe mutex.deallocate()
+    }
+
+    /// - Throws: `EAGAIN` when the system has no thread left.
+    func start() throws(Errno) {
+        var started = pthread_t()
+        let context = Unmanaged.passRetained(self)
+        // SAFETY: the reference that the context carries is taken over by the thread.
+        let code = unsafe pthread_create(
+            &started, nil,
+            { context in
+                // SAFETY: this is the retained reference from above, taken once.
+                if let context {
+                    unsafe Unmanaged<SyncThread>.fromOpaque(context).takeRetainedValue().run()
+                }
+                return nil
+            }, context.toOpaque())
+        guard code == 0 else {
+            // SAFETY: no thread took the reference.
+            unsafe context.release()
+            throw Errno(rawValue: code)
+        }
+        thread = started
+    }
+
+    func wake() {
+        lock()
+        flags.isWoken = true
+        // SAFETY: made in init.
+        unsafe pthread_cond_signal(condition)
+        unlock()
+    }
+
+    /// Waits for a running `body`, then for the thread's end. Not to be called by `body`.
+    func stop() {
+        guard let thread, processID == getpid() else { return }
+        lock()
+        flags.isStopped = true
+        // SAFETY: made in init.
+        unsafe pthread_cond_signal(condition)
+        unlock()
+        // SAFETY: the thread is joined once: `thread` is cleared.
+        unsafe pthread_join(thread, nil)
+        self.thread = nil
+    }
+
+    private func run() {
+        while waitForWork() {
+            if body() { wake() }
+        }
+    }
+
+    /// Until an interval after a wake; false when it is time to end.
+    private func waitForWork() -> Bool {
+        lock()
+        defer { unlock() }
+        while !flags.isWoken, !flags.isStopped {
+            // SAFETY: made in init, and the mutex is held.
+            unsafe pthread_cond_wait(condition, mutex)
+        }
+        var deadline = timespec()
+        // SAFETY: `deadline` outlives the call; the clock exists.
+        unsafe clock_gettime(CLOCK_MONOTONIC, &deadline)
+        let nanoseconds = deadline.tv_nsec + intervalMilliseconds % 1000 * 1_000_000
+        deadline.tv_sec += intervalMilliseconds / 1000 + nanoseconds / 1_000_000_000
+        deadline.tv_nsec = nanoseconds % 1_000_000_000
+        while !flags.isStopped {
+            // SAFETY: as above.
+            if unsafe pthread_cond_timedwait(condition, mutex, &deadline) == ETIMEDOUT { break }
+        }
+        flags.isWoken = false
+        return !flags.isStopped
+    }
+
+    private func lock() {
+        // SAFETY: made in init.
+        unsafe pthread_mutex_lock(mutex)
+    }
+
+    private func unlock() {
+        // SAFETY: made in init.
+        unsafe pthread_mutex_unlock(mutex)
+    }
+}

@@ -1,0 +1,58 @@
+package import KMSModel
+
+/// Appends events to the usage log: one writer per process and keystore.
+///
+/// Its segment file is made at the first event. May be used from any thread. Never call it inside
+/// a transaction of the ``LogAnchorStore``: it registers and anchors segments there.
+package final class UsageLogWriter: Sendable {
+    /// When a segment ends and the next one begins.
+    package static let segmentLimitBytes: UInt64 = 64 << 20
+    /// From an event to its sync and anchor, about; at most a second goes by.
+    package static let syncIntervalMilliseconds = 400
+
+    private let core: SegmentWriter
+
+    /// `directory` is the log's own directory; it is made (0700) when it is not there.
+    package init(
+        directory: String, keys: UsageLogKeys, anchors: any LogAnchorStore, clock: any WallClock,
+        segmentLimitBytes: UInt64 = UsageLogWriter.segmentLimitBytes,
+        syncIntervalMilliseconds: Int = UsageLogWriter.syncIntervalMilliseconds
+    ) {
+        core = SegmentWriter(
+            directory: directory, keys: keys, anchors: anchors, clock: clock,
+            segmentLimitBytes: segmentLimitBytes,
+            syncIntervalMilliseconds: syncIntervalMilliseconds)
+    }
+
+    deinit {
+        core.close()
+    }
+
+    /// Writes the event (write(2)) before it returns, so that it survives the death of the
+    /// process; within a second it is on the disk and anchored.
+    ///
+    /// - Throws: when the event is not in the log: ``UsageLogError/full(path:)``,
+    ///   ``UsageLogError/tampered(path:reason:)`` and ``UsageLogError/system(_:path:)`` of the
+    ///   file, ``UsageLogError/anchorStore(_:)`` when events before it could not be anchored,
+    ///   ``UsageLogError/eventTooLarge(byteCount:)``, ``UsageLogError/closed``. A full disk and a
+    ///   failing anchor store are tried again at the next event; after the others of the file the
+    ///   writer stays failed.
+    package func append(_ event: UsageEvent) throws(UsageLogError) {
+        try core.append(event)
+    }
+
+    /// Returns when all events appended before are on the disk and anchored.
+    package func synchronize() throws(UsageLogError) {
+        try core.synchronize()
+    }
+
+    /// Ends the segment with its signed closing record and anchors it. Events after that throw.
+    package func close() {
+        core.close()
+    }
+
+    /// As if the process had died here: the segment stays open, nothing is synced or anchored.
+    func abandon() {
+        core.abandon()
+    }
+}
