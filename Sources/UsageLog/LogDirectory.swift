@@ -1,6 +1,6 @@
 internal import Glibc
 internal import KMSModel
-package import Platform
+internal import Platform
 
 /// The directory that holds the segment files.
 struct LogDirectory: Sendable {

@@ -152,13 +152,15 @@ final class OpenSegment {
         let frameBytes = seal(plaintext)
         do throws(Errno) {
             // One pwrite(2); with O_APPEND the kernel ignores the offset and appends.
-            try file.write(frame.span.bytes, SegmentFormat.hashBytes..<frameBytes, at: sizeBytes)
+            try frame.withRawSpan { frame throws(Errno) in
+                try file.write(frame, SegmentFormat.hashBytes..<frameBytes, at: sizeBytes)
+            }
         } catch {
             try cutBack()
             throw UsageLogError(error, path: path)
         }
         sizeBytes += UInt64(frameBytes - SegmentFormat.hashBytes)
-        let hash = SHA256.hash(frame.span.bytes.extracting(0..<frameBytes))
+        let hash = frame.withRawSpan { SHA256.hash($0.extracting(0..<frameBytes)) }
         for index in 0..<SegmentFormat.hashBytes { frame[index] = hash[index] }
     }
 
@@ -180,11 +182,16 @@ final class OpenSegment {
             associated[SegmentID.byteCount + 8 + index] = frame[index]
         }
         cipher.use(key)
-        var span = frame.mutableSpan
-        var bytes = span.mutableBytes
-        cipher.seal(
-            plaintext.span.bytes, 0..<plaintext.count, authenticating: associated.span.bytes,
-            into: &bytes, at: SegmentFormat.hashBytes + SegmentFormat.recordPrefixBytes)
+        plaintext.withRawSpan { plaintext in
+            associated.withRawSpan { associated in
+                frame.withMutableRawSpan { frame in
+                    cipher.seal(
+                        plaintext, 0..<plaintext.byteCount, authenticating: associated,
+                        into: &frame,
+                        at: SegmentFormat.hashBytes + SegmentFormat.recordPrefixBytes)
+                }
+            }
+        }
         return frameBytes
     }
 

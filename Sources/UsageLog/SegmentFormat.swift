@@ -1,4 +1,4 @@
-package import Cryptography
+internal import Cryptography
 
 /// Bytes of a segment file: `header | record | record | …`. See docs/usage-log.md.
 ///
@@ -20,13 +20,15 @@ package enum SegmentFormat {
     package static let maximumPlaintextBytes = 1 << 20
     static let hashBytes = 32
     static let zeroHash = [UInt8](repeating: 0, count: hashBytes)
-    /// Segment id, sequence number, chain hash before the record.
-    static let associatedBytes = SegmentID.byteCount + 8 + hashBytes
-
     /// What `length` may be.
-    static let lengthRange =
-        (8 + AESGCM256.overheadBytes + plaintextPrefixBytes)...(8 + AESGCM256.overheadBytes
-        + maximumPlaintextBytes)
+    static let lengthRange: ClosedRange<Int> = {
+        let shortest = lengthBytes(plaintext: plaintextPrefixBytes)
+        return shortest...lengthBytes(plaintext: maximumPlaintextBytes)
+    }()
+
+    private static func lengthBytes(plaintext count: Int) -> Int {
+        8 + AESGCM256.overheadBytes + count
+    }
 
     static func header(of segment: SegmentRecord) -> [UInt8] {
         var bytes = magic

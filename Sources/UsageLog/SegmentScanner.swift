@@ -118,7 +118,8 @@ final class SegmentScanner {
         let boxRange = SegmentFormat.recordPrefixBytes..<bytes.count
         guard bytes.count == ClosingRecord.recordBytes,
             bytes.bigEndian(UInt64.self, at: 4) == record.head.eventCount + 1,
-            open(bytes.span.bytes, boxRange, sequence: record.head.eventCount + 1,
+            open(
+                bytes, boxRange, sequence: record.head.eventCount + 1,
                 chainHash: record.head.chainHash),
             let closing = ClosingRecord(
                 plaintext: plaintext[0..<boxRange.count - AESGCM256.overheadBytes],
@@ -139,7 +140,7 @@ final class SegmentScanner {
         let sequence = head.eventCount + 1
         let boxRange = start + SegmentFormat.recordPrefixBytes..<start + 4 + length
         guard buffer.bigEndian(UInt64.self, at: start + 4) == sequence,
-            open(buffer.span.bytes, boxRange, sequence: sequence, chainHash: head.chainHash)
+            open(buffer, boxRange, sequence: sequence, chainHash: head.chainHash)
         else { return try atDamage() }
         let plaintextBytes = boxRange.count - AESGCM256.overheadBytes
         switch RecordKind(rawValue: plaintext[0]) {
@@ -159,7 +160,7 @@ final class SegmentScanner {
         for index in 0..<SegmentFormat.hashBytes {
             buffer[frame.lowerBound + index] = head.chainHash[index]
         }
-        head.chainHash = SHA256.hash(buffer.span.bytes.extracting(frame))
+        head.chainHash = buffer.withRawSpan { SHA256.hash($0.extracting(frame)) }
         head.eventCount += 1
         start = frameEnd
         retriesLeft = SegmentScanner.retries
@@ -193,7 +194,7 @@ final class SegmentScanner {
 
     /// Opens a box into `plaintext`.
     private func open(
-        _ bytes: RawSpan, _ range: Range<Int>, sequence: UInt64, chainHash: [UInt8]
+        _ bytes: [UInt8], _ range: Range<Int>, sequence: UInt64, chainHash: [UInt8]
     ) -> Bool {
         associated.putBigEndian(sequence, at: SegmentID.byteCount)
         for index in 0..<SegmentFormat.hashBytes {
@@ -204,11 +205,15 @@ final class SegmentScanner {
             plaintext.append(contentsOf: repeatElement(0, count: needed - plaintext.count))
         }
         cipher.use(key)
-        var span = plaintext.mutableSpan
-        var output = span.mutableBytes
         do throws(CryptographyError) {
-            try cipher.open(
-                bytes, range, authenticating: associated.span.bytes, into: &output, at: 0)
+            try bytes.withRawSpan { bytes throws(CryptographyError) in
+                try associated.withRawSpan { associated throws(CryptographyError) in
+                    try plaintext.withMutableRawSpan { plaintext throws(CryptographyError) in
+                        try cipher.open(
+                            bytes, range, authenticating: associated, into: &plaintext, at: 0)
+                    }
+                }
+            }
             return true
         } catch {
             return false
@@ -284,9 +289,9 @@ final class SegmentScanner {
     private func fill(_ count: Int) throws(Errno) -> Bool {
         if end - start >= count { return true }
         makeRoom(count)
-        var span = buffer.mutableSpan
-        var bytes = span.mutableBytes
-        let read = try file.read(into: &bytes, end..<bytes.byteCount, at: fileOffset)
+        let read = try buffer.withMutableRawSpan { bytes throws(Errno) in
+            try file.read(into: &bytes, end..<bytes.byteCount, at: fileOffset)
+        }
         end += read
         fileOffset += UInt64(read)
         return end - start >= count

@@ -46,13 +46,13 @@ final class SyncThread: @unchecked Sendable {
     /// - Throws: `EAGAIN` when the system has no thread left.
     func start() throws(Errno) {
         var started = pthread_t()
-        let context = Unmanaged.passRetained(self)
         // SAFETY: the reference that the context carries is taken over by the thread.
+        let context = unsafe Unmanaged.passRetained(self)
         let code = unsafe pthread_create(
             &started, nil,
             { context in
                 // SAFETY: this is the retained reference from above, taken once.
-                if let context {
+                if let context = unsafe context {
                     unsafe Unmanaged<SyncThread>.fromOpaque(context).takeRetainedValue().run()
                 }
                 return nil
@@ -81,8 +81,8 @@ final class SyncThread: @unchecked Sendable {
         // SAFETY: made in init.
         unsafe pthread_cond_signal(condition)
         unlock()
-        // SAFETY: the thread is joined once: `thread` is cleared.
-        unsafe pthread_join(thread, nil)
+        // The thread is joined once: `thread` is cleared.
+        pthread_join(thread, nil)
         self.thread = nil
     }
 

@@ -50,7 +50,8 @@ extension UsageEvent {
         if isServiceEvent {
             json.null("requestParameters")
         } else {
-            writeParameters(requestParameters, context: encryptionContext, "requestParameters", &json)
+            writeParameters(
+                requestParameters, context: encryptionContext, "requestParameters", &json)
         }
         writeParameters(responseElements, context: nil, "responseElements", &json)
         writeAdditionalData(to: &json)
@@ -160,7 +161,8 @@ struct PrincipalIdentity {
             userName = nil
             return
         }
-        let resource = arn.split(separator: ":", maxSplits: 5, omittingEmptySubsequences: false)
+        let resource =
+            arn.split(separator: ":", maxSplits: 5, omittingEmptySubsequences: false)
             .last ?? ""
         let name = resource.split(separator: "/").last.map(String.init) ?? ""
         id = name.isEmpty ? arn : name

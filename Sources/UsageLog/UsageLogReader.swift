@@ -1,5 +1,5 @@
 internal import Glibc
-package import KMSModel
+internal import KMSModel
 internal import Platform
 
 /// Reads the usage log of all processes, while they may be writing it.
