@@ -50,8 +50,10 @@ struct KeyDerivation {
 
         return unsafe salt.withUnsafeBytes { salt in
             unsafe info.withUnsafeBytes { info in
-                var parameters = unsafe [Parameter.octets(secretName, secret)]
-                if salt.count > 0 { unsafe parameters.append(Parameter.octets("salt", salt)) }
+                // An empty salt is given all the same: scrypt asks for one. Info is optional.
+                var parameters = unsafe [
+                    Parameter.octets(secretName, secret), Parameter.octets("salt", salt),
+                ]
                 if info.count > 0 { unsafe parameters.append(Parameter.octets(infoName, info)) }
                 for (index, setting) in settings.enumerated() {
                     switch setting {

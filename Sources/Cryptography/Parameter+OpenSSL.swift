@@ -14,9 +14,11 @@ enum Parameter {
 
     /// A byte string. The bytes must outlive the use of the result.
     static func octets(_ name: StaticString, _ value: UnsafeRawBufferPointer) -> OSSL_PARAM {
-        // SAFETY: as above; the callee only reads `value.count` bytes.
-        unsafe OSSL_PARAM_construct_octet_string(
-            cString(name), UnsafeMutableRawPointer(mutating: value.baseAddress), value.count)
+        // SAFETY: as above; the callee only reads `value.count` bytes. An empty value still needs
+        // an address, since nil stands for a missing one: any will do.
+        let start = unsafe value.baseAddress ?? UnsafeRawPointer(cString(name))
+        return unsafe OSSL_PARAM_construct_octet_string(
+            cString(name), UnsafeMutableRawPointer(mutating: start), value.count)
     }
 
     /// An unsigned integer. The pointee must outlive the use of the result.
