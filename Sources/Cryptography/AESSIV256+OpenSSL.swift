@@ -57,7 +57,7 @@ package final class AESSIV256: Sendable {
             var plain = context.applyKeystream(
                 from: vector, to: sealed[Self.overheadBytes...])
             let expected = context.syntheticIV(of: plain, authenticating: strings)
-            guard constantTimeEqual(expected.bytes, vector.bytes) else {
+            guard expected.isEqual(to: vector) else {
                 wipe(&plain)
                 return nil
             }
@@ -134,13 +134,16 @@ private final class SIVContext: @unchecked Sendable {
     func applyKeystream(from vector: Block128, to text: ArraySlice<UInt8>) -> [UInt8] {
         guard !text.isEmpty else { return [] }
         precondition(text.count <= Int32.max, "BUG: AES-SIV of \(text.count) bytes")
-        let counter = Block128(high: vector.high, low: vector.low & 0x7fff_ffff_7fff_ffff).bytes
+        let counter = Block128(high: vector.high, low: vector.low & 0x7fff_ffff_7fff_ffff)
         return unsafe [UInt8](unsafeUninitializedCapacity: text.count) { output, initializedCount in
             var written: Int32 = 0
             // SAFETY: the counter has the 16 bytes that are read; CTR writes as many bytes as it
             // reads, `text.count`, which the capacity holds.
-            unsafe Library.require(
-                EVP_EncryptInit_ex2(cipher, nil, nil, counter, nil), "EVP_EncryptInit_ex2")
+            unsafe withUnsafeBytes(of: counter.bigEndianWords) { counter in
+                unsafe Library.require(
+                    EVP_EncryptInit_ex2(cipher, nil, nil, counter.octets, nil),
+                    "EVP_EncryptInit_ex2")
+            }
             unsafe text.withUnsafeBytes { text in
                 unsafe Library.require(
                     EVP_EncryptUpdate(
@@ -158,7 +161,7 @@ private final class SIVContext: @unchecked Sendable {
     ) -> Block128 {
         let prefixCount = prefixCount ?? bytes.count
         precondition(prefixCount >= 0 && prefixCount <= bytes.count, "BUG: CMAC out of range")
-        var code = [UInt8](repeating: 0, count: 16)
+        var code = Block128.zero.bigEndianWords
         var written = 0
         // SAFETY: `init` without a key starts a new message under the same key. The updates read
         // `prefixCount` bytes, at most the array's, and the block's 16. CMAC writes at most the 16
@@ -167,12 +170,17 @@ private final class SIVContext: @unchecked Sendable {
         unsafe Library.require(
             EVP_MAC_update(authenticator, bytes, prefixCount), "EVP_MAC_update")
         if let last {
-            unsafe Library.require(EVP_MAC_update(authenticator, last.bytes, 16), "EVP_MAC_update")
+            unsafe withUnsafeBytes(of: last.bigEndianWords) { last in
+                unsafe Library.require(
+                    EVP_MAC_update(authenticator, last.octets, last.count), "EVP_MAC_update")
+            }
         }
-        unsafe Library.require(
-            EVP_MAC_final(authenticator, &code, &written, code.count), "EVP_MAC_final")
-        precondition(written == code.count, "BUG: a CMAC of \(written) bytes")
-        return Block128(code)
+        unsafe withUnsafeMutableBytes(of: &code) { code in
+            unsafe Library.require(
+                EVP_MAC_final(authenticator, code.octets, &written, code.count), "EVP_MAC_final")
+        }
+        precondition(written == 16, "BUG: a CMAC of \(written) bytes")
+        return Block128(bigEndianWords: code)
     }
 
     /// "pad" of RFC 5297 §2.1: a one bit, then zeros up to 16 bytes.

@@ -1,5 +1,5 @@
 /// One AES block as the number it stands for, most significant bit first.
-struct Block128: Equatable {
+struct Block128 {
     var high: UInt64
     var low: UInt64
 
@@ -18,11 +18,24 @@ struct Block128: Equatable {
         }
     }
 
+    /// The block whose 16 bytes are these words in memory.
+    init(bigEndianWords words: (UInt64, UInt64)) {
+        (high, low) = (UInt64(bigEndian: words.0), UInt64(bigEndian: words.1))
+    }
+
+    /// Two words that lie in memory as the 16 bytes.
+    var bigEndianWords: (UInt64, UInt64) { (high.bigEndian, low.bigEndian) }
+
     /// The 16 bytes.
     var bytes: [UInt8] {
         (0..<16).map { index in
             UInt8(truncatingIfNeeded: (index < 8 ? high : low) >> UInt64(56 - index % 8 * 8))
         }
+    }
+
+    /// Whether both are the same; takes the same time wherever they differ.
+    func isEqual(to other: Block128) -> Bool {
+        (high ^ other.high) | (low ^ other.low) == 0
     }
 
     /// Multiplication by x in GF(2^128), as CMAC and S2V define it ("dbl" in RFC 5297 §2.3).
