@@ -93,3 +93,19 @@ extension Descriptor {
         }
     }
 }
+
+extension Descriptor {
+    /// Opens a directory for reading, after making it where it is absent; its parent must exist.
+    package static func openOrMakeDirectory(
+        path: String, mode: UInt32
+    ) throws(Errno) -> Descriptor {
+        do throws(Errno) {
+            try unsafe FileName(path).withCString { path throws(Errno) in
+                _ = try systemCall { unsafe mkdir(path, mode) }
+            }
+        } catch {
+            if error != .fileExists { throw error }
+        }
+        return try Descriptor.open(path: path, OpenFlag.directory)
+    }
+}

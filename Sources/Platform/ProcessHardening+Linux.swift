@@ -14,8 +14,12 @@ package enum ProcessHardening {
     }
 }
 
-/// What the kernel tells of other processes.
+/// What the kernel tells of processes.
 package enum ProcessTable {
+    package static var currentPID: Int32 { getpid() }
+    package static var effectiveUID: UInt32 { geteuid() }
+    package static var effectiveGID: UInt32 { getegid() }
+
     /// The program's name (`comm`, at most 15 bytes); nil when there is no such process.
     package static func programName(of pid: Int32) -> String? {
         guard pid > 0,
