@@ -1,0 +1,48 @@
+package import Cryptography
+
+/// The labels that keep keys for different purposes apart: the info of every HKDF, and the first
+/// bytes of every MAC's message. See docs/format.md §2.
+enum Label {
+    static let content = Array("keyfold/1/content".utf8)
+    static let header = Array("keyfold/1/header".utf8)
+    static let commitment = Array("keyfold/1/commitment".utf8)
+    static let names = Array("keyfold/1/names".utf8)
+    static let records = Array("keyfold/1/records".utf8)
+    static let config = Array("keyfold/1/config".utf8)
+    static let values = Array("keyfold/1/values".utf8)
+
+    // The first associated string of what is sealed under the value key.
+    static let symbolicLink = Array("symbolic link".utf8)
+    static let attributeName = Array("attribute name".utf8)
+    static let attributeValue = Array("attribute value".utf8)
+}
+
+/// What a data key and a file id give: HKDF-SHA256, salt = file id.
+package final class FileKeys: Sendable {
+    package static let dataKeyBytes = 32
+
+    /// Seals the blocks. 32 bytes.
+    package let content: SecretBytes
+    /// Authenticates the header. 32 bytes.
+    package let header: SecretBytes
+    /// Stands in the header for all to see and fits this data key only. 32 bytes.
+    package let commitment: [UInt8]
+
+    /// - Parameter dataKey: 32 bytes.
+    package init(dataKey: SecretBytes, fileID: FileID) {
+        precondition(
+            dataKey.count == Self.dataKeyBytes, "BUG: a data key of \(dataKey.count) bytes")
+        func derive(_ label: [UInt8]) -> SecretBytes {
+            HKDFSHA256.derive(from: dataKey, salt: fileID.bytes, info: label, count: 32)
+        }
+        content = derive(Label.content)
+        header = derive(Label.header)
+        commitment = derive(Label.commitment).withBytes { bytes in
+            var copy = [UInt8](repeating: 0, count: 32)
+            for index in copy.indices {
+                copy[index] = bytes.byte(at: index)
+            }
+            return copy
+        }
+    }
+}
