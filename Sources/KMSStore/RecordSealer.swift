@@ -1,0 +1,188 @@
+package import Cryptography
+
+/// What a row of the keystore's database is about. The numbers are part of every seal.
+enum RecordKind: UInt8, Sendable, CaseIterable {
+    case slot = 1
+    case settings = 2
+    case key = 3
+    case material = 4
+    case alias = 5
+    case segment = 6
+    case manifest = 7
+
+    /// For messages.
+    var name: String {
+        switch self {
+        case .slot: "unlock slot"
+        case .settings: "settings"
+        case .key: "key"
+        case .material: "key material"
+        case .alias: "alias"
+        case .segment: "log segment"
+        case .manifest: "manifest"
+        }
+    }
+}
+
+/// Where a row is: its kind and id, which its seal covers together with the revision.
+struct RowKey: Hashable, Sendable {
+    let kind: RecordKind
+    let id: [UInt8]
+}
+
+/// One row as it is stored. The box of a slot is its body, which nothing can seal: it must be
+/// read before there is a key.
+struct StoredRow: Sendable {
+    let key: RowKey
+    /// The keystore's revision that wrote the row; of segments, the log's.
+    let revision: UInt64
+    let box: [UInt8]
+}
+
+/// The keys that the root key gives: HKDF-SHA256 with the keystore's id as salt.
+package final class KeystoreKeys: Sendable {
+    package let keystoreID: [UInt8]
+    let rootKey: SecretBytes
+    let record: SecretBytes
+    let digest: SecretBytes
+    let index: SecretBytes
+    let backup: SecretBytes
+    package let usageLog: SecretBytes
+    package let usageLogSigningSeed: SecretBytes
+
+    init(rootKey: SecretBytes, keystoreID: [UInt8]) {
+        func derive(_ purpose: String) -> SecretBytes {
+            HKDFSHA256.derive(
+                from: rootKey, salt: keystoreID, info: Array("keyfold keystore 1 \(purpose)".utf8),
+                count: 32)
+        }
+        self.rootKey = rootKey
+        self.keystoreID = keystoreID
+        record = derive("record")
+        digest = derive("digest")
+        index = derive("index")
+        backup = derive("backup")
+        usageLog = derive("usage log")
+        usageLogSigningSeed = derive("usage log signature")
+    }
+
+    /// Of 32 bytes: a row's part in its manifest.
+    func rowDigest(_ row: StoredRow) -> RowDigest {
+        var message = row.key.sealedContext(revision: row.revision)
+        message.append(contentsOf: row.box)
+        return RowDigest(HMACSHA256.authenticationCode(for: message, key: digest))
+    }
+
+    /// Alias names are private: their rows are found by a keyed hash.
+    func aliasRowID(_ name: String) -> [UInt8] {
+        Array(HMACSHA256.authenticationCode(for: Array(name.utf8), key: index).prefix(16))
+    }
+}
+
+extension RowKey {
+    /// The additional authenticated data of a row's box: kind, revision, id.
+    func sealedContext(revision: UInt64) -> [UInt8] {
+        var writer = RecordWriter()
+        writer.append(kind.rawValue)
+        writer.append(revision)
+        writer.append(id)
+        return writer.finish()
+    }
+}
+
+/// A sum of keyed digests. Rows are added and taken away in any order; without the digest key
+/// nobody can find another set of rows with the same sum, since no digest is ever shown.
+struct RowDigest: Hashable, Sendable {
+    private var lanes: SIMD4<UInt64>
+
+    static let zero = RowDigest()
+
+    private init() { lanes = .zero }
+
+    /// From 32 bytes.
+    init(_ bytes: [UInt8]) {
+        precondition(bytes.count == 32, "BUG: a digest has 32 bytes")
+        lanes = .zero
+        for (index, byte) in bytes.enumerated() {
+            lanes[index / 8] = lanes[index / 8] << 8 | UInt64(byte)
+        }
+    }
+
+    var bytes: [UInt8] {
+        var writer = RecordWriter()
+        for lane in 0..<4 { writer.append(lanes[lane]) }
+        return writer.finish()
+    }
+
+    static func += (a: inout RowDigest, b: RowDigest) { a.lanes &+= b.lanes }
+    static func -= (a: inout RowDigest, b: RowDigest) { a.lanes &-= b.lanes }
+}
+
+/// What must be in the database at one revision: how many rows, and the sum of their digests.
+///
+/// Number 1 covers slots, settings, keys, materials and aliases; number 2 the log's segments,
+/// whose heads move far more often.
+struct Manifest: Hashable, Sendable {
+    static let keysID: UInt8 = 1
+    static let segmentsID: UInt8 = 2
+
+    var revision: UInt64
+    var rowCount: UInt64
+    var digest: RowDigest
+
+    static let empty = Manifest(revision: 0, rowCount: 0, digest: .zero)
+
+    func encoded() -> [UInt8] {
+        var writer = RecordWriter()
+        writer.append(revision)
+        writer.append(rowCount)
+        writer.append(digest.bytes)
+        return writer.finish()
+    }
+
+    init(revision: UInt64, rowCount: UInt64, digest: RowDigest) {
+        self.revision = revision
+        self.rowCount = rowCount
+        self.digest = digest
+    }
+
+    init(decoding bytes: [UInt8]) throws(MalformedRecord) {
+        var reader = RecordReader(bytes)
+        revision = try reader.number()
+        rowCount = try reader.number()
+        let digest = try reader.byteString()
+        try reader.finish()
+        guard digest.count == 32 else { throw MalformedRecord() }
+        self.digest = RowDigest(digest)
+    }
+}
+
+/// Seals and opens rows with one reused cipher context; one thread at a time.
+final class RecordSealer {
+    private let keys: KeystoreKeys
+    private let cipher = AESGCM256()
+
+    init(_ keys: KeystoreKeys) {
+        self.keys = keys
+        cipher.use(keys.record)
+    }
+
+    /// Takes the plaintext and wipes it.
+    func seal(_ plain: consuming [UInt8], as key: RowKey, revision: UInt64) -> StoredRow {
+        var plain = plain
+        let box = cipher.seal(plain, authenticating: key.sealedContext(revision: revision))
+        wipe(&plain)
+        return StoredRow(key: key, revision: revision, box: box)
+    }
+
+    /// The plaintext of a row, handed to `body` and wiped afterwards; nil when the row is not
+    /// what this keystore wrote there.
+    func open<Record>(
+        _ row: StoredRow, as decode: ([UInt8]) throws(MalformedRecord) -> Record
+    ) -> Record? {
+        let context = row.key.sealedContext(revision: row.revision)
+        guard var plain = try? cipher.open(row.box, authenticating: context) else { return nil }
+        defer { wipe(&plain) }
+        return try? decode(plain)
+    }
+}
