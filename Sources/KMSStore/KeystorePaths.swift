@@ -1,0 +1,153 @@
+package import Platform
+internal import Glibc
+
+/// The names inside a keystore's directory.
+package struct KeystorePaths: Sendable, Hashable {
+    package let directory: String
+
+    package init(directory: String) {
+        var directory = directory
+        while directory.utf8.count > 1, directory.hasSuffix("/") { directory.removeLast() }
+        self.directory = directory
+    }
+
+    static let databaseName = "keystore.db"
+    static let logName = "log"
+
+    var database: String { "\(directory)/\(KeystorePaths.databaseName)" }
+    /// The shared counter of commits (``CommitCounter``).
+    var commits: String { "\(directory)/commits" }
+    /// The usage log's own directory.
+    package var log: String { "\(directory)/\(KeystorePaths.logName)" }
+
+    /// Whether the directory holds a keystore's database; says nothing about its contents.
+    package var holdsKeystore: Bool {
+        (try? Descriptor.open(path: database, OpenFlag.path).status().kind) == .regular
+    }
+
+    /// The directory itself, which must hold a keystore.
+    ///
+    /// - Throws: ``KeystoreError/missing(path:)``, ``KeystoreError/notAKeystore(path:reason:)``.
+    func openDirectory() throws(KeystoreError) -> Descriptor {
+        let place: Descriptor
+        do throws(Errno) {
+            place = try Descriptor.open(path: directory, O_RDONLY | O_DIRECTORY)
+        } catch {
+            switch error {
+            case .noSuchFileOrDirectory: throw .missing(path: directory)
+            case .notDirectory:
+                throw .notAKeystore(path: directory, reason: "it is not a directory")
+            default: throw KeystoreError(error, path: directory)
+            }
+        }
+        guard holdsKeystore else {
+            let isEmpty = (try? DirectoryContents.names(of: place).isEmpty) ?? false
+            if isEmpty { throw .missing(path: directory) }
+            throw .notAKeystore(
+                path: directory, reason: "it holds no \(KeystorePaths.databaseName)")
+        }
+        return place
+    }
+}
+
+enum DirectoryContents {
+    /// All names but "." and "..".
+    static func names(of directory: Descriptor) throws(Errno) -> [FileName] {
+        var stream = DirectoryStream(
+            try directory.open(FileName("."), O_RDONLY | O_DIRECTORY))
+        var names: [FileName] = []
+        while let entry = try stream.next() {
+            if !entry.name.isDots { names.append(entry.name) }
+        }
+        return names
+    }
+
+    /// Removes a directory with one level of directories in it, as a keystore is.
+    static func remove(_ name: FileName, in parent: Descriptor) {
+        guard let place = try? parent.open(name, O_RDONLY | O_DIRECTORY) else { return }
+        for entry in (try? names(of: place)) ?? [] {
+            if (try? place.unlink(entry)) == nil { remove(entry, in: place) }
+        }
+        try? parent.removeDirectory(name)
+    }
+}
+
+/// A directory that is built under another name and then takes its place at once, so that no
+/// half-made keystore is ever seen.
+struct StagedDirectory: ~Copyable {
+    let parent: Descriptor
+    let parentPath: String
+    let stagedName: FileName
+    let finalName: FileName
+    let finalPath: String
+    var path: String { "\(parentPath)/\(stagedName.string)" }
+
+    /// Makes the parents of `path` (mode 0700) where they are missing, and the staged directory.
+    ///
+    /// - Throws: ``KeystoreError/exists(path:)`` when there is anything but an empty directory.
+    init(for path: String, token: String) throws(KeystoreError) {
+        let whole = KeystorePaths(directory: path).directory
+        let cut = whole.lastIndex(of: "/")
+        let name = cut.map { String(whole[whole.index(after: $0)...]) } ?? whole
+        let parentPath = cut.map { $0 == whole.startIndex ? "/" : String(whole[..<$0]) } ?? "."
+        do throws(Errno) {
+            try StagedDirectory.makeParents(parentPath)
+            let parent = try Descriptor.open(path: parentPath, O_RDONLY | O_DIRECTORY)
+            finalName = FileName(name)
+            stagedName = FileName("\(name).new-\(token)")
+            finalPath = whole
+            self.parentPath = parentPath
+            if let old = try? parent.status(of: finalName) {
+                guard old.kind == .directory,
+                    try DirectoryContents.names(
+                        of: try parent.open(finalName, O_RDONLY | O_DIRECTORY)
+                    ).isEmpty
+                else { throw .fileExists }
+            }
+            try parent.makeDirectory(stagedName, mode: 0o700)
+            self.parent = parent
+        } catch {
+            throw error == .fileExists ? .exists(path: whole) : KeystoreError(error, path: whole)
+        }
+    }
+
+    private static func makeParents(_ path: String) throws(Errno) {
+        if (try? Descriptor.open(path: path, OpenFlag.path)) != nil { return }
+        guard let cut = path.lastIndex(of: "/"), cut != path.startIndex else {
+            let here = try Descriptor.open(path: cut == nil ? "." : "/", O_RDONLY | O_DIRECTORY)
+            return try make(path.hasPrefix("/") ? String(path.dropFirst()) : path, in: here)
+        }
+        let above = String(path[..<cut])
+        try makeParents(above)
+        let directory = try Descriptor.open(path: above, O_RDONLY | O_DIRECTORY)
+        try make(String(path[path.index(after: cut)...]), in: directory)
+    }
+
+    private static func make(_ name: String, in directory: Descriptor) throws(Errno) {
+        do throws(Errno) {
+            try directory.makeDirectory(FileName(name), mode: 0o700)
+            try directory.synchronize(dataOnly: false)
+        } catch {
+            if error != .fileExists { throw error }
+        }
+    }
+
+    /// Syncs the staged directory and gives it its name.
+    consuming func commit() throws(KeystoreError) {
+        do throws(Errno) {
+            let staged = try parent.open(stagedName, O_RDONLY | O_DIRECTORY)
+            try staged.synchronize(dataOnly: false)
+            // Without flags, rename(2) replaces an empty directory, and nothing else.
+            try parent.rename(stagedName, to: parent, finalName)
+            try parent.synchronize(dataOnly: false)
+        } catch {
+            DirectoryContents.remove(stagedName, in: parent)
+            throw error == .directoryNotEmpty || error == .fileExists
+                ? .exists(path: finalPath) : KeystoreError(error, path: finalPath)
+        }
+    }
+
+    consuming func discard() {
+        DirectoryContents.remove(stagedName, in: parent)
+    }
+}

@@ -1,0 +1,229 @@
+internal import Cryptography
+package import KMSModel
+internal import Platform
+internal import Synchronization
+
+/// The durable state of a keystore: opened, verified, read and changed by any number of threads
+/// and processes.
+///
+/// Lock order: `working`, then `current`. `working` is held while the database is used, so it
+/// also orders this process's transactions; nothing else is called under it.
+package final class KeystoreStore: Sendable {
+    package let paths: KeystorePaths
+    package let keys: KeystoreKeys
+
+    /// The verified rows, and the cipher that opens them.
+    struct Working {
+        var model: KeystoreModel
+        var revision: UInt64
+        let sealer: RecordSealer
+    }
+
+    private struct Current {
+        var snapshot: KeystoreSnapshot
+        /// The commit counter when the snapshot was the newest one; nil while a commit was under
+        /// way.
+        var counter: UInt64?
+        /// When the database is asked even if the counter says nothing.
+        var checkAgain: ContinuousClock.Instant
+        var isClosed = false
+    }
+
+    /// The counter of commits is shared memory; should it fail (a replaced file), this bounds
+    /// how long a change stays unseen.
+    private static let recheckInterval = Duration.seconds(1)
+
+    let database: KeystoreDatabase
+    let working: Mutex<Working>
+    private let current: Mutex<Current>
+    private let commits: CommitCounter
+
+    /// Takes a keystore whose rows were loaded and verified.
+    init(
+        paths: KeystorePaths, keys: KeystoreKeys, database: KeystoreDatabase,
+        commits: CommitCounter, loaded: sending Working
+    ) throws(KeystoreError) {
+        self.paths = paths
+        self.keys = keys
+        self.database = database
+        self.commits = commits
+        let snapshot = try KeystoreStore.snapshot(of: loaded, paths: paths)
+        working = Mutex(loaded)
+        current = Mutex(
+            Current(
+                snapshot: snapshot, counter: nil, checkAgain: ContinuousClock.now))
+    }
+
+    private static func snapshot(
+        of working: borrowing Working, paths: KeystorePaths
+    ) throws(KeystoreError) -> KeystoreSnapshot {
+        guard let settings = working.model.settings else {
+            throw .tampered(path: paths.directory, what: "its settings are missing")
+        }
+        return KeystoreSnapshot(working.model, scope: settings.scope, revision: working.revision)
+    }
+
+    // MARK: Reading
+
+    /// The newest committed state, of whichever process. Costs no system call while nobody
+    /// changes anything.
+    ///
+    /// - Throws: ``KeystoreError/tampered(path:what:)`` and the database's errors, when the state
+    ///   has to be read again.
+    package func snapshot() throws(KeystoreError) -> KeystoreSnapshot {
+        let counter = commits.quiet
+        let now = ContinuousClock.now
+        let cached: KeystoreSnapshot? = current.withLock { current in
+            guard let counter, counter == current.counter, now < current.checkAgain else {
+                return nil
+            }
+            return current.snapshot
+        }
+        return if let cached { cached } else { try readAgain(counter: counter, now: now) }
+    }
+
+    private func readAgain(
+        counter: UInt64?, now: ContinuousClock.Instant
+    ) throws(KeystoreError) -> KeystoreSnapshot {
+        try working.withLock { working throws(KeystoreError) in
+            try refuseWhenClosed()
+            if counter == nil, current.withLock({ now >= $0.checkAgain }) {
+                // Nobody is inside a commit while we hold the write lock: whoever counted one and
+                // did not finish is dead.
+                try database.transaction(.write) { _ throws(KeystoreError) in commits.repair() }
+            }
+            try database.transaction(.read) { connection throws(KeystoreError) in
+                try catchUp(&working, connection)
+            }
+            return try install(working, counter: counter, now: now)
+        }
+    }
+
+    private func install(
+        _ working: borrowing Working, counter: UInt64?, now: ContinuousClock.Instant
+    ) throws(KeystoreError) -> KeystoreSnapshot {
+        let old = current.withLock { $0.snapshot }
+        let snapshot =
+            old.revision == working.revision
+            ? old : try KeystoreStore.snapshot(of: working, paths: paths)
+        current.withLock { current in
+            current.snapshot = snapshot
+            current.counter = counter
+            current.checkAgain = now + KeystoreStore.recheckInterval
+        }
+        return snapshot
+    }
+
+    private func refuseWhenClosed() throws(KeystoreError) {
+        if current.withLock({ $0.isClosed }) { throw .locked(path: paths.directory) }
+    }
+
+    /// Brings the working copy to what the database holds.
+    private func catchUp(
+        _ working: inout Working, _ connection: KeystoreConnection
+    ) throws(KeystoreError) {
+        let loader = KeystoreLoader(paths: paths, keys: keys, sealer: working.sealer)
+        if let (model, revision) = try loader.newer(
+            than: working.revision, working.model, in: connection)
+        {
+            working.model = model
+            working.revision = revision
+        }
+    }
+
+    // MARK: Changing
+
+    /// Changes the keystore in one transaction: `decide` sees the newest state and says what is
+    /// to be different. What it says is durable when this returns; an empty change writes nothing.
+    ///
+    /// - Returns: what `decide` returned, or the error with which it called the change off.
+    package func change<Value, Refusal: Error>(
+        _ decide: (KeystoreSnapshot, inout KeystoreChange) throws(Refusal) -> Value
+    ) throws(KeystoreError) -> Result<Value, Refusal> {
+        try working.withLock { working throws(KeystoreError) in
+            try refuseWhenClosed()
+            var next = working.model
+            var revision = working.revision
+            var isChanged = false
+            let outcome = try database.transaction(
+                .write,
+                aroundCommit: { commit in
+                    guard isChanged else { return try commit() }
+                    commits.begin()
+                    defer { commits.end() }
+                    try commit()
+                }
+            ) { connection throws(KeystoreError) -> Result<Value, Refusal> in
+                try catchUp(&working, connection)
+                let snapshot = try install(working, counter: nil, now: ContinuousClock.now)
+                var change = KeystoreChange()
+                let value: Value
+                do throws(Refusal) {
+                    value = try decide(snapshot, &change)
+                } catch {
+                    return .failure(error)
+                }
+                guard !change.isEmpty else { return .success(value) }
+                next = working.model
+                revision = working.revision + 1
+                isChanged = true
+                let writer = KeystoreWriter(
+                    keys: keys, sealer: working.sealer, revision: revision)
+                try writer.apply(change, to: &next, in: connection)
+                return .success(value)
+            }
+            if isChanged {
+                working.model = next
+                working.revision = revision
+                _ = try install(working, counter: nil, now: ContinuousClock.now)
+            }
+            return outcome
+        }
+    }
+
+    /// Closes the database; every call after that throws ``KeystoreError/locked(path:)``.
+    package func close() {
+        working.withLock { _ in
+            current.withLock { $0.isClosed = true }
+            database.close()
+        }
+    }
+}
+
+/// Counts the commits of all processes, so that a reader sees without a system call that nothing
+/// has changed.
+///
+/// The upper half of the shared word counts commits that began, the lower half those that ended;
+/// a process adds to the one right before COMMIT and to the other right after. Equal halves, equal
+/// to what they were, say that no commit was or is under way. A process that dies in between
+/// leaves them unequal: readers then ask the database each time, and the first to do so for a
+/// while makes them equal again.
+struct CommitCounter: Sendable {
+    private let word: SharedWord
+
+    init(path: String) throws(KeystoreError) {
+        do throws(Errno) {
+            word = try SharedWord(path: path)
+        } catch {
+            throw KeystoreError(error, path: path)
+        }
+    }
+
+    /// The counter, or nil while a commit is under way.
+    var quiet: UInt64? {
+        let value = word.load()
+        return value >> 32 == value & 0xffff_ffff ? value : nil
+    }
+
+    func begin() { word.add(1 << 32) }
+
+    func end() { word.add(1) }
+
+    /// Only while holding the database's write lock. A commit that ended in another process but
+    /// is not counted yet unbalances the halves once more, and the next repair mends that.
+    func repair() {
+        let value = word.load()
+        let next = ((value >> 32) &+ 1) & 0xffff_ffff
+        if value >> 32 != value & 0xffff_ffff { word.replace(value, with: next << 32 | next) }
+    }
+}
