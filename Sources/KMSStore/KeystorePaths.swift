@@ -1,5 +1,5 @@
-package import Platform
 internal import Glibc
+internal import Platform
 
 /// The names inside a keystore's directory.
 package struct KeystorePaths: Sendable, Hashable {
@@ -74,7 +74,7 @@ enum DirectoryContents {
 
 /// A directory that is built under another name and then takes its place at once, so that no
 /// half-made keystore is ever seen.
-struct StagedDirectory: ~Copyable {
+struct StagedDirectory {
     let parent: Descriptor
     let parentPath: String
     let stagedName: FileName
@@ -113,14 +113,11 @@ struct StagedDirectory: ~Copyable {
 
     private static func makeParents(_ path: String) throws(Errno) {
         if (try? Descriptor.open(path: path, OpenFlag.path)) != nil { return }
-        guard let cut = path.lastIndex(of: "/"), cut != path.startIndex else {
-            let here = try Descriptor.open(path: cut == nil ? "." : "/", O_RDONLY | O_DIRECTORY)
-            return try make(path.hasPrefix("/") ? String(path.dropFirst()) : path, in: here)
-        }
-        let above = String(path[..<cut])
-        try makeParents(above)
-        let directory = try Descriptor.open(path: above, O_RDONLY | O_DIRECTORY)
-        try make(String(path[path.index(after: cut)...]), in: directory)
+        let cut = path.lastIndex(of: "/")
+        let name = cut.map { String(path[path.index(after: $0)...]) } ?? path
+        let above = cut.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        if above != "/", above != "." { try makeParents(above) }
+        try make(name, in: try Descriptor.open(path: above, O_RDONLY | O_DIRECTORY))
     }
 
     private static func make(_ name: String, in directory: Descriptor) throws(Errno) {
@@ -133,7 +130,7 @@ struct StagedDirectory: ~Copyable {
     }
 
     /// Syncs the staged directory and gives it its name.
-    consuming func commit() throws(KeystoreError) {
+    func commit() throws(KeystoreError) {
         do throws(Errno) {
             let staged = try parent.open(stagedName, O_RDONLY | O_DIRECTORY)
             try staged.synchronize(dataOnly: false)
@@ -147,7 +144,7 @@ struct StagedDirectory: ~Copyable {
         }
     }
 
-    consuming func discard() {
+    func discard() {
         DirectoryContents.remove(stagedName, in: parent)
     }
 }

@@ -1,4 +1,5 @@
 package import Cryptography
+internal import Glibc
 package import KMSModel
 internal import Platform
 internal import Synchronization

@@ -1,5 +1,5 @@
 internal import Cryptography
-package import KMSModel
+internal import KMSModel
 internal import Platform
 internal import Synchronization
 
@@ -13,7 +13,7 @@ package final class KeystoreStore: Sendable {
     package let keys: KeystoreKeys
 
     /// The verified rows, and the cipher that opens them.
-    struct Working {
+    struct Working: Sendable {
         var model: KeystoreModel
         var revision: UInt64
         let sealer: RecordSealer
@@ -41,7 +41,7 @@ package final class KeystoreStore: Sendable {
     /// Takes a keystore whose rows were loaded and verified.
     init(
         paths: KeystorePaths, keys: KeystoreKeys, database: KeystoreDatabase,
-        commits: CommitCounter, loaded: sending Working
+        commits: CommitCounter, loaded: Working
     ) throws(KeystoreError) {
         self.paths = paths
         self.keys = keys
@@ -137,7 +137,7 @@ package final class KeystoreStore: Sendable {
     /// to be different. What it says is durable when this returns; an empty change writes nothing.
     ///
     /// - Returns: what `decide` returned, or the error with which it called the change off.
-    package func change<Value, Refusal: Error>(
+    package func change<Value: Sendable, Refusal: Error>(
         _ decide: (KeystoreSnapshot, inout KeystoreChange) throws(Refusal) -> Value
     ) throws(KeystoreError) -> Result<Value, Refusal> {
         try working.withLock { working throws(KeystoreError) in

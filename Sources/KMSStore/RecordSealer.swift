@@ -158,7 +158,9 @@ struct Manifest: Hashable, Sendable {
 }
 
 /// Seals and opens rows with one reused cipher context; one thread at a time.
-final class RecordSealer {
+///
+/// Unchecked: it is made for one call, or lives inside the mutex of ``KeystoreStore``.
+final class RecordSealer: @unchecked Sendable {
     private let keys: KeystoreKeys
     private let cipher = AESGCM256()
 

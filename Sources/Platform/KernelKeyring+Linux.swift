@@ -45,7 +45,7 @@ package enum KernelKeyring {
         let count = try unsafe span.withUnsafeMutableBytes { buffer throws(Errno) in
             // SAFETY: the buffer's own size is given.
             try systemCall {
-                unsafe keyfold_keyctl(
+                keyfold_keyctl(
                     KEYCTL_READ, UInt(serial), UInt(bitPattern: buffer.baseAddress),
                     UInt(buffer.count), 0)
             }
@@ -72,7 +72,7 @@ package enum KernelKeyring {
                 try unsafe FileName("user").withCString { type throws(Errno) in
                     // SAFETY: both strings outlive the call.
                     try systemCall {
-                        unsafe keyfold_keyctl(
+                        keyfold_keyctl(
                             KEYCTL_SEARCH, keyringArgument, UInt(bitPattern: type),
                             UInt(bitPattern: description), 0)
                     }

@@ -6,7 +6,7 @@ internal import Synchronization
 ///
 /// It is a hint between living processes: it outlives any of them, and a restart of the machine
 /// may bring back an older value. Any thread may use it.
-package final class SharedWord: Sendable {
+@safe package final class SharedWord: Sendable {
     // SAFETY: the page stays mapped until deinit, and is only ever touched as an Atomic.
     private nonisolated(unsafe) let word: UnsafeMutablePointer<Atomic<UInt64>>
 

@@ -1,0 +1,187 @@
+package import Cryptography
+package import KMSModel
+package import KMSStore
+package import UsageLog
+
+package typealias KeystoreError = KMSStore.KeystoreError
+package typealias UnlockMethod = KMSStore.UnlockMethod
+package typealias SlotSecret = KMSStore.SlotSecret
+package typealias SlotKind = KMSStore.SlotKind
+package typealias UnlockSlot = KMSStore.UnlockSlot
+package typealias ScryptCost = KMSStore.ScryptCost
+
+/// An open keystore: its durable state, the key service over it, and its usage log.
+///
+/// Any number of processes may have one keystore open; any thread may use it. SQLite's
+/// connections and the log's writer do not survive fork(2): a process that becomes a daemon
+/// opens its keystore afterwards.
+package final class Keystore: Sendable {
+    package let directory: String
+    package let scope: AccountScope
+    /// The owner of the keystore's directory.
+    package let ownerUID: UInt32
+    let store: KeystoreStore
+    let clock: any WallClock
+    private let keyService: EmbeddedKeyService
+    private let log: UsageLogWriter
+    private let logKeys: UsageLogKeys
+
+    /// The service managed key that every keystore holds.
+    package static let serviceAlias = "alias/aws/keyfold"
+
+    private init(store: KeystoreStore, clock: any WallClock) throws(KeystoreError) {
+        self.store = store
+        self.clock = clock
+        directory = store.paths.directory
+        scope = try store.snapshot().scope
+        ownerUID = try store.ownerUID()
+        do throws(CryptographyError) {
+            logKeys = UsageLogKeys(
+                logKey: store.keys.usageLog,
+                signingKey: try Ed25519PrivateKey(seed: store.keys.usageLogSigningSeed))
+        } catch {
+            throw .log("its signing key cannot be made")
+        }
+        log = UsageLogWriter(
+            directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store),
+            clock: clock)
+        keyService = EmbeddedKeyService(store: store, scope: scope, log: log, clock: clock)
+    }
+
+    // MARK: Making and opening
+
+    /// Makes a keystore where there is nothing, or an empty directory.
+    ///
+    /// - Parameters:
+    ///   - passphrase: of the first slot; the second is for the recovery key.
+    ///   - cost: what the passphrase costs to try; lower than standard in tests only.
+    /// - Returns: the open keystore, and the recovery key as text to be shown once.
+    /// - Throws: ``KeystoreError/exists(path:)``, ``KeystoreError/emptyPassphrase``, and what the
+    ///   file system answers; nothing is left behind then.
+    package static func create(
+        at directory: String, scope: AccountScope, slots passphrase: SecretBytes,
+        clock: any WallClock, cost: ScryptCost = .standard
+    ) throws(KeystoreError) -> (keystore: Keystore, recoveryKey: SecretBytes) {
+        let now = clock.now()
+        let recoveryKey = try KeystoreStore.create(
+            at: directory, scope: scope, passphrase: passphrase, cost: cost, now: now
+        ) { change in
+            let key = KeyRecord(
+                id: .random(), creationDate: now, state: .enabled,
+                description: "Default key of Keyfold when no other key is named",
+                manager: .aws, tags: [],
+                rotation: RotationSchedule(
+                    periodDays: KMSLimit.defaultRotationPeriodDays, base: now))
+            guard let alias = AliasName(serviceAlias) else {
+                preconditionFailure("BUG: the service's alias is not valid")
+            }
+            change.keys = [key]
+            change.materials = [.new(for: key.id, version: 1, type: nil, now: now)]
+            change.aliases = [
+                AliasEntry(name: alias, target: key.id, creationDate: now, lastUpdatedDate: now)
+            ]
+        }
+        let keystore = try open(at: directory, unlocking: .passphrase(passphrase), clock: clock)
+        return (keystore, recoveryKey)
+    }
+
+    /// Opens a keystore, verifies every record, and does what has come due.
+    package static func open(
+        at directory: String, unlocking method: UnlockMethod, clock: any WallClock
+    ) throws(KeystoreError) -> Keystore {
+        let keystore = try Keystore(
+            store: try KeystoreStore.open(at: directory, unlocking: method), clock: clock)
+        keystore.runDueWork()
+        return keystore
+    }
+
+    /// Whether there is a keystore's database in `directory`.
+    package static func isKeystore(at directory: String) -> Bool {
+        KeystorePaths(directory: directory).holdsKeystore
+    }
+
+    /// Ends the log's segment and closes the database; the root key is wiped with the last
+    /// reference to it. The service answers ``KMSError/keyUnavailable(_:)`` from then on.
+    package func close() {
+        log.close()
+        store.close()
+    }
+
+    // MARK: Service and log
+
+    /// The key service over this keystore; it logs every operation.
+    package var service: any KeyService { keyService }
+
+    /// The principal that stands for the keystore's owner.
+    package var ownerPrincipalARN: String { scope.rootPrincipalARN }
+
+    /// Does the automatic rotations and deletions whose time has come. Every operation does the
+    /// same before anything else; this is for processes that make none for a long time.
+    package func runDueWork() {
+        keyService.doOverdueWork()
+    }
+
+    package func usageLog() -> UsageLogReader {
+        UsageLogReader(
+            directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
+    }
+
+    package func usageLogVerifier() -> UsageLogVerifier {
+        UsageLogVerifier(
+            directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
+    }
+
+    /// Returns when all events so far are on the disk and anchored.
+    package func synchronizeLog() throws(KeystoreError) {
+        do throws(UsageLogError) {
+            try log.synchronize()
+        } catch {
+            throw .log("\(error)")
+        }
+    }
+}
+
+// MARK: - Slots
+
+extension Keystore {
+    /// Oldest first.
+    package func slots() throws(KeystoreError) -> [UnlockSlot] {
+        try store.slots()
+    }
+
+    /// Adds a way to unlock; no key and no file is touched.
+    ///
+    /// - Returns: the slot; for a new recovery key, with its text, which is not kept.
+    package func addSlot(
+        _ secret: SlotSecret, label: String, cost: ScryptCost = .standard
+    ) throws(KeystoreError) -> UnlockSlot {
+        try store.addSlot(secret, label: label, now: clock.now(), cost: cost)
+    }
+
+    /// - Throws: ``KeystoreError/noSuchSlot(_:)``, ``KeystoreError/lastSlot(_:)``.
+    package func removeSlot(_ id: String) throws(KeystoreError) {
+        try store.removeSlot(id)
+    }
+
+    /// Lets the kernel hold the root key for this user, until the time is over, it is dropped, or
+    /// the machine restarts (nil).
+    package func holdInKernelKeyring(forSeconds seconds: Int?) throws(KeystoreError) {
+        try store.holdInKernelKeyring(forSeconds: seconds)
+    }
+
+    /// Takes the root key of the keystore at `directory` out of the kernel; needs no unlocking.
+    package static func dropFromKernelKeyring(directory: String) throws(KeystoreError) {
+        try KeystoreStore.dropFromKernelKeyring(directory: directory)
+    }
+}
+
+extension AccountScope {
+    /// A new account: 12 random digits, the first of them not 0.
+    package static func random(region: String = "us-east-1") -> AccountScope {
+        let account = String(UInt64.random(in: 100_000_000_000...999_999_999_999))
+        guard let scope = AccountScope(account: account, region: region) else {
+            preconditionFailure("BUG: the region \(region) is not valid")
+        }
+        return scope
+    }
+}
