@@ -1,8 +1,8 @@
-package import KMSModel
+internal import KMSModel
 internal import KMSStore
 
 extension EmbeddedKeyService {
-    package func createAlias(
+    func createAlias(
         _ name: String, target: String, as caller: Caller
     ) throws(KMSError) {
         try perform(.createAlias, as: caller) { request throws(KMSError) in
@@ -23,7 +23,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func updateAlias(
+    func updateAlias(
         _ name: String, target: String, as caller: Caller
     ) throws(KMSError) {
         try perform(.updateAlias, as: caller) { request throws(KMSError) in
@@ -39,7 +39,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func deleteAlias(_ name: String, as caller: Caller) throws(KMSError) {
+    func deleteAlias(_ name: String, as caller: Caller) throws(KMSError) {
         try perform(.deleteAlias, as: caller) { request throws(KMSError) in
             let alias = try checkedAlias(name, target: nil, in: &request)
             var edited = request
@@ -56,7 +56,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func listAliases(
+    func listAliases(
         of key: String?, _ page: PageRequest, as caller: Caller
     ) throws(KMSError) -> Page<AliasEntry> {
         try perform(.listAliases, as: caller) { request throws(KMSError) in

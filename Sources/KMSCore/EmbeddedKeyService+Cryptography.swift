@@ -1,11 +1,11 @@
-package import Cryptography
-package import KMSModel
+internal import Cryptography
+internal import KMSModel
 internal import KMSStore
 
 extension EmbeddedKeyService {
     private static let algorithm = "SYMMETRIC_DEFAULT"
 
-    package func encrypt(
+    func encrypt(
         _ plaintext: SecretBytes, under key: String, context: EncryptionContext, as caller: Caller
     ) throws(KMSError) -> WrappedData {
         try perform(.encrypt, as: caller) { request throws(KMSError) in
@@ -21,7 +21,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func decrypt(
+    func decrypt(
         _ blob: [UInt8], under key: String?, context: EncryptionContext, as caller: Caller
     ) throws(KMSError) -> UnwrappedData {
         try perform(.decrypt, as: caller) { request throws(KMSError) in
@@ -32,7 +32,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func reEncrypt(
+    func reEncrypt(
         _ reEncryption: ReEncryptRequest, as caller: Caller
     ) throws(KMSError) -> WrappedData {
         try perform(.reEncrypt, as: caller) { request throws(KMSError) in
@@ -58,7 +58,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func generateDataKey(
+    func generateDataKey(
         under key: String, byteCount: Int, context: EncryptionContext, as caller: Caller
     ) throws(KMSError) -> GeneratedDataKey {
         try perform(.generateDataKey, as: caller) { request throws(KMSError) in
@@ -66,7 +66,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func generateDataKeyWithoutPlaintext(
+    func generateDataKeyWithoutPlaintext(
         under key: String, byteCount: Int, context: EncryptionContext, as caller: Caller
     ) throws(KMSError) -> WrappedData {
         try perform(.generateDataKeyWithoutPlaintext, as: caller) { request throws(KMSError) in
@@ -74,7 +74,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func generateRandom(
+    func generateRandom(
         byteCount: Int, as caller: Caller
     ) throws(KMSError) -> SecretBytes {
         try perform(.generateRandom, as: caller) { request throws(KMSError) in
@@ -166,7 +166,8 @@ extension EmbeddedKeyService {
         let size = context.pairs.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
         guard size <= KMSLimit.encryptionContextBytes else {
             throw .validation(
-                "EncryptionContext must not be longer than \(KMSLimit.encryptionContextBytes) bytes")
+                "EncryptionContext must not be longer than \(KMSLimit.encryptionContextBytes) bytes"
+            )
         }
     }
 }

@@ -1,8 +1,8 @@
-package import KMSModel
+internal import KMSModel
 internal import KMSStore
 
 extension EmbeddedKeyService {
-    package func createKey(
+    func createKey(
         _ creation: CreateKeyRequest, as caller: Caller
     ) throws(KMSError) -> KeyMetadata {
         try perform(.createKey, as: caller) { request throws(KMSError) in
@@ -47,7 +47,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func describeKey(
+    func describeKey(
         _ key: String, as caller: Caller
     ) throws(KMSError) -> KeyMetadata {
         try perform(.describeKey, as: caller) { request throws(KMSError) in
@@ -58,7 +58,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func listKeys(
+    func listKeys(
         _ page: PageRequest, as caller: Caller
     ) throws(KMSError) -> Page<KeyARN> {
         try perform(.listKeys, as: caller) { request throws(KMSError) in
@@ -72,7 +72,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func updateKeyDescription(
+    func updateKeyDescription(
         _ key: String, to description: String, as caller: Caller
     ) throws(KMSError) {
         try perform(.updateKeyDescription, as: caller) { request throws(KMSError) in
@@ -86,7 +86,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func enableKey(_ key: String, as caller: Caller) throws(KMSError) {
+    func enableKey(_ key: String, as caller: Caller) throws(KMSError) {
         try perform(.enableKey, as: caller) { request throws(KMSError) in
             try apply(.enable, to: key, for: &request)
         }
@@ -94,13 +94,13 @@ extension EmbeddedKeyService {
         doOverdueWork()
     }
 
-    package func disableKey(_ key: String, as caller: Caller) throws(KMSError) {
+    func disableKey(_ key: String, as caller: Caller) throws(KMSError) {
         try perform(.disableKey, as: caller) { request throws(KMSError) in
             try apply(.disable, to: key, for: &request)
         }
     }
 
-    package func scheduleKeyDeletion(
+    func scheduleKeyDeletion(
         _ key: String, windowDays: Int?, as caller: Caller
     ) throws(KMSError) -> KeyMetadata {
         try perform(.scheduleKeyDeletion, as: caller) { request throws(KMSError) in
@@ -123,7 +123,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func cancelKeyDeletion(
+    func cancelKeyDeletion(
         _ key: String, as caller: Caller
     ) throws(KMSError) -> KeyARN {
         try perform(.cancelKeyDeletion, as: caller) { request throws(KMSError) in

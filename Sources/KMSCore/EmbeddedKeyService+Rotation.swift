@@ -1,8 +1,8 @@
-package import KMSModel
+internal import KMSModel
 internal import KMSStore
 
 extension EmbeddedKeyService {
-    package func enableKeyRotation(
+    func enableKeyRotation(
         _ key: String, periodDays: Int?, as caller: Caller
     ) throws(KMSError) {
         try perform(.enableKeyRotation, as: caller) { request throws(KMSError) in
@@ -21,7 +21,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func disableKeyRotation(_ key: String, as caller: Caller) throws(KMSError) {
+    func disableKeyRotation(_ key: String, as caller: Caller) throws(KMSError) {
         try perform(.disableKeyRotation, as: caller) { request throws(KMSError) in
             try edit(key, group: .changeRotation, for: &request) { _, record throws(KMSError) in
                 record.rotation = nil
@@ -29,7 +29,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func keyRotationStatus(
+    func keyRotationStatus(
         _ key: String, as caller: Caller
     ) throws(KMSError) -> KeyRotationStatus {
         try perform(.keyRotationStatus, as: caller) { request throws(KMSError) in
@@ -48,7 +48,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func rotateKeyOnDemand(
+    func rotateKeyOnDemand(
         _ key: String, as caller: Caller
     ) throws(KMSError) -> KeyARN {
         try perform(.rotateKeyOnDemand, as: caller) { request throws(KMSError) in
@@ -88,7 +88,7 @@ extension EmbeddedKeyService {
                 + "minutes.")
     }
 
-    package func listKeyRotations(
+    func listKeyRotations(
         _ key: String, includesFirstMaterial: Bool, _ page: PageRequest, as caller: Caller
     ) throws(KMSError) -> Page<KeyRotation> {
         try perform(.listKeyRotations, as: caller) { request throws(KMSError) in

@@ -1,4 +1,4 @@
-package import KMSModel
+internal import KMSModel
 internal import KMSStore
 
 /// The tags of a key, no key twice, with AWS's rules for changing them.
@@ -40,7 +40,7 @@ struct TagSet {
 }
 
 extension EmbeddedKeyService {
-    package func tagResource(
+    func tagResource(
         _ key: String, tags: [Tag], as caller: Caller
     ) throws(KMSError) {
         try perform(.tagResource, as: caller) { request throws(KMSError) in
@@ -54,7 +54,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func untagResource(
+    func untagResource(
         _ key: String, tagKeys: [String], as caller: Caller
     ) throws(KMSError) {
         try perform(.untagResource, as: caller) { request throws(KMSError) in
@@ -68,7 +68,7 @@ extension EmbeddedKeyService {
         }
     }
 
-    package func listResourceTags(
+    func listResourceTags(
         _ key: String, _ page: PageRequest, as caller: Caller
     ) throws(KMSError) -> Page<Tag> {
         try perform(.listResourceTags, as: caller) { request throws(KMSError) in

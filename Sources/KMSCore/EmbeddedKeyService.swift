@@ -1,5 +1,5 @@
 internal import Cryptography
-package import KMSModel
+internal import KMSModel
 internal import KMSStore
 internal import Synchronization
 internal import UsageLog
@@ -59,6 +59,7 @@ final class EmbeddedKeyService: KeyService {
     }
 
     /// Runs one operation and logs it, whatever comes of it.
+    @discardableResult
     func perform<Value>(
         _ operation: KMSOperation, as caller: Caller,
         _ body: (inout Request) throws(KMSError) -> Value

@@ -6,7 +6,8 @@ struct Validation {
 
     private mutating func fail(_ member: String, _ value: String?, _ constraint: String) {
         let shown = value.map { "Value '\($0)'" } ?? "Value"
-        failures.append("\(shown) at '\(member)' failed to satisfy constraint: Member must \(constraint)")
+        failures.append(
+            "\(shown) at '\(member)' failed to satisfy constraint: Member must \(constraint)")
     }
 
     /// The length of a text; its value is shown.

@@ -102,7 +102,8 @@ final class KeystoreDatabase: Sendable {
             guard version == format else {
                 throw .unsupportedVersion(path: keystore, version: Int(version))
             }
-            guard let id = try connection.rows("SELECT keystore_id FROM header").first?.first?.bytes,
+            guard
+                let id = try connection.rows("SELECT keystore_id FROM header").first?.first?.bytes,
                 id.count == 16
             else { throw .tampered(path: keystore, what: "its header is missing") }
             return id

@@ -74,7 +74,19 @@ extension KeystoreError {
     /// A failed system call on `path`.
     package init(_ errno: Errno, path: String) {
         self =
-            errno == .noSpace || errno == .quotaExceeded ? .full(path: path)
+            errno == .noSpace || errno == .quotaExceeded
+            ? .full(path: path)
             : .system(errno, path: path)
+    }
+}
+
+/// Runs system calls on `path`; their error is told with the path.
+func onSystem<Value>(
+    _ path: String, _ body: () throws(Errno) -> Value
+) throws(KeystoreError) -> Value {
+    do throws(Errno) {
+        return try body()
+    } catch {
+        throw KeystoreError(error, path: path)
     }
 }

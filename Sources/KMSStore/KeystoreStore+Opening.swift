@@ -122,7 +122,8 @@ struct UnlockSlots {
     func rootKey(_ method: UnlockMethod) throws(KeystoreError) -> SecretBytes {
         switch method {
         case .passphrase(let secret):
-            return try open(.passphrase, with: secret, orElse: .wrongPassphrase(path: paths.directory))
+            return try open(
+                .passphrase, with: secret, orElse: .wrongPassphrase(path: paths.directory))
         case .recoveryKey(let text):
             guard let secret = RecoveryKey.key(from: text) else { throw .mistypedRecoveryKey }
             return try open(

@@ -57,7 +57,7 @@ extension KeystoreStore {
     }
 }
 
-private struct SegmentReader {
+struct SegmentReader {
     let paths: KeystorePaths
     let keys: KeystoreKeys
     let sealer: RecordSealer

@@ -11,7 +11,8 @@ enum RecoveryKey {
     private static let groupCharacters = 6
 
     static func text(of key: SecretBytes) -> SecretBytes {
-        var bits = key.withBytes { span in (0..<span.byteCount).map { span.unsafeLoadByte(at: $0) } }
+        var bits = key.withBytes { span in (0..<span.byteCount).map { span.unsafeLoadByte(at: $0) }
+        }
         bits += checksum(bits)
         var text: [UInt8] = []
         text.reserveCapacity(64)
