@@ -1,0 +1,122 @@
+import Platform
+import SealedFormat
+import Synchronization
+
+/// Which file of the store an inode is.
+struct BackingID: Hashable, Sendable {
+    let device: UInt64
+    let inodeNumber: UInt64
+
+    init(_ status: FileStatus) {
+        device = status.device
+        inodeNumber = status.inodeNumber
+    }
+}
+
+/// What a directory's record says, and the keys that fit it.
+struct DirectoryIdentity: Sendable {
+    let directoryID: DirectoryID
+    let domain: Domain
+}
+
+/// A file of the mount that the kernel knows, with the names under which it was found.
+///
+/// An inode holds no descriptor: it is resolved through its parents. Lock order: `state` of a
+/// child, then nothing; the parents' states are read after the child's was let go.
+final class Inode: Sendable {
+    /// One name of a file: the directory it is in and its name in the store.
+    struct Link: Sendable {
+        let parent: Inode
+        let stored: FileName
+    }
+
+    struct State {
+        var lookups: UInt64 = 0
+        /// Newest first; at most ``Inode/maximumLinks``.
+        var links: [Link] = []
+        var directory: DirectoryIdentity?
+        var hasDefaultACL: Bool?
+        /// Set while handles are open.
+        var content: SealedFile?
+        var openHandles = 0
+    }
+
+    /// More names of one file than this are found again by the kernel's next lookup.
+    static let maximumLinks = 16
+
+    let id: InodeID
+    let backing: BackingID
+    let kind: FileStatus.Kind
+    let state = Mutex(State())
+
+    init(id: InodeID, backing: BackingID, kind: FileStatus.Kind) {
+        self.id = id
+        self.backing = backing
+        self.kind = kind
+    }
+
+    var links: [Link] { state.withLock { $0.links } }
+
+    func addLink(_ link: Link) {
+        state.withLock { state in
+            state.links.removeAll { $0.parent === link.parent && $0.stored == link.stored }
+            state.links.insert(link, at: 0)
+            if state.links.count > Self.maximumLinks { state.links.removeLast() }
+        }
+    }
+
+    func removeLink(_ stored: FileName, in parent: Inode) {
+        state.withLock { state in
+            state.links.removeAll { $0.parent === parent && $0.stored == stored }
+        }
+    }
+}
+
+/// The inodes that the kernel knows.
+struct InodeTable {
+    private(set) var byID: [InodeID: Inode] = [:]
+    private var byBacking: [BackingID: Inode] = [:]
+    private var nextID: UInt64 = InodeID.root.rawValue + 1
+
+    init(root: Inode) {
+        byID[root.id] = root
+        byBacking[root.backing] = root
+    }
+
+    /// The inode of a file that was just found in the store; counts one lookup.
+    mutating func remember(_ status: FileStatus, link: Inode.Link) -> Inode {
+        let backing = BackingID(status)
+        let inode: Inode
+        if let known = byBacking[backing], known.kind == status.kind {
+            inode = known
+        } else {
+            inode = Inode(id: InodeID(rawValue: nextID), backing: backing, kind: status.kind)
+            nextID += 1
+            byID[inode.id] = inode
+            byBacking[backing] = inode
+        }
+        inode.state.withLock { $0.lookups += 1 }
+        inode.addLink(link)
+        return inode
+    }
+
+    func find(_ backing: BackingID) -> Inode? { byBacking[backing] }
+
+    /// The file's last name is gone: its number may come back as another file.
+    mutating func retire(_ inode: Inode) {
+        if byBacking[inode.backing] === inode { byBacking[inode.backing] = nil }
+    }
+
+    /// - Returns: the inode, when the kernel has forgotten it for good.
+    mutating func forget(_ id: InodeID, lookups: UInt64) -> Inode? {
+        guard id != .root, let inode = byID[id] else { return nil }
+        let isGone = inode.state.withLock { state in
+            state.lookups -= min(lookups, state.lookups)
+            return state.lookups == 0
+        }
+        guard isGone else { return nil }
+        byID[id] = nil
+        retire(inode)
+        return inode
+    }
+}

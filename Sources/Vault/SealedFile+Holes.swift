@@ -1,0 +1,154 @@
+import Cryptography
+import Platform
+import SealedFormat
+
+// fallocate(2) and lseek(2) with SEEK_DATA and SEEK_HOLE.
+extension SealedFile {
+    /// FALLOC_FL_ flags (linux/falloc.h).
+    private enum AllocateFlag {
+        static let keepSize: Int32 = 0x01
+        static let punchHole: Int32 = 0x02
+        static let zeroRange: Int32 = 0x10
+    }
+
+    func allocate(mode: Int32, at offset: UInt64, count: UInt64) throws(VaultError) {
+        guard count > 0 else { throw .system(.invalidArgument) }
+        guard count <= BlockLayout.maximumPlainSize,
+            offset <= BlockLayout.maximumPlainSize - count
+        else { throw .system(.fileTooLarge) }
+        let keepsSize = mode & AllocateFlag.keepSize != 0
+        switch mode & ~AllocateFlag.keepSize {
+        case 0:
+            try reserve(offset..<offset + count)
+        case AllocateFlag.punchHole where keepsSize:
+            try clear(offset..<offset + count)
+        case AllocateFlag.zeroRange:
+            try clear(offset..<offset + count)
+            try reserve(offset..<offset + count)
+        default:
+            throw .system(.notSupported)
+        }
+        if !keepsSize, offset + count > plainSize { try truncate(to: offset + count) }
+    }
+
+    /// Space in the store for a plaintext range, also behind the end.
+    private func reserve(_ range: Range<UInt64>) throws(VaultError) {
+        let start = layout.sealedOffset(ofBlock: BlockLayout.block(containing: range.lowerBound))
+        let last = BlockLayout.block(containing: range.upperBound - 1)
+        let end = layout.sealedOffset(ofBlock: last) + UInt64(BlockLayout.sealedBlockBytes)
+        let descriptor = descriptor
+        try system { () throws(Errno) in
+            try descriptor.allocate(mode: AllocateFlag.keepSize, at: start, count: end - start)
+        }
+    }
+
+    /// Makes a plaintext range read as zeros: whole blocks become holes, the rest is sealed anew.
+    private func clear(_ range: Range<UInt64>) throws(VaultError) {
+        let size = plainSize
+        guard range.lowerBound < size else { return }
+        let end = min(range.upperBound, size)
+        let blockBytes = UInt64(BlockLayout.plainBlockBytes)
+        // The last block stays real, so that a truncation is seen.
+        let lastBlockStart = (size - 1) / blockBytes * blockBytes
+        let holeStart = (range.lowerBound + blockBytes - 1) / blockBytes * blockBytes
+        let holeEnd = min(end / blockBytes * blockBytes, lastBlockStart)
+        guard holeStart < holeEnd else {
+            try writeZeros(range.lowerBound..<end)
+            return
+        }
+        try writeZeros(range.lowerBound..<holeStart)
+        try writeZeros(holeEnd..<end)
+        try punch(holeStart / blockBytes..<holeEnd / blockBytes)
+    }
+
+    private func punch(_ blocks: Range<UInt64>) throws(VaultError) {
+        let start = layout.sealedOffset(ofBlock: blocks.lowerBound)
+        let end = layout.sealedOffset(ofBlock: blocks.upperBound)
+        try change { state throws(VaultError) in
+            // The flag first: a zero block of a file without it is an integrity error.
+            try markSparse(&state)
+            let descriptor = state.descriptor
+            try system { () throws(Errno) in
+                try descriptor.allocate(
+                    mode: AllocateFlag.punchHole | AllocateFlag.keepSize, at: start,
+                    count: end - start)
+            }
+        }
+    }
+
+    private func writeZeros(_ range: Range<UInt64>) throws(VaultError) {
+        let zeros = [UInt8](repeating: 0, count: 65_536)
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let count = Int(min(UInt64(zeros.count), range.upperBound - position))
+            try zeros.withRawSpan { zeros throws(VaultError) in
+                try write(zeros, 0..<count, at: position)
+            }
+            position += UInt64(count)
+        }
+    }
+
+    /// The next data or hole from `offset` on (lseek(2)). What the store shows is coarser than
+    /// blocks, so some zeros may be reported as data, never data as a hole.
+    ///
+    /// - Throws: `ENXIO` behind the end, or when no data follow.
+    func seek(to offset: UInt64, whence: Int32) throws(VaultError) -> UInt64 {
+        let blockBytes = UInt64(BlockLayout.plainBlockBytes)
+        return try withState { state throws(VaultError) in
+            guard offset < state.plainSize else { throw .system(.noDeviceOrAddress) }
+            let isData = whence == SeekWhence.data
+            guard isData || whence == SeekWhence.hole else { throw .system(.invalidArgument) }
+            guard state.isSparse || !state.gaps.isEmpty else {
+                return isData ? offset : state.plainSize
+            }
+            let block = BlockLayout.block(containing: offset)
+            let start = Int64(layout.sealedOffset(ofBlock: block))
+            let descriptor = state.descriptor
+            if isData {
+                let found = try system { () throws(Errno) in
+                    try descriptor.seek(to: start, whence: whence)
+                }
+                let dataBlock = self.block(atSealedOffset: found)
+                let position = max(offset, dataBlock * blockBytes)
+                guard position < state.plainSize else { throw .system(.noDeviceOrAddress) }
+                return position
+            }
+            return try holeStart(descriptor, from: block, offset: offset, size: state.plainSize)
+        }
+    }
+
+    /// The first block from `block` on that lies in a hole of the store as a whole.
+    private func holeStart(
+        _ descriptor: Descriptor, from block: UInt64, offset: UInt64, size: UInt64
+    ) throws(VaultError) -> UInt64 {
+        let sealedBlockBytes = UInt64(BlockLayout.sealedBlockBytes)
+        let blockBytes = UInt64(BlockLayout.plainBlockBytes)
+        let sealedEnd = layout.sealedSize(plainSize: size)
+        var position = layout.sealedOffset(ofBlock: block)
+        while position < sealedEnd {
+            let start = position
+            let hole = try system { () throws(Errno) in
+                try descriptor.seek(to: Int64(start), whence: SeekWhence.hole)
+            }
+            guard hole < sealedEnd else { break }
+            let head = UInt64(layout.headerBytes)
+            let whole = (max(hole, head) - head + sealedBlockBytes - 1) / sealedBlockBytes
+            let wholeStart = layout.sealedOffset(ofBlock: whole)
+            let data: UInt64
+            do throws(Errno) {
+                data = try descriptor.seek(to: Int64(hole), whence: SeekWhence.data)
+            } catch {
+                guard error == .noDeviceOrAddress else { throw .system(error) }
+                data = sealedEnd
+            }
+            if data >= wholeStart + sealedBlockBytes { return max(offset, whole * blockBytes) }
+            position = data
+        }
+        return size
+    }
+
+    private func block(atSealedOffset offset: UInt64) -> UInt64 {
+        let head = UInt64(layout.headerBytes)
+        return offset < head ? 0 : (offset - head) / UInt64(BlockLayout.sealedBlockBytes)
+    }
+}

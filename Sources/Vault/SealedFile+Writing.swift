@@ -1,0 +1,307 @@
+import Cryptography
+import Platform
+import SealedFormat
+
+// How plaintext becomes sealed blocks in the store. Everything here runs under the exclusive lock.
+extension SealedFile {
+    /// Writes all bytes of `range`; nothing of them counts as written when it throws.
+    func write(_ bytes: RawSpan, _ range: Range<Int>, at offset: UInt64) throws(VaultError) {
+        guard !range.isEmpty else { return }
+        guard offset <= BlockLayout.maximumPlainSize - UInt64(range.count) else {
+            throw .system(.fileTooLarge)
+        }
+        try withScratch { scratch throws(VaultError) in
+            try change { state throws(VaultError) in
+                guard state.isWritable else { throw .system(.badFileDescriptor) }
+                var done = range.lowerBound
+                while done < range.upperBound {
+                    let position = offset + UInt64(done - range.lowerBound)
+                    let blockStart = position % UInt64(BlockLayout.plainBlockBytes)
+                    let room = Scratch.runBlocks * BlockLayout.plainBlockBytes - Int(blockStart)
+                    let end = min(range.upperBound, done + room)
+                    try writeRun(&state, scratch, bytes, done..<end, at: position)
+                    done = end
+                }
+            }
+        }
+    }
+
+    /// Writes at most ``Scratch/runBlocks`` blocks with one system call, wherever it can.
+    private func writeRun(
+        _ state: inout State, _ scratch: Scratch, _ bytes: RawSpan, _ range: Range<Int>,
+        at offset: UInt64
+    ) throws(VaultError) {
+        let end = offset + UInt64(range.count)
+        let first = BlockLayout.block(containing: offset)
+        let last = BlockLayout.block(containing: end - 1)
+        let newSize = max(state.plainSize, end)
+        let oldLast = lastBlock(ofSize: state.plainSize)
+        let grows = newSize > state.plainSize
+
+        var run = Run(fileOffset: layout.sealedOffset(ofBlock: first))
+        if !state.hasHeader { try addHeader(state, scratch, to: &run, startsFile: first == 0) }
+        if grows, let oldLast {
+            try fetch(state, oldLast...oldLast, into: scratch.oldTail)
+            if first > oldLast {
+                try addResealed(state, scratch, oldLast, to: &run)
+            }
+            if first > oldLast + 1 {
+                try putGrowing(state, scratch, run, oldLast: oldLast)
+                run = Run(fileOffset: layout.sealedOffset(ofBlock: first))
+            }
+        }
+        for block in first...last {
+            try addBlock(
+                state, scratch, block, newSize: newSize, bytes, range, offset: offset, to: &run)
+        }
+        if !grows {
+            try put(state, scratch, run)
+        } else {
+            try putGrowing(state, scratch, run, oldLast: oldLast)
+        }
+        state.hasHeader = true
+        state.plainSize = newSize
+        try noteGap(&state, (oldLast.map { $0 + 1 } ?? 0)..<max(first, oldLast.map { $0 + 1 } ?? 0))
+        state.gaps.subtract(first..<last + 1)
+    }
+
+    /// Sealed bytes that wait in `scratch.sealed` for one write to the store.
+    private struct Run {
+        var fileOffset: UInt64
+        var byteCount = 0
+    }
+
+    private func addHeader(
+        _ state: borrowing State, _ scratch: Scratch, to run: inout Run, startsFile: Bool
+    ) throws(VaultError) {
+        let header = try encodedHeader(state)
+        guard startsFile else {
+            let descriptor = state.descriptor
+            try system { () throws(Errno) in try descriptor.write(header, at: 0) }
+            return
+        }
+        scratch.sealed.withMutableBytes { sealed in
+            header.withRawSpan { copyBytes($0, 0..<header.count, to: &sealed, at: 0) }
+        }
+        run.fileOffset = 0
+        run.byteCount = header.count
+    }
+
+    private func encodedHeader(_ state: borrowing State) throws(VaultError) -> [UInt8] {
+        let seal = seal(of: state)
+        return try format { () throws(FormatError) in
+            try FileHeader(
+                fileID: seal.fileID, isSparse: state.isSparse, wrappedKeys: seal.wrappedKeys,
+                keys: seal.keys
+            ).encoded(layout: layout)
+        }
+    }
+
+    private func seal(of state: borrowing State) -> Seal {
+        guard let seal = state.seal else { preconditionFailure("BUG: a writable file has keys") }
+        return seal
+    }
+
+    /// Adds the old last block in front of the run: whole, and final no more.
+    private func addResealed(
+        _ state: borrowing State, _ scratch: Scratch, _ block: UInt64, to run: inout Run
+    ) throws(VaultError) {
+        try readBlock(state, scratch, block)
+        run.fileOffset = layout.sealedOffset(ofBlock: block)
+        sealScratchBlock(
+            state, scratch, block, count: BlockLayout.plainBlockBytes, isFinal: false, to: &run)
+    }
+
+    /// Adds one block of the run: straight from the caller's bytes where they fill it.
+    private func addBlock(
+        _ state: borrowing State, _ scratch: Scratch, _ block: UInt64, newSize: UInt64,
+        _ bytes: RawSpan, _ range: Range<Int>, offset: UInt64, to run: inout Run
+    ) throws(VaultError) {
+        let blockStart = block * UInt64(BlockLayout.plainBlockBytes)
+        let newBytes = plainBytes(of: block, size: newSize)
+        let isFinal = block == lastBlock(ofSize: newSize)
+        let from = offset > blockStart ? Int(offset - blockStart) : 0
+        let end = offset + UInt64(range.count)
+        let to = min(BlockLayout.plainBlockBytes, Int(end - blockStart))
+        let source = range.lowerBound + Int(blockStart + UInt64(from) - offset)
+        if from == 0, to == newBytes {
+            scratch.cipher.use(seal(of: state).keys)
+            scratch.sealed.withMutableBytes { sealed in
+                scratch.cipher.seal(
+                    bytes, source..<source + to, block: block, isFinal: isFinal, into: &sealed,
+                    at: run.byteCount)
+            }
+            run.byteCount += to + BlockLayout.overheadBytes
+            return
+        }
+        if let oldLast = lastBlock(ofSize: state.plainSize), block <= oldLast {
+            try readBlock(state, scratch, block)
+        } else {
+            scratch.block.withMutableBytes { zeroBytes(&$0, 0..<BlockLayout.plainBlockBytes) }
+        }
+        scratch.block.withMutableBytes { plain in
+            copyBytes(bytes, source..<source + to - from, to: &plain, at: from)
+        }
+        sealScratchBlock(state, scratch, block, count: newBytes, isFinal: isFinal, to: &run)
+    }
+
+    private func sealScratchBlock(
+        _ state: borrowing State, _ scratch: Scratch, _ block: UInt64, count: Int, isFinal: Bool,
+        to run: inout Run
+    ) {
+        scratch.cipher.use(seal(of: state).keys)
+        scratch.block.withBytes { plain in
+            scratch.sealed.withMutableBytes { sealed in
+                scratch.cipher.seal(
+                    plain, 0..<count, block: block, isFinal: isFinal, into: &sealed,
+                    at: run.byteCount)
+            }
+        }
+        run.byteCount += count + BlockLayout.overheadBytes
+    }
+
+    private func put(
+        _ state: borrowing State, _ scratch: Scratch, _ run: Run
+    ) throws(VaultError) {
+        let descriptor = state.descriptor
+        try scratch.sealed.withBytes { sealed throws(VaultError) in
+            try system { () throws(Errno) in
+                try descriptor.write(sealed, 0..<run.byteCount, at: run.fileOffset)
+            }
+        }
+    }
+
+    /// Writes a run that makes the file longer. Where the store refuses, a full disk above all,
+    /// the file is put back to its old end and its old last block, which `scratch.oldTail` holds.
+    private func putGrowing(
+        _ state: borrowing State, _ scratch: Scratch, _ run: Run, oldLast: UInt64?
+    ) throws(VaultError) {
+        do throws(VaultError) {
+            try put(state, scratch, run)
+        } catch {
+            let descriptor = state.descriptor
+            let oldSealedSize = state.hasHeader ? layout.sealedSize(plainSize: state.plainSize) : 0
+            try? descriptor.truncate(to: oldSealedSize)
+            if let oldLast {
+                let count = layout.sealedBytes(ofBlock: oldLast, plainSize: state.plainSize)
+                scratch.oldTail.withBytes { tail in
+                    try? descriptor.write(
+                        tail, 0..<count, at: layout.sealedOffset(ofBlock: oldLast))
+                }
+            }
+            throw error
+        }
+    }
+
+    /// Blocks between the old end and a write behind it hold nothing yet.
+    private func noteGap(_ state: inout State, _ blocks: Range<UInt64>) throws(VaultError) {
+        guard !blocks.isEmpty, !state.isSparse else { return }
+        state.gaps.append(blocks)
+        if state.gaps.isFull { try markSparse(&state) }
+    }
+
+    // MARK: Size
+
+    /// truncate(2), up or down.
+    func truncate(to newSize: UInt64) throws(VaultError) {
+        guard newSize <= BlockLayout.maximumPlainSize else { throw .system(.fileTooLarge) }
+        try withScratch { scratch throws(VaultError) in
+            try change { state throws(VaultError) in
+                guard state.isWritable else { throw .system(.badFileDescriptor) }
+                if newSize == 0 {
+                    try empty(&state)
+                } else if newSize < state.plainSize {
+                    try shrink(&state, scratch, to: newSize)
+                } else if newSize > state.plainSize {
+                    try grow(&state, scratch, to: newSize)
+                }
+            }
+        }
+    }
+
+    /// The header goes too, under the lock that a rewrap takes to write one.
+    func empty(_ state: inout State) throws(VaultError) {
+        let descriptor = state.descriptor
+        try withHeaderLocked(descriptor) { () throws(VaultError) in
+            try system { () throws(Errno) in try descriptor.truncate(to: 0) }
+        }
+        state.plainSize = 0
+        state.hasHeader = false
+        state.isSparse = false
+        state.gaps.removeAll()
+    }
+
+    private func shrink(
+        _ state: inout State, _ scratch: Scratch, to newSize: UInt64
+    ) throws(VaultError) {
+        let last = BlockLayout.block(containing: newSize - 1)
+        try readBlock(state, scratch, last)
+        var run = Run(fileOffset: layout.sealedOffset(ofBlock: last))
+        sealScratchBlock(
+            state, scratch, last, count: plainBytes(of: last, size: newSize), isFinal: true,
+            to: &run)
+        try put(state, scratch, run)
+        let descriptor = state.descriptor
+        let sealedSize = layout.sealedSize(plainSize: newSize)
+        try system { () throws(Errno) in try descriptor.truncate(to: sealedSize) }
+        state.plainSize = newSize
+        state.gaps.subtract(last..<UInt64.max)
+    }
+
+    /// Zeros behind the end: a hole, and one real, sealed, final block at its end.
+    private func grow(
+        _ state: inout State, _ scratch: Scratch, to newSize: UInt64
+    ) throws(VaultError) {
+        let newLast = BlockLayout.block(containing: newSize - 1)
+        let firstNew = lastBlock(ofSize: state.plainSize).map { $0 + 1 } ?? 0
+        if newLast > firstNew { try markSparse(&state) }
+        // One zero byte at the new end does the rest; the gap before it is a hole by now.
+        let zero: [UInt8] = [0]
+        try zero.withRawSpan { zero throws(VaultError) in
+            try writeRun(&state, scratch, zero, 0..<1, at: newSize - 1)
+        }
+    }
+
+    func lastBlock(ofSize size: UInt64) -> UInt64? {
+        size == 0 ? nil : BlockLayout.block(containing: size - 1)
+    }
+
+    // MARK: Holes
+
+    /// Gaps that remain are holes from here on: the header says so. Called at fsync and the last
+    /// close, before anything reports the file as safe.
+    func settleGaps() throws(VaultError) {
+        try change { state throws(VaultError) in
+            if !state.gaps.isEmpty { try markSparse(&state) }
+        }
+    }
+
+    /// Sets the header's sparse flag, keeping the wrapped keys that stand there now.
+    func markSparse(_ state: inout State) throws(VaultError) {
+        defer { if state.isSparse { state.gaps.removeAll() } }
+        guard !state.isSparse else { return }
+        if state.hasHeader {
+            let descriptor = state.descriptor
+            let keys = seal(of: state).keys
+            try withHeaderLocked(descriptor) { () throws(VaultError) in
+                let bytes = try system { () throws(Errno) in
+                    try descriptor.read(count: layout.headerBytes, at: 0)
+                }
+                let sealed = try format { () throws(FormatError) in
+                    let header = try FileHeader(decoding: bytes, layout: layout)
+                    try header.authenticate(with: keys)
+                    return try header.withSparse(true, keys: keys).encoded(layout: layout)
+                }
+                try system { () throws(Errno) in try descriptor.write(sealed, at: 0) }
+            }
+        }
+        state.isSparse = true
+    }
+
+    private func withHeaderLocked<Result>(
+        _ descriptor: Descriptor, _ body: () throws(VaultError) -> Result
+    ) throws(VaultError) -> Result {
+        try descriptor.withHeadLocked(
+            byteCount: layout.headerBytes, orThrow: { VaultError.system($0) }, body)
+    }
+}

@@ -1,0 +1,80 @@
+package import KMSModel
+package import Platform
+package import SealedFormat
+
+/// Why an operation on a vault failed; the lower layer's error is carried whole.
+package enum VaultError: Error, Sendable {
+    /// The file system below refused.
+    case system(Errno)
+    /// Bytes in the vault are not what a writer of this format wrote.
+    case format(FormatError)
+    /// The key service refused.
+    case keys(KMSError)
+    /// The directory holds no `keyfold.json`.
+    case notAVault(path: String)
+    /// `init` was asked for a directory that holds other things.
+    case notEmpty(path: String)
+    /// `init` was asked for a directory that is a vault already.
+    case alreadyAVault(path: String)
+    /// Another mount holds the vault.
+    case locked(path: String, holder: VaultLock.Holder?)
+    /// A directory's domain is none that this mount has the key of.
+    case unknownDomain(DomainID)
+}
+
+extension Errno {
+    /// The only place where a vault failure becomes an errno. No `default`: a new ``VaultError``
+    /// case must choose its errno here before it compiles.
+    package init(_ error: VaultError) {
+        switch error {
+        case .system(let errno): self = errno
+        case .format, .unknownDomain: self = .ioError
+        case .keys(let error): self = Errno(error)
+        case .notAVault: self = .noSuchFileOrDirectory
+        case .notEmpty: self = .directoryNotEmpty
+        case .alreadyAVault: self = .fileExists
+        case .locked: self = .resourceBusy
+        }
+    }
+
+    /// A key that is switched off is ENOKEY, as kernel fscrypt answers; a denial is EACCES.
+    init(_ error: KMSError) {
+        switch error {
+        case .disabled, .invalidState, .keyUnavailable, .notFound: self = .noKey
+        case .accessDenied, .notAuthorized: self = .accessDenied
+        case .dependencyTimeout: self = .timedOut
+        case .invalidCiphertext, .incorrectKey: self = .ioError
+        case .alreadyExists, .conflict, .internalFailure, .invalidAliasName, .invalidARN,
+            .invalidKeyUsage, .invalidMarker, .limitExceeded, .tag, .unsupportedOperation,
+            .validation:
+            self = .ioError
+        }
+    }
+}
+
+/// Runs `body` and carries its system error as a ``VaultError``.
+func system<Result>(_ body: () throws(Errno) -> Result) throws(VaultError) -> Result {
+    do throws(Errno) {
+        return try body()
+    } catch {
+        throw .system(error)
+    }
+}
+
+/// Runs `body` and carries its format error as a ``VaultError``.
+func format<Result>(_ body: () throws(FormatError) -> Result) throws(VaultError) -> Result {
+    do throws(FormatError) {
+        return try body()
+    } catch {
+        throw .format(error)
+    }
+}
+
+/// Runs `body` and carries its KMS error as a ``VaultError``.
+func keys<Result>(_ body: () throws(KMSError) -> Result) throws(VaultError) -> Result {
+    do throws(KMSError) {
+        return try body()
+    } catch {
+        throw .keys(error)
+    }
+}

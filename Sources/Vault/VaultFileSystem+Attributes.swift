@@ -1,0 +1,110 @@
+import Platform
+import SealedFormat
+
+extension VaultFileSystem {
+    /// What the mount shows of a file whose stored form has `status`.
+    func attributes(_ status: FileStatus, of inode: Inode) -> Attributes {
+        Attributes(status, sizeBytes: plainSize(status, of: inode))
+    }
+
+    private func plainSize(_ status: FileStatus, of inode: Inode) -> UInt64 {
+        switch status.kind {
+        case .regular:
+            if let content = inode.state.withLock({ $0.content }) { return content.plainSize }
+            return config.layout.reportedSize(sealedSize: status.sizeBytes)
+        case .symbolicLink:
+            let size = DomainKeys.symbolicLinkSize(textBytes: Int(status.sizeBytes))
+            return size.map { UInt64($0) } ?? status.sizeBytes
+        case .directory, .special:
+            return status.sizeBytes
+        }
+    }
+
+    package func attributes(
+        of id: InodeID, handle: HandleID?
+    ) throws(VaultError) -> Attributes {
+        let inode = try inode(id)
+        return attributes(try status(of: inode), of: inode)
+    }
+
+    func status(of inode: Inode) throws(VaultError) -> FileStatus {
+        if let content = inode.state.withLock({ $0.content }) {
+            return try system { () throws(Errno) in try content.descriptor.status() }
+        }
+        if inode.id == .root || inode.kind == .directory {
+            return try withDirectory(inode) { directory throws(VaultError) in
+                try system { () throws(Errno) in try directory.status() }
+            }
+        }
+        return try withLink(of: inode) { directory, stored throws(VaultError) in
+            let status = try system { () throws(Errno) in try directory.status(of: stored) }
+            guard BackingID(status) == inode.backing else { throw .system(.staleFileHandle) }
+            return status
+        }
+    }
+
+    package func setAttributes(
+        of id: InodeID, handle: HandleID?, to change: AttributeChange, as requester: Requester
+    ) throws(VaultError) -> Attributes {
+        try requireWritable()
+        let inode = try inode(id)
+        if let size = change.sizeBytes {
+            try truncate(inode, handle: handle, to: size, as: requester)
+        }
+        if change.mode != nil || change.uid != nil || change.gid != nil || change.clearsSetID
+            || change.accessTime != nil || change.modificationTime != nil
+        {
+            let node = try node(inode)
+            try system { () throws(Errno) in try Self.apply(change, to: node, inode.kind) }
+        }
+        return attributes(try status(of: inode), of: inode)
+    }
+
+    private static func apply(
+        _ change: AttributeChange, to node: Descriptor, _ kind: FileStatus.Kind
+    ) throws(Errno) {
+        if change.uid != nil || change.gid != nil {
+            try node.changeOwner(uid: change.uid, gid: change.gid)
+        }
+        if let mode = change.mode {
+            guard kind != .symbolicLink else { throw .notSupported }
+            try node.changeMode(to: mode)
+        } else if change.clearsSetID {
+            try clearSetID(of: node)
+        }
+        if change.accessTime != nil || change.modificationTime != nil {
+            try node.setTimes(
+                access: update(change.accessTime), modification: update(change.modificationTime))
+        }
+    }
+
+    private static func update(_ change: TimeChange?) -> Descriptor.TimeUpdate {
+        switch change {
+        case nil: .keep
+        case .now: .now
+        case .at(let time): .set(time)
+        }
+    }
+
+    /// As the kernel does at a write by somebody without CAP_FSETID (inode(7)): set-user-id goes
+    /// always, set-group-id only from a file that its group may execute.
+    static func clearSetID(of node: Descriptor) throws(Errno) {
+        let status = try node.status()
+        guard status.kind == .regular else { return }
+        var mode = status.mode & 0o7777 & ~0o4000
+        if mode & 0o010 != 0 { mode &= ~0o2000 }
+        if mode != status.mode & 0o7777 { try node.changeMode(to: mode) }
+    }
+
+    package func readSymbolicLink(_ id: InodeID) throws(VaultError) -> [UInt8] {
+        let inode = try inode(id)
+        return try withLink(of: inode) { directory, stored throws(VaultError) in
+            let text = try system { () throws(Errno) in
+                try directory.readSymbolicLink(stored)
+            }
+            guard let link = inode.links.first else { throw .system(.staleFileHandle) }
+            let keys = try identity(of: link.parent).domain.keys
+            return try format { () throws(FormatError) in try keys.openSymbolicLink(text) }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+import Cryptography
+package import Platform
+import SealedFormat
+
+// New names. A file gets its owner right after it exists; a directory appears under its name only
+// when it is whole, with its record.
+extension VaultFileSystem {
+    /// What a new file takes from its maker and from the directory it is made in.
+    struct Ownership {
+        let uid: UInt32?
+        let gid: UInt32?
+        let mode: UInt32
+    }
+
+    /// - Parameter mode: as the caller gave it, before the umask.
+    func ownership(
+        for requester: Requester, mode: UInt32, in parent: Inode, _ directory: Descriptor
+    ) throws(VaultError) -> Ownership {
+        // A default ACL takes the umask's place (acl(5)).
+        let mode = try hasDefaultACL(parent, directory) ? mode : mode & ~requester.umask
+        guard ProcessTable.effectiveUID == 0, requester.uid != 0 || requester.gid != 0 else {
+            return Ownership(uid: nil, gid: nil, mode: mode)
+        }
+        let status = try system { () throws(Errno) in try directory.status() }
+        // A set-group-id directory gives its group to what is made in it (inode(7)).
+        let inheritsGroup = status.mode & 0o2000 != 0
+        return Ownership(
+            uid: requester.uid, gid: inheritsGroup ? nil : requester.gid, mode: mode)
+    }
+
+    private func hasDefaultACL(
+        _ parent: Inode, _ directory: Descriptor
+    ) throws(VaultError) -> Bool {
+        if !options.isShared, let known = parent.state.withLock({ $0.hasDefaultACL }) {
+            return known
+        }
+        let found = (try? directory.extendedAttribute("system.posix_acl_default")) != nil
+        parent.state.withLock { $0.hasDefaultACL = found }
+        return found
+    }
+
+    func requireWritable() throws(VaultError) {
+        if options.isReadOnly { throw .system(.readOnlyFileSystem) }
+    }
+
+    /// Runs `make` with the stored form of a new name, and cleans up behind a failure.
+    func makeEntry(
+        _ name: FileName, in parent: InodeID,
+        _ make: (Inode, DirectoryIdentity, Descriptor, FileName) throws(VaultError) -> Void
+    ) throws(VaultError) -> Entry {
+        try requireWritable()
+        let parent = try inode(parent)
+        let identity = try identity(of: parent)
+        let sealed = try seal(name, in: identity)
+        let stored = FileName(sealed.stored)
+        return try withDirectory(parent) { directory throws(VaultError) in
+            try prepare(sealed, in: directory)
+            do throws(VaultError) {
+                try make(parent, identity, directory, stored)
+            } catch {
+                if (try? directory.status(of: stored)) == nil { dispose(sealed, in: directory) }
+                throw error
+            }
+            return try entry(stored, in: directory, parent: parent)
+        }
+    }
+
+    package func makeNode(
+        _ name: FileName, in parent: InodeID, mode: UInt32, device: UInt64, as requester: Requester
+    ) throws(VaultError) -> Entry {
+        try makeEntry(name, in: parent) { parent, _, directory, stored throws(VaultError) in
+            let ownership = try ownership(for: requester, mode: mode, in: parent, directory)
+            try system { () throws(Errno) in
+                try directory.makeNode(stored, mode: ownership.mode, device: device)
+            }
+            try give(stored, in: directory, ownership)
+        }
+    }
+
+    package func makeSymbolicLink(
+        _ name: FileName, in parent: InodeID, target: [UInt8], as requester: Requester
+    ) throws(VaultError) -> Entry {
+        try makeEntry(name, in: parent) { parent, identity, directory, stored throws(VaultError) in
+            let text = FileName(identity.domain.keys.sealSymbolicLink(target))
+            guard text.count < 4096 else { throw .system(.fileNameTooLong) }
+            let ownership = try ownership(for: requester, mode: 0o777, in: parent, directory)
+            try system { () throws(Errno) in
+                try directory.makeSymbolicLink(stored, target: text)
+            }
+            try give(stored, in: directory, ownership, keepsMode: true)
+        }
+    }
+
+    package func makeDirectory(
+        _ name: FileName, in parent: InodeID, mode: UInt32, as requester: Requester
+    ) throws(VaultError) -> Entry {
+        try makeEntry(name, in: parent) { parent, identity, directory, stored throws(VaultError) in
+            let ownership = try ownership(for: requester, mode: mode, in: parent, directory)
+            let temporary = temporaryName()
+            try system { () throws(Errno) in
+                try directory.makeDirectory(temporary, mode: ownership.mode)
+            }
+            do throws(VaultError) {
+                try writeRecord(
+                    DirectoryRecord(directoryID: DirectoryID(), domainID: identity.domain.id),
+                    in: directory, temporary, identity.domain)
+                try give(temporary, in: directory, ownership)
+                try system { () throws(Errno) in
+                    try directory.rename(
+                        temporary, to: directory, stored, flags: RenameFlag.noReplace)
+                }
+            } catch {
+                discardDirectory(temporary, in: directory)
+                throw error
+            }
+        }
+    }
+
+    private func writeRecord(
+        _ record: DirectoryRecord, in parent: Descriptor, _ name: FileName, _ domain: Domain
+    ) throws(VaultError) {
+        let bytes = record.encoded(with: domain.keys)
+        try system { () throws(Errno) in
+            let directory = try parent.open(name, OpenFlag.path | OpenFlag.directory)
+            let file = try directory.open(
+                FileName(ReservedName.directoryRecord), OpenFlag.createNew, mode: 0o600)
+            try file.write(bytes, at: 0)
+        }
+    }
+
+    /// Removes a directory that holds nothing but Keyfold's own files.
+    func discardDirectory(_ name: FileName, in parent: Descriptor) {
+        guard let directory = try? parent.open(name, OpenFlag.path | OpenFlag.directory) else {
+            return
+        }
+        try? directory.unlink(FileName(ReservedName.directoryRecord))
+        try? parent.removeDirectory(name)
+    }
+
+    /// Gives a new name its owner and the mode that the change of the owner took away.
+    func give(
+        _ stored: FileName, in directory: Descriptor, _ ownership: Ownership,
+        keepsMode: Bool = false
+    ) throws(VaultError) {
+        let losesBits = ownership.uid != nil && !keepsMode && ownership.mode & 0o6000 != 0
+        guard ownership.uid != nil || ownership.gid != nil else { return }
+        try system { () throws(Errno) in
+            let node = try directory.open(stored, OpenFlag.path)
+            try node.changeOwner(uid: ownership.uid, gid: ownership.gid)
+            if losesBits { try node.changeMode(to: ownership.mode & 0o7777) }
+        }
+    }
+
+    package func link(
+        _ id: InodeID, as name: FileName, in parent: InodeID
+    ) throws(VaultError) -> Entry {
+        let source = try inode(id)
+        return try makeEntry(name, in: parent) {
+            parent, identity, directory, stored throws(VaultError) in
+            try withLink(of: source) { sourceDirectory, sourceName throws(VaultError) in
+                guard let link = source.links.first,
+                    try self.identity(of: link.parent).domain === identity.domain
+                else { throw .system(.improperLink) }
+                try system { () throws(Errno) in
+                    try sourceDirectory.link(sourceName, to: directory, stored)
+                }
+            }
+        }
+    }
+}

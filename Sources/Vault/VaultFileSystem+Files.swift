@@ -1,0 +1,376 @@
+import Cryptography
+import KMSModel
+package import Platform
+import SealedFormat
+import Synchronization
+
+// Open files. Every open asks the key service as its caller, also where the content is open
+// already: that is what makes a disabled key close files and what the usage log shows.
+extension VaultFileSystem {
+    package func create(
+        _ name: FileName, in parent: InodeID, mode: UInt32, flags: OpenFlags,
+        as requester: Requester
+    ) throws(VaultError) -> (Entry, HandleID) {
+        try requireWritable()
+        let parentInode = try inode(parent)
+        let identity = try identity(of: parentInode)
+        // Before anything exists in the store: without a key there is no file.
+        let seal = try makeSeal(
+            identity.domain,
+            as: caller(
+                requester, .create,
+                path: plainPath(of: parentInode).map {
+                    ($0 == "/" ? "" : $0) + "/" + name.string
+                }))
+        var made: Descriptor?
+        do throws(VaultError) {
+            let entry = try makeEntry(name, in: parent) {
+                parent, _, directory, stored throws(VaultError) in
+                let ownership = try ownership(for: requester, mode: mode, in: parent, directory)
+                let descriptor = try system { () throws(Errno) in
+                    try directory.open(
+                        stored, OpenFlag.createNew | OpenFlag.readWrite,
+                        mode: ownership.mode & 0o7777)
+                }
+                try give(stored, in: directory, ownership)
+                made = descriptor
+            }
+            guard let made else { preconditionFailure("BUG: the file was just made") }
+            let inode = try inode(entry.inode)
+            let content = SealedFile(
+                state: SealedFile.State(
+                    descriptor: made, isWritable: true, plainSize: 0, seal: seal, hasHeader: false,
+                    isSparse: false),
+                layout: config.layout, scratches: scratches)
+            guard let kept = pinned(inode, orInstalling: content) else {
+                preconditionFailure("BUG: a content was installed")
+            }
+            do throws(VaultError) {
+                try kept.makeWritable()
+                try kept.change { state throws(VaultError) in
+                    if state.seal == nil, !state.hasHeader { state.seal = seal }
+                }
+            } catch {
+                unpin(inode)
+                throw error
+            }
+            return (entry, addHandle(kept, of: inode, allowsWriting: flags.allowsWriting))
+        } catch {
+            // Somebody else made the name since the kernel looked.
+            guard case .system(.fileExists) = error, !flags.isExclusive else { throw error }
+            let entry = try lookup(name, in: parent)
+            return (entry, try open(entry.inode, flags: flags, as: requester))
+        }
+    }
+
+    package func open(
+        _ id: InodeID, flags: OpenFlags, as requester: Requester
+    ) throws(VaultError) -> HandleID {
+        if flags.allowsWriting || flags.truncates { try requireWritable() }
+        let inode = try inode(id)
+        guard inode.kind == .regular else { throw .system(.noDeviceOrAddress) }
+        let needsWriting = flags.allowsWriting || flags.truncates
+        let content = try pin(inode, forWriting: needsWriting)
+        let operation: FileActivity.Operation = flags.truncates ? .truncate : .open
+        do throws(VaultError) {
+            try authorize(
+                content, of: inode, truncates: flags.truncates, forWriting: needsWriting,
+                as: caller(requester, operation, path: plainPath(of: inode)))
+            if flags.clearsSetID {
+                try system { () throws(Errno) in try Self.clearSetID(of: content.descriptor) }
+            }
+        } catch {
+            unpin(inode)
+            report(error, of: inode)
+            throw error
+        }
+        return addHandle(content, of: inode, allowsWriting: flags.allowsWriting)
+    }
+
+    /// The one open content of an inode, opened at the first need; ``unpin(_:)`` gives it back.
+    private func pin(_ inode: Inode, forWriting: Bool) throws(VaultError) -> SealedFile {
+        let content: SealedFile
+        if let open = pinned(inode, orInstalling: nil) {
+            content = open
+        } else {
+            let made = try openContent(inode, forWriting: forWriting)
+            // Of two opens at once the first one's content stays, so that there is never a second.
+            guard let kept = pinned(inode, orInstalling: made) else {
+                preconditionFailure("BUG: a content was installed")
+            }
+            content = kept
+        }
+        do throws(VaultError) {
+            if forWriting { try content.makeWritable() }
+        } catch {
+            unpin(inode)
+            throw error
+        }
+        return content
+    }
+
+    private func pinned(_ inode: Inode, orInstalling new: SealedFile?) -> SealedFile? {
+        inode.state.withLock { state in
+            if state.content == nil { state.content = new }
+            if state.content != nil { state.openHandles += 1 }
+            return state.content
+        }
+    }
+
+    private func unpin(_ inode: Inode) {
+        let closed = inode.state.withLock { state -> SealedFile? in
+            state.openHandles -= 1
+            guard state.openHandles == 0 else { return nil }
+            defer { state.content = nil }
+            return state.content
+        }
+        _ = consume closed
+    }
+
+    private func openContent(
+        _ inode: Inode, forWriting: Bool
+    ) throws(VaultError) -> SealedFile {
+        let node = try node(inode)
+        let descriptor = try system { () throws(Errno) in
+            try node.reopen(forWriting ? OpenFlag.readWrite : 0)
+        }
+        let sealedSize = try system { () throws(Errno) in try descriptor.status() }.sizeBytes
+        return SealedFile(
+            state: SealedFile.State(
+                descriptor: descriptor, isWritable: forWriting,
+                plainSize: config.layout.reportedSize(sealedSize: sealedSize), seal: nil,
+                hasHeader: sealedSize > 0, isSparse: false),
+            layout: config.layout, scratches: scratches)
+    }
+
+    /// Asks for the file's data key as the caller. An empty file needs one only to be written, and
+    /// a file that is emptied gets a new one.
+    private func authorize(
+        _ content: SealedFile, of inode: Inode, truncates: Bool, forWriting: Bool,
+        as caller: @autoclosure () -> Caller
+    ) throws(VaultError) {
+        let hasHeader = try content.withState { state throws(VaultError) in state.hasHeader }
+        let domain = try domain(of: inode)
+        guard hasHeader, !truncates else {
+            guard forWriting else { return }
+            let seal = try makeSeal(domain, as: caller())
+            try content.change { state throws(VaultError) in
+                if truncates, state.hasHeader { try content.empty(&state) }
+                if !state.hasHeader { state.seal = seal }
+            }
+            return
+        }
+        let opened: (seal: SealedFile.Seal, isSparse: Bool)
+        do throws(VaultError) {
+            opened = try openSeal(content.descriptor, domain, as: caller())
+        } catch {
+            // Emptied by another handle since we looked.
+            let isEmptied = try content.withState { state throws(VaultError) in !state.hasHeader }
+            guard isEmptied else { throw error }
+            return try authorize(
+                content, of: inode, truncates: truncates, forWriting: forWriting, as: caller())
+        }
+        try content.change { state throws(VaultError) in
+            guard state.seal == nil else { return }
+            state.seal = opened.seal
+            state.isSparse = opened.isSparse
+        }
+    }
+
+    private func domain(of inode: Inode) throws(VaultError) -> Domain {
+        guard let link = inode.links.first else { throw .system(.staleFileHandle) }
+        return try identity(of: link.parent).domain
+    }
+
+    /// A new file id with a new data key.
+    private func makeSeal(
+        _ domain: Domain, as caller: Caller
+    ) throws(VaultError) -> SealedFile.Seal {
+        let fileID = FileID()
+        let context = EncryptionContext(vault: config.vaultID, domain: domain.id, file: fileID)
+        let keyARN = currentKeyARN(of: domain)
+        let dataKey = try keys { () throws(KMSError) in
+            try service.generateDataKey(
+                under: keyARN, byteCount: 32, context: context, as: caller)
+        }
+        counters.opens.add(1, ordering: .relaxed)
+        let wrapped = WrappedKey(keyARN: "\(dataKey.wrapped.keyARN)", blob: dataKey.wrapped.blob)
+        return SealedFile.Seal(
+            fileID: fileID, keys: FileKeys(dataKey: dataKey.plaintext, fileID: fileID),
+            wrappedKeys: [wrapped])
+    }
+
+    /// The keys of a file that has a header.
+    ///
+    /// Another process may be writing a rewrapped header at this moment, so a header that does not
+    /// open counts only when a second look finds the same bytes.
+    private func openSeal(
+        _ descriptor: Descriptor, _ domain: Domain, as caller: Caller
+    ) throws(VaultError) -> (SealedFile.Seal, isSparse: Bool) {
+        var bytes = try readHeader(descriptor)
+        while true {
+            do throws(VaultError) {
+                return try openSeal(bytes, domain, as: caller)
+            } catch {
+                let again = try readHeader(descriptor)
+                if again == bytes { throw error }
+                bytes = again
+            }
+        }
+    }
+
+    private func readHeader(_ descriptor: Descriptor) throws(VaultError) -> [UInt8] {
+        try system { () throws(Errno) in
+            try descriptor.read(count: config.layout.headerBytes, at: 0)
+        }
+    }
+
+    private func openSeal(
+        _ bytes: [UInt8], _ domain: Domain, as caller: Caller
+    ) throws(VaultError) -> (SealedFile.Seal, isSparse: Bool) {
+        let header = try format { () throws(FormatError) in
+            try FileHeader(decoding: bytes, layout: config.layout)
+        }
+        let context = EncryptionContext(
+            vault: config.vaultID, domain: domain.id, file: header.fileID)
+        let dataKey = try unwrap(
+            header.wrappedKeys, context: context, service: service, as: caller)
+        counters.opens.add(1, ordering: .relaxed)
+        let keys = FileKeys(dataKey: dataKey, fileID: header.fileID)
+        try format { () throws(FormatError) in try header.authenticate(with: keys) }
+        let seal = SealedFile.Seal(
+            fileID: header.fileID, keys: keys, wrappedKeys: header.wrappedKeys)
+        return (seal, header.isSparse)
+    }
+
+    private func addHandle(
+        _ content: SealedFile, of inode: Inode, allowsWriting: Bool
+    ) -> HandleID {
+        let handle = FileHandle(inode: inode, content: content, allowsWriting: allowsWriting)
+        return handles.withLock { $0.add(handle) }
+    }
+
+    func fileHandle(_ id: HandleID) throws(VaultError) -> FileHandle {
+        guard let handle = handles.withLock({ $0.file(id) }) else {
+            throw .system(.badFileDescriptor)
+        }
+        return handle
+    }
+
+    package func read(
+        _ id: HandleID, at offset: UInt64, count: Int, into buffer: inout MutableRawSpan
+    ) throws(VaultError) -> Int {
+        let handle = try fileHandle(id)
+        do throws(VaultError) {
+            return try handle.content.read(
+                at: offset, count: min(count, buffer.byteCount), into: &buffer)
+        } catch {
+            report(error, of: handle.inode)
+            throw error
+        }
+    }
+
+    package func write(
+        _ id: HandleID, at offset: UInt64, _ bytes: RawSpan, clearsSetID: Bool
+    ) throws(VaultError) -> Int {
+        let handle = try fileHandle(id)
+        if clearsSetID {
+            try system { () throws(Errno) in
+                try Self.clearSetID(of: handle.content.descriptor)
+            }
+        }
+        do throws(VaultError) {
+            try handle.content.write(bytes, 0..<bytes.byteCount, at: offset)
+        } catch {
+            report(error, of: handle.inode)
+            throw error
+        }
+        return bytes.byteCount
+    }
+
+    /// Each close(2) of a descriptor.
+    package func flush(_ id: HandleID) throws(VaultError) {
+        try fileHandle(id).content.settleGaps()
+    }
+
+    package func release(_ id: HandleID) {
+        guard let handle = handles.withLock({ $0.removeFile(id) }) else { return }
+        do throws(VaultError) {
+            try handle.content.settleGaps()
+        } catch {
+            report(error, of: handle.inode)
+        }
+        unpin(handle.inode)
+    }
+
+    package func synchronize(_ id: HandleID, dataOnly: Bool) throws(VaultError) {
+        let content = try fileHandle(id).content
+        try content.settleGaps()
+        guard !options.isReadOnly else { return }
+        let descriptor = content.descriptor
+        try system { () throws(Errno) in try descriptor.synchronize(dataOnly: dataOnly) }
+    }
+
+    package func allocate(
+        _ id: HandleID, mode: Int32, at offset: UInt64, count: UInt64
+    ) throws(VaultError) {
+        try fileHandle(id).content.allocate(mode: mode, at: offset, count: count)
+    }
+
+    package func seek(
+        _ id: HandleID, to offset: UInt64, whence: Int32
+    ) throws(VaultError) -> UInt64 {
+        try fileHandle(id).content.seek(to: offset, whence: whence)
+    }
+
+    /// truncate(2) and ftruncate(2).
+    func truncate(
+        _ inode: Inode, handle: HandleID?, to size: UInt64, as requester: Requester
+    ) throws(VaultError) {
+        if let handle, let open = handles.withLock({ $0.file(handle) }), open.allowsWriting {
+            try open.content.truncate(to: size)
+            return
+        }
+        guard inode.kind == .regular else { throw .system(.invalidArgument) }
+        let content = try pin(inode, forWriting: true)
+        defer { unpin(inode) }
+        // Nothing of the content is needed to empty a file, so no key is either.
+        if size > 0 {
+            try authorize(
+                content, of: inode, truncates: false, forWriting: true,
+                as: caller(requester, .truncate, path: plainPath(of: inode)))
+        }
+        try content.truncate(to: size)
+        try content.settleGaps()
+    }
+
+    /// Tells the operator of damage and of a store that fails; denials are the caller's own matter.
+    private func report(_ error: VaultError, of inode: Inode) {
+        let what: String
+        switch error {
+        case .format(let error): what = "damaged: \(error)"
+        case .keys(.invalidCiphertext), .keys(.incorrectKey):
+            what = "its wrapped data key does not open"
+        case .system(.ioError): what = "the store below answers an I/O error"
+        case .unknownDomain(let id): what = "its domain \(id) is not known here"
+        case .keys, .system, .notAVault, .notEmpty, .alreadyAVault, .locked: return
+        }
+        let path = plainPath(of: inode) ?? "inode \(inode.backing.inodeNumber)"
+        let stored = inode.links.first.map { " (stored as \($0.stored.string))" } ?? ""
+        options.onIncident("\(path)\(stored): \(what)")
+    }
+}
+
+extension SealedFile {
+    /// Reopens the store's file for writing, where it was opened for reading only.
+    func makeWritable() throws(VaultError) {
+        try change { state throws(VaultError) in
+            guard !state.isWritable else { return }
+            let old = state.descriptor
+            state.descriptor = try system { () throws(Errno) in
+                try old.reopen(OpenFlag.readWrite)
+            }
+            state.isWritable = true
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import Cryptography
+package import Platform
+import SealedFormat
+
+// How names in the mount and names in the store belong together.
+extension VaultFileSystem {
+    /// The stored form of a name in a directory.
+    func seal(_ name: FileName, in directory: DirectoryIdentity) throws(VaultError) -> SealedName {
+        guard name.count <= 255 else { throw .system(.fileNameTooLong) }
+        switch config.names {
+        case .sealed:
+            return directory.domain.keys.sealName(name.bytes, in: directory.directoryID)
+        case .plaintext:
+            // Not every name is UTF-8, and every name must come back as it was.
+            guard let text = String(validating: name.bytes, as: UTF8.self) else {
+                throw .system(.invalidArgument)
+            }
+            guard !ReservedName.isReserved(text) else { throw .system(.notPermitted) }
+            return .direct(text)
+        }
+    }
+
+    /// The name in the mount of a stored name; nil for what is not shown: Keyfold's own files, and
+    /// names that no key of this vault made, which are counted.
+    func open(
+        _ stored: FileName, in directory: DirectoryIdentity, _ descriptor: Descriptor
+    ) -> FileName? {
+        let text = stored.string
+        let isLong = ReservedName.isLong(text)
+        if ReservedName.isReserved(text), !isLong { return nil }
+        if config.names == .plaintext { return stored }
+        let keys = directory.domain.keys
+        let opened: [UInt8]?
+        if isLong {
+            let sidecar = FileName(ReservedName.sidecar(ofLong: text))
+            let bytes = try? descriptor.open(sidecar, 0).readAll(limitBytes: 1024)
+            opened = bytes.flatMap {
+                try? keys.openLongName(sidecar: $0, stored: text, in: directory.directoryID)
+            }
+        } else {
+            opened = try? keys.openName(text, in: directory.directoryID)
+        }
+        guard let opened else {
+            counters.countUndecodable(stored, in: "\(directory.directoryID)")
+            return nil
+        }
+        return FileName(opened)
+    }
+
+    /// Puts a long name's sidecar beside it, before the name itself exists.
+    func prepare(_ name: SealedName, in directory: Descriptor) throws(VaultError) {
+        guard case .long(_, let sidecarName, let sidecar) = name else { return }
+        let target = FileName(sidecarName)
+        try system { () throws(Errno) in
+            // Its name is the hash of its content, so one that stands there whole is the right one.
+            if let known = try? directory.open(target, 0).readAll(limitBytes: 1024),
+                known == sidecar
+            {
+                return
+            }
+            let temporary = temporaryName()
+            let file = try directory.open(temporary, OpenFlag.createNew, mode: 0o600)
+            do throws(Errno) {
+                try file.write(sidecar, at: 0)
+                try directory.rename(temporary, to: directory, target)
+            } catch {
+                try? directory.unlink(temporary)
+                throw error
+            }
+        }
+    }
+
+    /// Removes a long name's sidecar after the name itself is gone.
+    func dispose(_ name: SealedName, in directory: Descriptor) {
+        guard case .long(_, let sidecarName, _) = name else { return }
+        try? directory.unlink(FileName(sidecarName))
+    }
+
+    func temporaryName() -> FileName {
+        FileName(ReservedName.temporaryPrefix + hexadecimal(Random.bytes(8)))
+    }
+
+    /// The plaintext path of an inode below the mount's root, for the usage log.
+    func plainPath(of inode: Inode) -> String? {
+        var names: [String] = []
+        var current = inode
+        while current.id != .root {
+            guard let link = current.links.first, let identity = try? identity(of: link.parent),
+                let descriptor = try? directoryDescriptor(of: link.parent),
+                let name = open(link.stored, in: identity, descriptor)
+            else { return nil }
+            names.append(name.string)
+            current = link.parent
+        }
+        return "/" + names.reversed().joined(separator: "/")
+    }
+
+    // MARK: Lookup
+
+    package func lookup(_ name: FileName, in parent: InodeID) throws(VaultError) -> Entry {
+        let parent = try inode(parent)
+        let identity = try identity(of: parent)
+        let stored = FileName(try seal(name, in: identity).stored)
+        return try withDirectory(parent) { directory throws(VaultError) in
+            try entry(stored, in: directory, parent: parent)
+        }
+    }
+
+    /// The entry of a stored name that exists; counts one lookup.
+    func entry(
+        _ stored: FileName, in directory: Descriptor, parent: Inode
+    ) throws(VaultError) -> Entry {
+        let status = try system { () throws(Errno) in try directory.status(of: stored) }
+        let inode = remember(status, Inode.Link(parent: parent, stored: stored))
+        return Entry(inode: inode.id, attributes: attributes(status, of: inode))
+    }
+
+    func remember(_ status: FileStatus, _ link: Inode.Link) -> Inode {
+        inodes.withLock { $0.remember(status, link: link) }
+    }
+
+    /// The inode of a stored name, when the kernel knows it.
+    func known(_ status: FileStatus) -> Inode? {
+        inodes.withLock { $0.find(BackingID(status)) }
+    }
+}
+
+func hexadecimal(_ bytes: [UInt8]) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(
+        decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+}

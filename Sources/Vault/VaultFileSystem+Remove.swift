@@ -1,0 +1,174 @@
+package import Platform
+import SealedFormat
+
+// Names that go or move.
+extension VaultFileSystem {
+    package func unlink(_ name: FileName, in parent: InodeID) throws(VaultError) {
+        try requireWritable()
+        let parent = try inode(parent)
+        let sealed = try seal(name, in: try identity(of: parent))
+        let stored = FileName(sealed.stored)
+        try withDirectory(parent) { directory throws(VaultError) in
+            let status = try system { () throws(Errno) in try directory.status(of: stored) }
+            try system { () throws(Errno) in try directory.unlink(stored) }
+            dispose(sealed, in: directory)
+            dropName(stored, in: parent, of: status)
+        }
+    }
+
+    /// A name of a file is gone from the store.
+    private func dropName(_ stored: FileName, in parent: Inode, of status: FileStatus) {
+        guard let inode = known(status) else { return }
+        inode.removeLink(stored, in: parent)
+        if status.linkCount <= 1 || status.kind == .directory {
+            inodes.withLock { $0.retire(inode) }
+        }
+    }
+
+    package func removeDirectory(_ name: FileName, in parent: InodeID) throws(VaultError) {
+        try requireWritable()
+        let parent = try inode(parent)
+        let sealed = try seal(name, in: try identity(of: parent))
+        let stored = FileName(sealed.stored)
+        try withDirectory(parent) { directory throws(VaultError) in
+            let status = try system { () throws(Errno) in try directory.status(of: stored) }
+            guard status.kind == .directory else { throw .system(.notDirectory) }
+            try requireEmpty(stored, in: directory)
+            // Out of sight in one step, so that no directory is ever seen without its record.
+            let temporary = temporaryName()
+            try system { () throws(Errno) in
+                try directory.rename(stored, to: directory, temporary)
+            }
+            do throws(VaultError) {
+                try requireEmpty(temporary, in: directory)
+            } catch {
+                try? directory.rename(
+                    temporary, to: directory, stored, flags: RenameFlag.noReplace)
+                throw error
+            }
+            discardDirectory(temporary, in: directory)
+            dispose(sealed, in: directory)
+            dropName(stored, in: parent, of: status)
+        }
+    }
+
+    /// - Throws: `ENOTEMPTY` when the directory holds anything but Keyfold's own files. What
+    ///   Keyfold cannot decode counts: it is somebody's data.
+    private func requireEmpty(_ stored: FileName, in parent: Descriptor) throws(VaultError) {
+        try system { () throws(Errno) in
+            let directory = try parent.open(stored, OpenFlag.directory)
+            var stream = DirectoryStream(directory)
+            var leftovers: [FileName] = []
+            while let entry = try stream.next() {
+                let text = entry.name.string
+                if entry.name.isDots || text == ReservedName.directoryRecord { continue }
+                let isLeftover =
+                    text.hasPrefix(ReservedName.sidecarPrefix)
+                    || text.hasPrefix(ReservedName.temporaryPrefix)
+                guard isLeftover else { throw .directoryNotEmpty }
+                leftovers.append(entry.name)
+            }
+            // What a crash left behind would keep the directory for ever.
+            for name in leftovers {
+                if (try? directory.unlink(name)) == nil { discardDirectory(name, in: directory) }
+            }
+        }
+    }
+
+    /// renameat2(2) with `RENAME_NOREPLACE` or `RENAME_EXCHANGE`.
+    package func rename(
+        _ name: FileName, in parent: InodeID, to newName: FileName, in newParent: InodeID,
+        flags: UInt32
+    ) throws(VaultError) {
+        try requireWritable()
+        guard flags & ~(RenameFlag.noReplace | RenameFlag.exchange) == 0 else {
+            throw .system(.invalidArgument)
+        }
+        let source = try place(name, in: parent)
+        let target = try place(newName, in: newParent)
+        guard source.identity.domain === target.identity.domain else {
+            throw .system(.improperLink)
+        }
+        try withDirectory(source.parent) { sourceDirectory throws(VaultError) in
+            try withDirectory(target.parent) { targetDirectory throws(VaultError) in
+                try renames.withLock { _ throws(VaultError) in
+                    try rename(source, sourceDirectory, to: target, targetDirectory, flags: flags)
+                }
+            }
+        }
+    }
+
+    /// A name in a directory, with its stored form.
+    private struct Place {
+        let parent: Inode
+        let identity: DirectoryIdentity
+        let sealed: SealedName
+        let stored: FileName
+    }
+
+    private func place(_ name: FileName, in parent: InodeID) throws(VaultError) -> Place {
+        let parent = try inode(parent)
+        let identity = try identity(of: parent)
+        let sealed = try seal(name, in: identity)
+        return Place(
+            parent: parent, identity: identity, sealed: sealed, stored: FileName(sealed.stored))
+    }
+
+    private func rename(
+        _ source: Place, _ sourceDirectory: Descriptor, to target: Place,
+        _ targetDirectory: Descriptor, flags: UInt32
+    ) throws(VaultError) {
+        let sourceStatus = try system { () throws(Errno) in
+            try sourceDirectory.status(of: source.stored)
+        }
+        let targetStatus = try? targetDirectory.status(of: target.stored)
+        try prepare(target.sealed, in: targetDirectory)
+        let replacesDirectory =
+            flags == 0 && sourceStatus.kind == .directory && targetStatus?.kind == .directory
+            && targetStatus.map(BackingID.init) != BackingID(sourceStatus)
+        do throws(VaultError) {
+            if replacesDirectory { try requireEmpty(target.stored, in: targetDirectory) }
+            try system { () throws(Errno) in
+                // In the store an empty directory still holds its record, so it cannot be
+                // replaced: it changes places with the other and goes then.
+                try sourceDirectory.rename(
+                    source.stored, to: targetDirectory, target.stored,
+                    flags: replacesDirectory ? RenameFlag.exchange : flags)
+            }
+        } catch {
+            if targetStatus == nil { dispose(target.sealed, in: targetDirectory) }
+            throw error
+        }
+        if replacesDirectory {
+            let temporary = temporaryName()
+            try? sourceDirectory.rename(source.stored, to: sourceDirectory, temporary)
+            discardDirectory(temporary, in: sourceDirectory)
+        }
+        settleNames(
+            source, sourceDirectory, sourceStatus, target, targetStatus,
+            isExchange: flags & RenameFlag.exchange != 0)
+    }
+
+    /// The inodes follow the store, and a name that is gone takes its sidecar with it.
+    private func settleNames(
+        _ source: Place, _ sourceDirectory: Descriptor, _ sourceStatus: FileStatus,
+        _ target: Place, _ targetStatus: FileStatus?, isExchange: Bool
+    ) {
+        if let targetStatus, BackingID(targetStatus) == BackingID(sourceStatus) { return }
+        if let targetStatus, isExchange {
+            if let inode = known(targetStatus) {
+                inode.removeLink(target.stored, in: target.parent)
+                inode.addLink(Inode.Link(parent: source.parent, stored: source.stored))
+            }
+        } else {
+            if let targetStatus { dropName(target.stored, in: target.parent, of: targetStatus) }
+            if source.stored != target.stored || source.parent !== target.parent {
+                dispose(source.sealed, in: sourceDirectory)
+            }
+        }
+        if let inode = known(sourceStatus) {
+            inode.removeLink(source.stored, in: source.parent)
+            inode.addLink(Inode.Link(parent: target.parent, stored: target.stored))
+        }
+    }
+}

@@ -1,0 +1,271 @@
+package import KMSModel
+import Cryptography
+package import Platform
+package import SealedFormat
+import Synchronization
+
+/// One vault as a file system: what a mount serves, without any word of FUSE.
+///
+/// Every call is synchronous and may come from any thread. Lock order: `renames`, then the tables
+/// (`inodes`, `handles`), then one inode's state, then one file's content; no table lock is held
+/// over a system call.
+package final class VaultFileSystem: Sendable {
+    package let config: VaultConfig
+    package let options: VaultOptions
+    let service: any KeyService
+    let directories = DirectoryCache()
+    let scratches = ScratchPool()
+    let inodes: Mutex<InodeTable>
+    let handles = Mutex(HandleTable())
+    let domains: Mutex<[DomainID: Domain]>
+    /// Held while a rename changes both the store and the inodes' names.
+    let renames = Mutex(())
+    let counters = Counters()
+    let root: Inode
+    let rootDescriptor: Descriptor
+    private let rootDomain: Domain
+    private let rootRecord: Mutex<RecordStamp>
+    private let lock: VaultLock?
+
+    /// Opens a vault: takes its lock, asks `service` for the root domain's key, and authenticates
+    /// the config and the root's record with it.
+    package init(
+        vaultDirectory path: String, service: any KeyService, options: VaultOptions
+    ) throws(VaultError) {
+        let (descriptor, config) = try VaultInspection.open(path)
+        self.config = config
+        self.options = options
+        self.service = service
+        rootDescriptor = descriptor
+        lock = try VaultLock.acquire(
+            in: descriptor, path: path, isShared: options.isShared,
+            isReadOnly: options.isReadOnly, mountPoint: options.mountPoint)
+        let caller = Caller(
+            principalARN: options.principalARN, process: ProcessIdentity.current,
+            userAgent: options.userAgent, fileActivity: FileActivity(operation: .mount))
+        let (identity, stamp) = try RootDomain.open(
+            in: descriptor, config: config, service: service, as: caller)
+        try format { () throws(FormatError) in try config.authenticate(with: identity.domain.keys) }
+        rootDomain = identity.domain
+        rootRecord = Mutex(stamp)
+        domains = Mutex([identity.domain.id: identity.domain])
+        let status = try system { () throws(Errno) in try descriptor.status() }
+        root = Inode(id: .root, backing: BackingID(status), kind: .directory)
+        root.state.withLock { $0.directory = identity }
+        inodes = Mutex(InodeTable(root: root))
+    }
+
+    /// Writes everything back, forgets the keys and lets the next mount in.
+    package func close() {
+        let open = handles.withLock { table in table.removeAll() }
+        for file in open { try? file.content.settleGaps() }
+        try? synchronizeAll()
+        directories.removeAll()
+        lock?.release()
+    }
+
+    package func synchronizeAll() throws(VaultError) {
+        guard !options.isReadOnly else { return }
+        try system { () throws(Errno) in try rootDescriptor.synchronizeFileSystem() }
+    }
+
+    package func fileSystemStatistics() throws(VaultError) -> FileSystemStatistics {
+        var statistics = try system { () throws(Errno) in
+            try rootDescriptor.fileSystemStatistics()
+        }
+        statistics.maximumNameBytes = 255
+        return statistics
+    }
+
+    // MARK: Inodes
+
+    func inode(_ id: InodeID) throws(VaultError) -> Inode {
+        guard let inode = inodes.withLock({ $0.byID[id] }) else {
+            throw .system(.staleFileHandle)
+        }
+        return inode
+    }
+
+    package func forget(_ id: InodeID, lookups: UInt64) {
+        if let gone = inodes.withLock({ $0.forget(id, lookups: lookups) }) {
+            directories.remove(gone.id)
+        }
+    }
+
+    /// Runs `body` with a name of the inode; again when a rename came between, so that only a name
+    /// that is really gone is an error.
+    func withLink<Result>(
+        of inode: Inode, _ body: (Descriptor, FileName) throws(VaultError) -> Result
+    ) throws(VaultError) -> Result {
+        var failure = VaultError.system(.noSuchFileOrDirectory)
+        for attempt in 0..<4 {
+            let links = inode.links
+            for link in links {
+                do throws(VaultError) {
+                    return try body(try directoryDescriptor(of: link.parent), link.stored)
+                } catch {
+                    guard case .system(let errno) = error,
+                        errno == .noSuchFileOrDirectory || errno == .staleFileHandle
+                    else { throw error }
+                    failure = error
+                }
+            }
+            // A rename that is under way has finished once its lock was ours.
+            if attempt > 0 || links.isEmpty { renames.withLock { _ in } }
+        }
+        throw failure
+    }
+
+    /// An O_PATH descriptor of a directory, from the cache or down from the nearest cached parent.
+    func directoryDescriptor(of inode: Inode) throws(VaultError) -> Descriptor {
+        if inode.id == .root { return rootDescriptor }
+        if let known = directories.find(inode.id) { return known }
+        guard inode.kind == .directory else { throw .system(.notDirectory) }
+        // Deep trees are walked with a list, not with the stack.
+        var path: [(inode: Inode, stored: FileName)] = []
+        var current = inode
+        var descriptor: Descriptor?
+        while descriptor == nil {
+            guard let link = current.links.first else { throw .system(.staleFileHandle) }
+            path.append((current, link.stored))
+            current = link.parent
+            descriptor = current.id == .root ? rootDescriptor : directories.find(current.id)
+        }
+        guard var descriptor else { throw .system(.staleFileHandle) }
+        for (inode, stored) in path.reversed() {
+            let parent = descriptor
+            descriptor = try system { () throws(Errno) in
+                try parent.open(stored, OpenFlag.path | OpenFlag.directory)
+            }
+            let status = try system { () throws(Errno) in try descriptor.status() }
+            guard BackingID(status) == inode.backing else { throw .system(.staleFileHandle) }
+            directories.insert(descriptor, for: inode.id)
+        }
+        return descriptor
+    }
+
+    /// A descriptor that pins the inode's file, for changes of its attributes: the open content's,
+    /// a directory's from the cache, or a new O_PATH one.
+    func node(_ inode: Inode) throws(VaultError) -> Descriptor {
+        if let content = inode.state.withLock({ $0.content }) { return content.descriptor }
+        if inode.kind == .directory {
+            return try withDirectory(inode) { descriptor throws(VaultError) in descriptor }
+        }
+        return try withLink(of: inode) { parent, stored throws(VaultError) in
+            let node = try system { () throws(Errno) in try parent.open(stored, OpenFlag.path) }
+            let status = try system { () throws(Errno) in try node.status() }
+            guard BackingID(status) == inode.backing else { throw .system(.staleFileHandle) }
+            return node
+        }
+    }
+
+    /// As ``directoryDescriptor(of:)``, again when a rename came between.
+    func withDirectory<Result>(
+        _ inode: Inode, _ body: (Descriptor) throws(VaultError) -> Result
+    ) throws(VaultError) -> Result {
+        if inode.id == .root { return try body(rootDescriptor) }
+        if let known = directories.find(inode.id) { return try body(known) }
+        let descriptor = try withLink(of: inode) { _, _ throws(VaultError) in
+            try directoryDescriptor(of: inode)
+        }
+        return try body(descriptor)
+    }
+
+    // MARK: Directories and their keys
+
+    /// The identity of a directory, read from its record at the first need.
+    func identity(of inode: Inode) throws(VaultError) -> DirectoryIdentity {
+        guard inode.kind == .directory else { throw .system(.notDirectory) }
+        if let known = inode.state.withLock({ $0.directory }) { return known }
+        let bytes = try withDirectory(inode) { descriptor throws(VaultError) in
+            try RootDomain.readRecord(in: descriptor)
+        }
+        let record = try format { () throws(FormatError) in try DirectoryRecord(decoding: bytes) }
+        guard let domain = domains.withLock({ $0[record.domainID] }) else {
+            throw .unknownDomain(record.domainID)
+        }
+        try format { () throws(FormatError) in try record.authenticate(bytes, with: domain.keys) }
+        let identity = DirectoryIdentity(directoryID: record.directoryID, domain: domain)
+        inode.state.withLock { $0.directory = identity }
+        return identity
+    }
+
+    /// The CMK for new files: the root domain's, read anew when another process changed its record.
+    func currentKeyARN(of domain: Domain) -> String {
+        guard domain === rootDomain else { return domain.keyARN }
+        let name = FileName(ReservedName.directoryRecord)
+        guard let status = try? rootDescriptor.status(of: name) else { return domain.keyARN }
+        let stamp = RecordStamp(status)
+        let isKnown = rootRecord.withLock { known in
+            defer { known = stamp }
+            return known == stamp
+        }
+        if !isKnown, let bytes = try? RootDomain.readRecord(in: rootDescriptor),
+            let record = try? DirectoryRecord(decoding: bytes),
+            (try? record.authenticate(bytes, with: domain.keys)) != nil,
+            let key = record.domainKey.first
+        {
+            domain.keyARN = key.keyARN
+        }
+        return domain.keyARN
+    }
+
+    func caller(
+        _ requester: Requester, _ operation: FileActivity.Operation,
+        path: @autoclosure () -> String?
+    )
+        -> Caller
+    {
+        Caller(
+            principalARN: options.principalARN,
+            process: ProcessIdentity(
+                uid: requester.uid, gid: requester.gid, pid: requester.pid,
+                program: ProcessTable.programName(of: requester.pid)),
+            userAgent: options.userAgent,
+            fileActivity: FileActivity(
+                operation: operation, path: options.logsPaths ? path() : nil))
+    }
+}
+
+/// When a record was last replaced.
+struct RecordStamp: Hashable, Sendable {
+    let inodeNumber: UInt64
+    let modificationTime: Timespec
+
+    init(_ status: FileStatus) {
+        inodeNumber = status.inodeNumber
+        modificationTime = status.modificationTime
+    }
+}
+
+/// How the root domain's key is found and proved.
+enum RootDomain {
+    static func open(
+        in vault: Descriptor, config: VaultConfig, service: any KeyService, as caller: Caller
+    ) throws(VaultError) -> (DirectoryIdentity, RecordStamp) {
+        let stamp = RecordStamp(
+            try system { () throws(Errno) in
+                try vault.status(of: FileName(ReservedName.directoryRecord))
+            })
+        let bytes = try readRecord(in: vault)
+        let record = try format { () throws(FormatError) in try DirectoryRecord(decoding: bytes) }
+        guard record.domainID == config.rootDomainID, let key = record.domainKey.first else {
+            throw .format(.authenticationFailed(.directoryRecord))
+        }
+        let domainKey = try unwrap(
+            record.domainKey,
+            context: EncryptionContext(vault: config.vaultID, domain: record.domainID),
+            service: service, as: caller)
+        let domain = Domain(
+            keys: DomainKeys(domainKey: domainKey, domainID: record.domainID), keyARN: key.keyARN)
+        try format { () throws(FormatError) in try record.authenticate(bytes, with: domain.keys) }
+        return (DirectoryIdentity(directoryID: record.directoryID, domain: domain), stamp)
+    }
+
+    static func readRecord(in directory: Descriptor) throws(VaultError) -> [UInt8] {
+        try system { () throws(Errno) in
+            try directory.open(FileName(ReservedName.directoryRecord), 0)
+                .readAll(limitBytes: 65_536)
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import Cryptography
+package import KMSModel
+import Platform
+package import SealedFormat
+
+/// Makes new vaults.
+package enum VaultMaker {
+    /// What a new vault is to be.
+    package struct Plan: Sendable {
+        package var keyARN: String
+        /// Where `keyfold` finds the keystore when nobody says so; relative to the vault, or absolute.
+        package var keystoreHint: String?
+        package var names: NameStorage
+        package var headerBytes: Int
+
+        package init(
+            keyARN: String, keystoreHint: String?, names: NameStorage = .sealed,
+            headerBytes: Int = 512
+        ) {
+            self.keyARN = keyARN
+            self.keystoreHint = keystoreHint
+            self.names = names
+            self.headerBytes = headerBytes
+        }
+    }
+
+    /// Makes a vault in a directory that is absent or empty (a portable keystore may lie in it).
+    ///
+    /// `keyfold.json` comes last: until it stands there, durable, the directory is no vault.
+    package static func create(
+        at path: String, _ plan: Plan, service: any KeyService, now: Timestamp, as caller: Caller
+    ) throws(VaultError) -> VaultConfig {
+        let directory = try emptyDirectory(at: path)
+        let vaultID = VaultID()
+        let domainID = DomainID()
+        let wrapped = try keys { () throws(KMSError) in
+            try service.generateDataKey(
+                under: plan.keyARN, byteCount: 32,
+                context: EncryptionContext(vault: vaultID, domain: domainID), as: caller)
+        }
+        let domainKeys = DomainKeys(domainKey: wrapped.plaintext, domainID: domainID)
+        let keyARN = "\(wrapped.wrapped.keyARN)"
+        let record = DirectoryRecord(
+            directoryID: DirectoryID(), domainID: domainID,
+            domainKey: [WrappedKey(keyARN: keyARN, blob: wrapped.wrapped.blob)])
+        let layout = try format { () throws(FormatError) in
+            try BlockLayout(headerBytes: plan.headerBytes)
+        }
+        let config = VaultConfig(
+            vaultID: vaultID, layout: layout, names: plan.names, keystore: plan.keystoreHint,
+            defaultKeyARN: keyARN, rootDomainID: domainID, createdAt: now.iso8601)
+        try system { () throws(Errno) in
+            _ = try directory.open(FileName(ReservedName.lock), OpenFlag.createNew, mode: 0o600)
+            try replace(
+                FileName(ReservedName.directoryRecord), in: directory,
+                with: record.encoded(with: domainKeys))
+            try replace(
+                FileName(ReservedName.config), in: directory,
+                with: config.encoded(with: domainKeys))
+        }
+        return config
+    }
+
+    private static func emptyDirectory(at path: String) throws(VaultError) -> Descriptor {
+        let directory: Descriptor
+        do throws(Errno) {
+            directory = try Descriptor.openOrMakeDirectory(path: path, mode: 0o700)
+        } catch {
+            throw .system(error)
+        }
+        try system { () throws(Errno) in
+            _ = try directory.status()
+        }
+        if (try? directory.status(of: FileName(ReservedName.config))) != nil {
+            throw .alreadyAVault(path: path)
+        }
+        var stream = DirectoryStream(directory)
+        while let entry = try system({ () throws(Errno) in try stream.next() }) {
+            let text = entry.name.string
+            if entry.name.isDots || text == "lost+found" || text == ".keyfold.keystore" {
+                continue
+            }
+            throw .notEmpty(path: path)
+        }
+        return directory
+    }
+
+    /// Replaces a small file as a whole, durably: temporary name, fsync, rename, fsync.
+    static func replace(
+        _ name: FileName, in directory: Descriptor, with bytes: [UInt8]
+    ) throws(Errno) {
+        let temporary = FileName(
+            ReservedName.temporaryPrefix + hexadecimal(Random.bytes(8)))
+        let file = try directory.open(temporary, OpenFlag.createNew, mode: 0o600)
+        do throws(Errno) {
+            try file.write(bytes, at: 0)
+            try file.synchronize(dataOnly: false)
+            try directory.rename(temporary, to: directory, name)
+        } catch {
+            try? directory.unlink(temporary)
+            throw error
+        }
+        try directory.reopen(OpenFlag.directory).synchronize(dataOnly: false)
+    }
+}
