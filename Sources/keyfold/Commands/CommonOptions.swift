@@ -1,0 +1,44 @@
+import ArgumentParser
+
+/// The options that every command takes.
+struct CommonOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The keystore's directory (else KEYFOLD_KEYSTORE, else what the vault names, else "
+                + "$XDG_DATA_HOME/keyfold/keystore).", valueName: "dir"), completion: .directory)
+    var keystore: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A file with the passphrase on its first line (else KEYFOLD_PASSPHRASE_FILE, else "
+                + "the terminal).", valueName: "file"), completion: .file())
+    var passphraseFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A file with the recovery key on its first line, instead of the passphrase.",
+            valueName: "file"), completion: .file())
+    var recoveryKeyFile: String?
+
+    @Option(
+        help: ArgumentHelp("A key file, instead of the passphrase.", valueName: "file"),
+        completion: .file())
+    var keyFile: String?
+
+    @Flag(help: "Print data as JSON, one object a line.")
+    var json = false
+
+    @Flag(name: .shortAndLong, help: "Print no notices and no progress.")
+    var quiet = false
+
+    var output: Output { Output(isJSON: json, isQuiet: quiet) }
+
+    var unlockSources: UnlockSources {
+        UnlockSources(
+            passphraseFile: passphraseFile, recoveryKeyFile: recoveryKeyFile, keyFile: keyFile)
+    }
+
+    func keystoreLocation(vault: String? = nil) throws(Failure) -> KeystoreLocation {
+        try KeystoreLocation.find(option: keystore, vault: vault)
+    }
+}

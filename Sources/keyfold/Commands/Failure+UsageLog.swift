@@ -1,0 +1,34 @@
+import Platform
+import UsageLog
+
+extension Failure {
+    init(_ error: UsageLogError) {
+        if case .interrupted(let failure as Failure) = error {
+            self = failure
+            return
+        }
+        self.init(ExitStatus(error), nil, "\(error)", wayOut: error.wayOut)
+    }
+}
+
+extension ExitStatus {
+    init(_ error: UsageLogError) {
+        switch error {
+        case .system(let errno, _): self = ExitStatus(errno)
+        case .full, .anchorStore: self = .inputOutput
+        case .tampered, .damaged: self = .damagedData
+        case .eventTooLarge, .closed, .signing: self = .internalError
+        case .interrupted: self = .failure
+        }
+    }
+}
+
+extension UsageLogError {
+    fileprivate var wayOut: String? {
+        switch self {
+        case .tampered, .damaged: "'keyfold log verify' tells all that is wrong"
+        case .full: "make room where the keystore is"
+        case .system, .anchorStore, .eventTooLarge, .closed, .signing, .interrupted: nil
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import ArgumentParser
+import KMSCore
+import KMSModel
+import UsageLog
+
+struct KeystoreCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "keystore", abstract: "Back up, restore and verify the keystore.",
+        subcommands: [KeystoreBackup.self, KeystoreRestore.self, KeystoreVerify.self])
+}
+
+struct KeystoreBackup: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup", abstract: "Write the keystore into one sealed file.",
+        discussion: """
+            The backup opens with the same passphrase, recovery key and key files. Mounts may go \
+            on meanwhile.
+            Example: keyfold keystore backup /media/usb/keystore.backup
+            """)
+
+    @Argument(help: "A file that does not exist yet.", completion: .file())
+    var file: String
+
+    @OptionGroup var common: CommonOptions
+
+    func run() throws {
+        try common.withSession { session throws(Failure) in
+            try Failure.carrying { () throws(KeystoreError) in
+                try session.keystore.backup(to: FilePaths.absolute(file))
+            }
+            common.output.data(
+                .object([
+                    "keystore": .text(session.keystore.directory),
+                    "backup": .text(FilePaths.absolute(file)),
+                ]), common.quiet ? "" : "\(session.keystore.directory) is backed up in \(file)\n")
+        }
+    }
+}
+
+struct KeystoreRestore: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore", abstract: "Make a keystore from a backup.",
+        discussion: """
+            The keystore's place must be free. Backup and keystore open with the same secrets.
+            Example: keyfold keystore restore /media/usb/keystore.backup --keystore ~/keystore
+            """)
+
+    @Argument(help: "The backup.", completion: .file())
+    var file: String
+
+    @OptionGroup var common: CommonOptions
+
+    func run() throws {
+        let location = try common.keystoreLocation()
+        try Failure.carrying { () throws(KeystoreError) in
+            try Keystore.restore(from: FilePaths.absolute(file), to: location.directory)
+        }
+        common.output.data(
+            .object([
+                "keystore": .text(location.directory), "backup": .text(FilePaths.absolute(file)),
+            ]), common.quiet ? "" : "\(location.directory) is restored from \(file)\n")
+    }
+}
+
+struct KeystoreVerify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Check every record of the keystore, and the usage log.")
+
+    @OptionGroup var common: CommonOptions
+
+    func run() throws {
+        let report = try common.withSession { session throws(Failure) in
+            // Opening has checked every record; a key that can't be described is damaged, too.
+            let keys = try session.keyDescriptions()
+            return KeystoreReport(
+                directory: session.keystore.directory, keyCount: keys.count,
+                slotCount: try Failure.carrying { () throws(KeystoreError) in
+                    try session.keystore.slots().count
+                },
+                log: try session.verifyLog())
+        }
+        common.output.data(report.json, report.text)
+        if !report.log.passes {
+            throw ArgumentParser.ExitCode(ExitStatus.damagedData.rawValue)
+        }
+    }
+}
+
+private struct KeystoreReport {
+    let directory: String
+    let keyCount: Int
+    let slotCount: Int
+    let log: VerificationReport
+
+    var json: JSONValue {
+        .object([
+            "keystore": .text(directory), "passes": .flag(log.passes), "keys": .number(keyCount),
+            "slots": .number(slotCount), "log": log.json,
+        ])
+    }
+
+    var text: String {
+        "\(directory): \(keyCount) keys and \(slotCount) slots are intact\n" + log.text
+    }
+}

@@ -1,0 +1,87 @@
+import ArgumentParser
+import Platform
+
+struct MountCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mount", abstract: "Mount a vault: runs keyfoldfs.",
+        discussion: """
+            Returns once the mount answers. 'keyfoldfs --help' lists the mount options.
+            Example: keyfold mount ~/vault ~/private -o allow_other
+            """)
+
+    @Argument(help: "The vault's directory.", completion: .directory)
+    var vault: String
+
+    @Argument(help: "An empty directory.", completion: .directory)
+    var mountpoint: String
+
+    @Option(
+        name: .customShort("o"),
+        help: ArgumentHelp("Mount options; may be given again.", valueName: "opt,…"))
+    var options: [String] = []
+
+    @Flag(name: [.customShort("f"), .long], help: "Stay in the foreground.")
+    var foreground = false
+
+    @OptionGroup var common: CommonOptions
+
+    func run() throws {
+        let program = try Self.findDaemon()
+        let status: Int32
+        do throws(Errno) {
+            status = try ChildProcess.run(program, arguments)
+        } catch {
+            throw Failure(.unavailable, program, "can't be started: \(error)")
+        }
+        // The daemon has said why; its exit status is this program's.
+        guard status == 0 else { throw ArgumentParser.ExitCode(status) }
+        let mountPoint = FilePaths.resolved(mountpoint) ?? FilePaths.absolute(mountpoint)
+        if common.json {
+            let vault = FilePaths.resolved(vault) ?? FilePaths.absolute(vault)
+            common.output.data(
+                .object([
+                    "mounted": .flag(!foreground), "vault": .text(vault),
+                    "mountPoint": .text(mountPoint),
+                ]), "")
+        } else if !foreground {
+            common.output.notice("\(vault) is mounted at \(mountPoint)")
+        }
+    }
+
+    private var arguments: [String] {
+        var all = options
+        let named = [
+            ("keystore", common.keystore), ("passphrase_file", common.passphraseFile),
+            ("recovery_key_file", common.recoveryKeyFile), ("key_file", common.keyFile),
+        ]
+        for (name, path) in named {
+            if let path { all.append(Self.option(name, path: path)) }
+        }
+        return (foreground ? ["-f"] : []) + all.flatMap { ["-o", $0] } + ["--", vault, mountpoint]
+    }
+
+    /// A comma or backslash inside an option has a backslash in front (as libfuse reads it).
+    private static func option(_ name: String, path: String) -> String {
+        var value = ""
+        for character in FilePaths.absolute(path) {
+            if character == "," || character == "\\" { value += "\\" }
+            value.append(character)
+        }
+        return "\(name)=\(value)"
+    }
+
+    /// Beside this program first, so that a build tree and an installation each use their own.
+    private static func findDaemon() throws(Failure) -> String {
+        let name = "keyfoldfs"
+        if let own = ChildProcess.ownPath, let slash = own.lastIndex(of: "/") {
+            let beside = own[..<slash] + "/" + name
+            if ChildProcess.isExecutable(String(beside)) { return String(beside) }
+        }
+        guard let found = ChildProcess.find(name) else {
+            throw Failure(
+                .unavailable, name, "the program is neither beside keyfold nor in PATH",
+                wayOut: "install keyfold and keyfoldfs together")
+        }
+        return found
+    }
+}

@@ -1,0 +1,86 @@
+import Glibc
+import KMSCore
+import KMSModel
+
+/// An open keystore, and who asks it.
+struct Session {
+    let keystore: Keystore
+    let caller: Caller
+
+    init(_ keystore: Keystore) {
+        self.keystore = keystore
+        caller = Caller(
+            principalARN: keystore.ownerPrincipalARN,
+            process: ProcessIdentity(
+                uid: getuid(), gid: getgid(), pid: getpid(), program: StandardError.program),
+            userAgent: "keyfold/\(Product.version)")
+    }
+
+    var service: any KeyService { keystore.service }
+
+    /// Asks the service; an answer that is not success names `object`.
+    func ask<Answer>(
+        about object: String?,
+        _ request: (any KeyService, Caller) throws(KMSError) -> Answer
+    ) throws(Failure) -> Answer {
+        do throws(KMSError) {
+            return try request(service, caller)
+        } catch {
+            throw Failure(error, object: object)
+        }
+    }
+
+    /// Every element of a list that the service gives in pages.
+    func askForAll<Element>(
+        about object: String? = nil,
+        _ request: (any KeyService, PageRequest, Caller) throws(KMSError) -> Page<Element>
+    ) throws(Failure) -> [Element] {
+        var elements: [Element] = []
+        var page = PageRequest()
+        repeat {
+            let answer = try ask(about: object) { service, caller throws(KMSError) in
+                try request(service, page, caller)
+            }
+            elements += answer.elements
+            page.marker = answer.nextMarker
+        } while page.marker != nil
+        return elements
+    }
+
+    /// What a key is named in operations that take no aliases.
+    func keyID(of name: String) throws(Failure) -> String {
+        switch KeyReference(name) {
+        case .keyID, .keyARN: name
+        case .alias, .aliasARN: try describe(name).arn.keyID.description
+        case nil:
+            throw Failure(
+                .usage, name, "this names no key",
+                wayOut: "a key is named by its id, its ARN, alias/NAME or the alias's ARN")
+        }
+    }
+
+    func describe(_ key: String) throws(Failure) -> KeyMetadata {
+        try ask(about: key) { service, caller throws(KMSError) in
+            try service.describeKey(key, as: caller)
+        }
+    }
+
+    func aliases(of key: String? = nil) throws(Failure) -> [AliasEntry] {
+        try askForAll(about: key) { service, page, caller throws(KMSError) in
+            try service.listAliases(of: key, page, as: caller)
+        }
+    }
+}
+
+extension CommonOptions {
+    /// Unlocks the keystore for the time of `body`.
+    func withSession<Result>(
+        vault: String? = nil, _ body: (Session) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let unlocking = Unlocking(
+            location: try keystoreLocation(vault: vault), sources: unlockSources)
+        let keystore = try unlocking.open()
+        defer { keystore.close() }
+        return try body(Session(keystore))
+    }
+}

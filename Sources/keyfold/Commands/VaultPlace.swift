@@ -1,0 +1,85 @@
+import KMSCore
+import KMSModel
+import Platform
+import SealedFormat
+import Vault
+
+/// A directory that is to become a vault, looked at before anything is made.
+struct VaultPlace {
+    /// Absolute.
+    let directory: String
+    let isPortable: Bool
+
+    /// Names that don't make a directory "not empty" (mkfs makes lost+found).
+    private static let ignoredNames = ["lost+found", KeystoreLocation.portableName]
+
+    /// - Throws: a ``Failure`` when the directory is a vault already or holds other things.
+    init(_ path: String, isPortable: Bool) throws(Failure) {
+        directory = FilePaths.absolute(path)
+        self.isPortable = isPortable
+        do throws(VaultError) {
+            _ = try VaultInspection.config(at: directory)
+            throw .alreadyAVault(path: directory)
+        } catch {
+            switch error {
+            case .notAVault: try refuseContents()
+            case .system(.noSuchFileOrDirectory): break
+            case .system, .format, .keys, .notEmpty, .alreadyAVault, .locked, .unknownDomain:
+                throw Failure(error, object: directory)
+            }
+        }
+    }
+
+    private func refuseContents() throws(Failure) {
+        do throws(Errno) {
+            var stream = DirectoryStream(
+                try Descriptor.open(path: directory, OpenFlag.directory))
+            while let entry = try stream.next() {
+                if entry.name.isDots || Self.ignoredNames.contains(entry.name.string) { continue }
+                throw .directoryNotEmpty
+            }
+        } catch {
+            let failure: VaultError =
+                error == .directoryNotEmpty ? .notEmpty(path: directory) : .system(error)
+            throw Failure(failure, object: directory)
+        }
+    }
+
+    /// Where the new vault's keystore is.
+    func keystoreLocation(option: String?) throws(Failure) -> KeystoreLocation {
+        if isPortable {
+            do throws(Errno) {
+                _ = try Descriptor.openOrMakeDirectory(path: directory, mode: 0o700)
+            } catch {
+                throw Failure(.system(error), object: directory)
+            }
+            return KeystoreLocation(
+                directory: directory + "/" + KeystoreLocation.portableName)
+        }
+        let location = try KeystoreLocation.find(option: option)
+        guard !(location.directory + "/").hasPrefix(directory + "/") else {
+            throw Failure(
+                .usage, location.directory, "the keystore would be inside the vault's directory",
+                wayOut: "with --portable it may be, under a name that the mount does not show")
+        }
+        return location
+    }
+
+    func makeVault(
+        session: Session, keyARN: String, keystore: KeystoreLocation, names: NameStorage
+    ) throws(Failure) -> VaultConfig {
+        var caller = session.caller
+        caller.fileActivity = FileActivity(operation: .initialize)
+        let plan = VaultMaker.Plan(
+            keyARN: keyARN,
+            keystoreHint: isPortable ? KeystoreLocation.portableName : keystore.directory,
+            names: names)
+        do throws(VaultError) {
+            return try VaultMaker.create(
+                at: directory, plan, service: session.service, now: SystemWallClock().now(),
+                as: caller)
+        } catch {
+            throw Failure(error, object: directory)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+import KMSModel
+import Platform
+import Vault
+
+extension Failure {
+    /// - Parameter object: the vault or file that the operation was about.
+    init(_ error: VaultError, object: String) {
+        switch error {
+        case .system(let errno):
+            self.init(ExitStatus(errno), object, "\(errno)", wayOut: errno.wayOut)
+        case .format(let error):
+            self.init(
+                .damagedData, object, "\(error)",
+                wayOut: "take it from a backup; the rest of the vault is unharmed")
+        case .keys(let error):
+            self.init(error, object: object)
+        case .notAVault(let path):
+            self.init(
+                .notFound, path, "this is not a vault: it has no keyfold.json",
+                wayOut: "'keyfold init' makes a vault")
+        case .notEmpty(let path):
+            self.init(
+                .cannotCreate, path, "the directory is not empty, and it is not a vault",
+                wayOut: "choose a new or an empty directory")
+        case .alreadyAVault(let path):
+            self.init(
+                .cannotCreate, path, "this is a vault already",
+                wayOut: "mount it: keyfold mount \(path) MOUNTPOINT")
+        case .locked(let path, let holder):
+            self.init(.busy, path, Self.lockedWords(holder), wayOut: Self.lockedWayOut(holder))
+        case .unknownDomain(let domain):
+            self.init(
+                .damagedData, object,
+                "a directory belongs to a domain that is not this vault's "
+                    + "(\(domain))",
+                wayOut: "was it moved here from another vault? Take it from a backup")
+        }
+    }
+
+    private static func lockedWords(_ holder: VaultLock.Holder?) -> String {
+        guard let holder, holder.pid > 0 else { return "the vault is in use by another mount" }
+        let place = holder.mountPoint.map { " at \($0)" } ?? ""
+        return "the vault is mounted already\(place) (process \(holder.pid))"
+    }
+
+    private static func lockedWayOut(_ holder: VaultLock.Holder?) -> String {
+        let first = holder?.mountPoint.map { "unmount it first: keyfold unmount \($0)" }
+        return (first ?? "unmount it first, on this host or the other")
+            + "; hosts that share a vault all mount it with -o shared"
+    }
+}
+
+extension Errno {
+    fileprivate var wayOut: String? {
+        switch self {
+        case .noSpace, .quotaExceeded: "make room; what was there before is unharmed"
+        case .accessDenied, .notPermitted: "the directory's owner, or root, may do it"
+        case .readOnlyFileSystem: "a vault that can't be written can be mounted with -o ro"
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,82 @@
+import Glibc
+import Platform
+
+/// The terminal that the program was started from, for secrets: never standard input or output.
+final class Terminal {
+    private let descriptor: Descriptor
+
+    /// nil when the program has no terminal.
+    init?() {
+        guard let descriptor = try? Descriptor.open(path: "/dev/tty", O_RDWR) else { return nil }
+        self.descriptor = descriptor
+    }
+
+    static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+    static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// Asks for a line without echo.
+    ///
+    /// Keys work as on every terminal: erase, kill, end of input. Control-C is read as a key, so
+    /// that the echo is back before the program ends.
+    ///
+    /// - Returns: the line's bytes, which the caller wipes.
+    /// - Throws: a ``Failure`` when the person breaks off or the line is too long.
+    func readSecret(_ prompt: String) throws(Failure) -> [UInt8] {
+        show(prompt)
+        var before = termios()
+        // SAFETY: `before` and `quiet` outlive their calls.
+        guard unsafe tcgetattr(descriptor.rawValue, &before) == 0 else { throw Self.noAnswer }
+        var quiet = before
+        quiet.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
+        unsafe tcsetattr(descriptor.rawValue, TCSAFLUSH, &quiet)
+        defer {
+            unsafe tcsetattr(descriptor.rawValue, TCSAFLUSH, &before)
+            show("\n")
+        }
+        return try readKeys()
+    }
+
+    private func readKeys() throws(Failure) -> [UInt8] {
+        // The room is reserved at once: a growing array would leave copies behind.
+        var line: [UInt8] = []
+        line.reserveCapacity(SecretFile.lineLimitBytes)
+        while true {
+            guard let key = readKey() else {
+                SecretFile.erase(&line)
+                throw Self.noAnswer
+            }
+            switch key {
+            case 0x0A, 0x0D: return line
+            case 0x03, 0x04, 0x1C:  // ^C, ^D, ^\
+                SecretFile.erase(&line)
+                throw Self.noAnswer
+            case 0x15: SecretFile.erase(&line)  // ^U
+            case 0x08, 0x7F: Self.eraseCharacter(&line)
+            default:
+                guard line.count < SecretFile.lineLimitBytes else {
+                    SecretFile.erase(&line)
+                    throw Failure(.usage, nil, "the passphrase is too long")
+                }
+                line.append(key)
+            }
+        }
+    }
+
+    /// Takes one UTF-8 character off the end.
+    private static func eraseCharacter(_ line: inout [UInt8]) {
+        while let last = line.popLast(), last & 0xC0 == 0x80 {}
+    }
+
+    private func readKey() -> UInt8? {
+        var key: UInt8 = 0
+        // SAFETY: one byte is read into one byte.
+        let count = try? systemCall { unsafe read(descriptor.rawValue, &key, 1) }
+        return count == 1 ? key : nil
+    }
+
+    private func show(_ text: String) {
+        _ = try? descriptor.append(Array(text.utf8))
+    }
+
+    private static let noAnswer = Failure(.noPermission, nil, "no passphrase was given")
+}

@@ -1,0 +1,104 @@
+import KMSCore
+import KMSModel
+
+/// The ways to unlock a keystore that the person offers beside the terminal.
+struct UnlockSources: Equatable, Sendable {
+    static let passphraseVariable = "KEYFOLD_PASSPHRASE_FILE"
+
+    /// The option, or else the variable.
+    var passphraseFile: String?
+    var recoveryKeyFile: String?
+    var keyFile: String?
+
+    init(passphraseFile: String? = nil, recoveryKeyFile: String? = nil, keyFile: String? = nil) {
+        self.passphraseFile =
+            passphraseFile ?? EnvironmentVariable.value(Self.passphraseVariable)
+        self.recoveryKeyFile = recoveryKeyFile
+        self.keyFile = keyFile
+    }
+}
+
+/// Opens a keystore for whoever is at the terminal, or for a script.
+///
+/// The recovery key's and the key's file come first, since only the person names them; then the
+/// kernel's keyring (`keyfold unlock`), the passphrase file, and last the terminal.
+struct Unlocking {
+    let location: KeystoreLocation
+    let sources: UnlockSources
+
+    private static let triesAtTheTerminal = 3
+
+    func open() throws(Failure) -> Keystore {
+        guard Keystore.isKeystore(at: location.directory) else {
+            throw Failure(.missing(path: location.directory))
+        }
+        if let file = sources.recoveryKeyFile {
+            var text = try SecretFile.firstLine(of: file, purpose: "recovery key")
+            return try open(.recoveryKey(.init(consuming: &text)))
+        }
+        if let file = sources.keyFile {
+            var key = try SecretFile.contents(of: file, purpose: "key")
+            return try open(.keyFile(.init(consuming: &key)))
+        }
+        if let keystore = try openFromKeyring() { return keystore }
+        if let file = sources.passphraseFile {
+            return try open(Self.passphrase(in: file))
+        }
+        return try openAtTheTerminal()
+    }
+
+    private static func passphrase(in file: String) throws(Failure) -> UnlockMethod {
+        var line = try SecretFile.firstLine(of: file, purpose: "passphrase")
+        return .passphrase(.init(consuming: &line))
+    }
+
+    /// nil when the keyring does not hold this keystore's root key.
+    private func openFromKeyring() throws(Failure) -> Keystore? {
+        do throws(KeystoreError) {
+            return try Keystore.open(
+                at: location.directory, unlocking: .kernelKeyring, clock: SystemWallClock())
+        } catch {
+            if case .locked = error { return nil }
+            throw Failure(error)
+        }
+    }
+
+    private func openAtTheTerminal() throws(Failure) -> Keystore {
+        guard let terminal = Terminal() else { throw Self.noWay(location.directory) }
+        for _ in 1..<Self.triesAtTheTerminal {
+            if let keystore = try askAndOpen(terminal) { return keystore }
+            StandardError.line("Wrong passphrase, try again.")
+        }
+        guard let keystore = try askAndOpen(terminal) else {
+            throw Failure(.wrongPassphrase(path: location.directory))
+        }
+        return keystore
+    }
+
+    /// nil when the passphrase is wrong.
+    private func askAndOpen(_ terminal: Terminal) throws(Failure) -> Keystore? {
+        var line = try terminal.readSecret("Passphrase for keystore \(location.directory): ")
+        do throws(KeystoreError) {
+            return try Keystore.open(
+                at: location.directory, unlocking: .passphrase(.init(consuming: &line)),
+                clock: SystemWallClock())
+        } catch {
+            if case .wrongPassphrase = error { return nil }
+            throw Failure(error)
+        }
+    }
+
+    private func open(_ method: UnlockMethod) throws(Failure) -> Keystore {
+        try Failure.carrying { () throws(KeystoreError) in
+            try Keystore.open(
+                at: location.directory, unlocking: method, clock: SystemWallClock())
+        }
+    }
+
+    static func noWay(_ object: String) -> Failure {
+        Failure(
+            .noPermission, object, "no passphrase was given, and there is no terminal to ask at",
+            wayOut: "give --passphrase-file FILE, set \(UnlockSources.passphraseVariable), "
+                + "or run 'keyfold unlock' at a terminal first")
+    }
+}

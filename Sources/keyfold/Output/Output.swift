@@ -1,0 +1,59 @@
+import Cryptography
+import Glibc
+import Platform
+
+/// What a command writes: data as JSON lines or as text for people, notices unless `--quiet`.
+struct Output: Sendable {
+    let isJSON: Bool
+    let isQuiet: Bool
+
+    private static let standardOutput = Descriptor(adopting: STDOUT_FILENO)
+
+    /// Data in the form that was asked for. `text` ends with its newline.
+    func data(_ json: @autoclosure () -> JSONValue, _ text: @autoclosure () -> String) {
+        print(isJSON ? json().line + "\n" : text(), terminator: "")
+    }
+
+    /// A list: one JSON object a line, or one table.
+    func list<Element>(
+        _ elements: [Element], json: (Element) -> JSONValue, table: ([Element]) -> Table
+    ) {
+        if isJSON {
+            for element in elements { print(json(element).line) }
+        } else if !elements.isEmpty {
+            print(table(elements).text, terminator: "")
+        }
+    }
+
+    /// What was done, for people only.
+    func notice(_ text: String) {
+        if !isJSON, !isQuiet { print(text) }
+    }
+
+    /// A secret that the person is to keep: written past the output's buffer, so that no copy of
+    /// it stays in this process.
+    func reveal(_ secret: SecretBytes, before: String, after: String) throws(Failure) {
+        print(before, terminator: "")
+        Self.flush()
+        do throws(Errno) {
+            try secret.withBytes { bytes throws(Errno) in
+                var text = [UInt8]()
+                text.reserveCapacity(bytes.byteCount)
+                for index in 0..<bytes.byteCount {
+                    // SAFETY: a byte may hold every bit pattern, and the index is in bounds.
+                    unsafe text.append(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self))
+                }
+                defer { wipe(&text) }
+                guard try Self.standardOutput.append(text) == text.count else { throw .ioError }
+            }
+        } catch {
+            throw Failure(.inputOutput, "standard output", "\(error)")
+        }
+        print(after, terminator: "")
+    }
+
+    /// Sends what is written so far on its way.
+    static func flush() {
+        _ = fflush(nil)  // No stream named means all of them (fflush(3)).
+    }
+}
