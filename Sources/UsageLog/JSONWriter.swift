@@ -1,3 +1,5 @@
+internal import KMSModel
+
 /// Appends JSON (RFC 8259) to an array of bytes, with nothing between tokens.
 ///
 /// Names and values are written in the order of the calls; a comma goes where one is due.
@@ -37,6 +39,39 @@ struct JSONWriter {
     mutating func field(_ name: StaticString, _ value: some BinaryInteger) {
         key(name)
         number(value)
+    }
+
+    /// Lower-case hex digits.
+    mutating func field(_ name: StaticString, hex value: [UInt8]) {
+        key(name)
+        bytes.append(UInt8(ascii: "\""))
+        for byte in value { appendHex(byte) }
+        bytes.append(UInt8(ascii: "\""))
+        needsComma = true
+    }
+
+    /// ISO 8601 in UTC with whole seconds, as ``Timestamp/iso8601`` writes it.
+    mutating func field(_ name: StaticString, _ time: Timestamp) {
+        let second = time.millisecondsSinceEpoch / 1000
+        // Years beyond 9999 and before 1970 go the slow way.
+        guard time.millisecondsSinceEpoch >= 0, second < 253_402_300_800 else {
+            return field(name, time.iso8601)
+        }
+        key(name)
+        let date = CivilDate(daysSinceEpoch: second / 86_400)
+        let ofDay = UInt64(second % 86_400)
+        let parts: [6 of (UInt64, UInt8)] = [
+            (date.year, UInt8(ascii: "-")), (date.month, UInt8(ascii: "-")),
+            (date.day, UInt8(ascii: "T")), (ofDay / 3600, UInt8(ascii: ":")),
+            (ofDay / 60 % 60, UInt8(ascii: ":")), (ofDay % 60, UInt8(ascii: "Z")),
+        ]
+        bytes.append(UInt8(ascii: "\""))
+        for index in parts.indices {
+            appendDigits(parts[index].0, width: index == 0 ? 4 : 2)
+            bytes.append(parts[index].1)
+        }
+        bytes.append(UInt8(ascii: "\""))
+        needsComma = true
     }
 
     mutating func field(_ name: StaticString, _ value: Bool) {
@@ -103,7 +138,8 @@ struct JSONWriter {
     }
 
     private mutating func number(_ value: some BinaryInteger) {
-        bytes.append(contentsOf: String(value).utf8)
+        if value < 0 { bytes.append(UInt8(ascii: "-")) }
+        appendDigits(UInt64(value.magnitude), width: 1)
         needsComma = true
     }
 
@@ -119,14 +155,39 @@ struct JSONWriter {
             contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
+    /// Decimal digits, with zeros in front up to `width`.
+    private mutating func appendDigits(_ value: UInt64, width: Int) {
+        var divisor: UInt64 = 1
+        var digits = 1
+        while digits < width || value / divisor >= 10 {
+            divisor *= 10
+            digits += 1
+        }
+        while divisor > 0 {
+            bytes.append(UInt8(ascii: "0") + UInt8(value / divisor % 10))
+            divisor /= 10
+        }
+    }
+
+    private mutating func appendHex(_ byte: UInt8) {
+        appendHexDigit(byte >> 4)
+        appendHexDigit(byte & 15)
+    }
+
+    private mutating func appendHexDigit(_ digit: UInt8) {
+        bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+    }
+
     /// A string in quotes. Swift's strings are valid UTF-8 already: whoever made one from foreign
     /// bytes replaced the invalid ones.
     private mutating func string(_ text: String) {
         bytes.append(UInt8(ascii: "\""))
-        if text.utf8.span.needsEscape {
+        let utf8 = text.utf8.span
+        if utf8.needsEscape {
             escape(text)
         } else {
-            bytes.append(contentsOf: text.utf8)
+            // SAFETY: the buffer is the span's own and is copied within the closure.
+            unsafe utf8.withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0) }
         }
         bytes.append(UInt8(ascii: "\""))
     }
@@ -160,20 +221,42 @@ struct JSONWriter {
 
     private mutating func unicodeEscape(_ byte: UInt8) {
         append("\\u00")
-        for digit in [byte >> 4, byte & 15] {
-            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-        }
+        appendHex(byte)
     }
 }
 
 extension Span<UInt8> {
+    /// Without a branch per byte, so that the compiler can look at many at once.
     fileprivate var needsEscape: Bool {
+        var found: UInt8 = 0
         for index in indices {
             let byte = self[index]
-            if byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F || byte == 0xC2 {
-                return true
-            }
+            found |= byte < 0x20 ? 1 : 0
+            found |= byte == 0x22 ? 1 : 0
+            found |= byte == 0x5C ? 1 : 0
+            found |= byte == 0x7F ? 1 : 0
+            found |= byte == 0xC2 ? 1 : 0
         }
-        return false
+        return found != 0
+    }
+}
+
+/// A day of the proleptic Gregorian calendar, from 1970 on, counted in 400-year eras that start on
+/// the first of March.
+private struct CivilDate {
+    let year: UInt64
+    let month: UInt64
+    let day: UInt64
+
+    init(daysSinceEpoch: Int64) {
+        let shifted = UInt64(daysSinceEpoch) + 719_468
+        let era = shifted / 146_097
+        let ofEra = shifted % 146_097
+        let yearOfEra = (ofEra - ofEra / 1460 + ofEra / 36_524 - ofEra / 146_096) / 365
+        let ofYear = ofEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let fromMarch = (5 * ofYear + 2) / 153
+        month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9
+        year = era * 400 + yearOfEra + (month <= 2 ? 1 : 0)
+        day = ofYear - (153 * fromMarch + 2) / 5 + 1
     }
 }

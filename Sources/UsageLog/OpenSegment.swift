@@ -43,7 +43,7 @@ final class OpenSegment {
         associated = record.id.bytes + [UInt8](repeating: 0, count: 8) + record.head.chainHash
         do throws(Errno) {
             file = try directory.descriptor.open(
-                name, O_RDWR | O_CREAT | O_EXCL | O_APPEND, mode: 0o600)
+                name, OpenSegment.flags | O_CREAT | O_EXCL, mode: 0o600)
         } catch {
             throw UsageLogError(error, path: path)
         }
@@ -60,6 +60,45 @@ final class OpenSegment {
             throw UsageLogError(error, path: path)
         }
     }
+
+    /// Goes on with the segment of a process that is gone, behind its last whole event.
+    ///
+    /// nil: it is being written, or mended, or is not what was anchored.
+    init?(
+        recovering record: SegmentRecord, in directory: LogDirectory, keys: UsageLogKeys
+    ) throws(UsageLogError) {
+        self.record = record
+        self.directory = directory
+        name = FileName(record.id.fileName)
+        path = directory.filePath(record.id)
+        processID = getpid()
+        key = keys.sealingKey(of: record.id)
+        let status: FileStatus
+        do throws(Errno) {
+            file = try directory.descriptor.open(name, OpenSegment.flags)
+            try file.tryLock(.exclusive)
+            status = try file.status()
+        } catch {
+            if error == .wouldBlock || error == .noSuchFileOrDirectory { return nil }
+            throw .system(error, path: path)
+        }
+        guard
+            let scanner = try? SegmentScanner(
+                record, in: directory, keys: keys, isWriterGone: true),
+            let end = scanner.readToEnd()
+        else { return nil }
+        device = status.device
+        inodeNumber = status.inodeNumber
+        frame = scanner.head.chainHash
+        associated = record.id.bytes + [UInt8](repeating: 0, count: 8) + frame
+        eventCount = scanner.head.eventCount
+        eventTimes = scanner.eventTimes
+        hasClosingRecord = end == .closed
+        sizeBytes = scanner.offset
+        if !hasClosingRecord { try cutBack() }
+    }
+
+    private static let flags = O_RDWR | O_APPEND
 
     /// Takes the file away again; only before the segment is registered.
     func remove() {
@@ -108,22 +147,36 @@ final class OpenSegment {
         frame.replaceSubrange(0..<SegmentFormat.hashBytes, with: head[0..<SegmentFormat.hashBytes])
     }
 
-    /// Notices a file that somebody else deleted, replaced, cut or wrote to.
-    func check() throws(UsageLogError) {
+    /// Notices a file that somebody else deleted, cut or wrote to (fstat(2), at every event).
+    private func checkFile() throws(UsageLogError) {
+        let status: FileStatus
+        do throws(Errno) {
+            status = try file.status()
+        } catch {
+            throw .system(error, path: path)
+        }
+        guard status.linkCount > 0 else {
+            throw .tampered(path: path, reason: "the open segment was deleted")
+        }
+        guard status.sizeBytes == sizeBytes else {
+            throw .tampered(path: path, reason: "the open segment was changed from outside")
+        }
+    }
+
+    /// Notices also a file that was moved away or replaced (at every sync).
+    func checkName() throws(UsageLogError) {
+        try checkFile()
         let status: FileStatus
         do throws(Errno) {
             status = try directory.descriptor.status(of: name)
         } catch {
             if error == .noSuchFileOrDirectory {
-                throw .tampered(path: path, reason: "the open segment was deleted")
+                throw .tampered(path: path, reason: "the open segment was moved away")
             }
             throw .system(error, path: path)
         }
         guard status.inodeNumber == inodeNumber, status.device == device else {
             throw .tampered(path: path, reason: "the open segment was replaced")
-        }
-        guard status.sizeBytes == sizeBytes else {
-            throw .tampered(path: path, reason: "the open segment was changed from outside")
         }
     }
 
@@ -148,7 +201,7 @@ final class OpenSegment {
     // MARK: Records
 
     private func appendRecord(_ plaintext: [UInt8]) throws(UsageLogError) {
-        try check()
+        try checkFile()
         let frameBytes = seal(plaintext)
         do throws(Errno) {
             // One pwrite(2); with O_APPEND the kernel ignores the offset and appends.

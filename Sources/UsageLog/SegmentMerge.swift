@@ -22,6 +22,8 @@ struct SegmentMerge {
     /// The first problem that was met; its segment gives no more events.
     private(set) var problem: LogProblem?
 
+    var openSegmentCount: Int { sources.count }
+
     init(
         directory: LogDirectory?, keys: UsageLogKeys, filter: UsageLogFilter,
         keepsLiveSegments: Bool

@@ -39,13 +39,15 @@ final class SegmentScanner {
     /// Of the events read so far.
     private(set) var head: SegmentHead
     private(set) var closing: ClosingRecord?
+    /// Of the events read so far, by their own times.
+    private(set) var eventTimes: ClosedRange<Int64>?
 
     private let file: Descriptor
     private let key: SecretBytes
     private let publicKey: [UInt8]
     private let filter: UsageLogFilter
     private let cipher = AESGCM256()
-    private var mayBeLive = true
+    private var mayBeLive: Bool
     private var retriesLeft = SegmentScanner.retries
 
     /// Room for a chain hash, then what was read and not yet taken: `start..<end`.
@@ -57,15 +59,17 @@ final class SegmentScanner {
     private var associated: [UInt8]
     private var plaintext: [UInt8] = []
 
-    /// Events whose time `filter` does not take are checked but not given out.
+    /// Events whose time `filter` does not take are checked but not given out. `isWriterGone` is
+    /// for who holds the segment's lock.
     ///
     /// - Throws: a problem with the file as a whole.
     init(
         _ record: SegmentRecord, in directory: LogDirectory?, keys: UsageLogKeys,
-        filter: UsageLogFilter
+        filter: UsageLogFilter = UsageLogFilter(), isWriterGone: Bool = false
     ) throws(LogProblem) {
         self.record = record
         self.filter = filter
+        mayBeLive = !isWriterGone
         head = SegmentHead(eventCount: 0, chainHash: record.digest)
         key = keys.sealingKey(of: record.id)
         publicKey = keys.publicKey
@@ -107,6 +111,17 @@ final class SegmentScanner {
         }
     }
 
+    /// Passes over all that is left; nil when something is wrong with it.
+    func readToEnd() -> End? {
+        while true {
+            switch next() {
+            case .event: continue
+            case .end(let end): return end
+            case .problem: return nil
+            }
+        }
+    }
+
     /// For a segment that its anchor calls closed: the times of its events, without reading them.
     /// nil when the closing record is not what it should be.
     func closedEventTimes() -> ClosedRange<Int64>? {
@@ -127,6 +142,9 @@ final class SegmentScanner {
         else { return nil }
         return closing.eventTimes
     }
+
+    /// Where the next record begins in the file.
+    var offset: UInt64 { fileOffset - UInt64(end - start) }
 
     // MARK: One record
 
@@ -171,6 +189,8 @@ final class SegmentScanner {
             return .problem(LogProblem(record, .headMismatch, at: head.eventCount))
         }
         let time = plaintext.bigEndian(Int64.self, at: 1)
+        let times = eventTimes ?? time...time
+        eventTimes = min(times.lowerBound, time)...max(times.upperBound, time)
         guard filter.accepts(time: time) else { return nil }
         return .event(
             Event(
@@ -257,7 +277,7 @@ final class SegmentScanner {
     /// What a power cut can leave where data was not on the disk yet: nothing but zeros up to the
     /// end, so many bytes.
     private func zeroTail() throws(Errno) -> UInt64? {
-        let recordOffset = fileOffset - UInt64(end - start)
+        let recordOffset = offset
         var offset = recordOffset
         while true {
             let bytes = try file.read(count: SegmentScanner.chunkBytes, at: offset)

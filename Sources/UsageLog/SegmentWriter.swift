@@ -146,6 +146,7 @@ final class SegmentWriter: Sendable {
     private func beginSegment() throws(UsageLogError) -> OpenSegment {
         let place = try LogDirectory.openOrMake(directory)
         var known = try anchors.allSegments()
+        endDeadSegments(known, in: place)
         for _ in 0..<SegmentWriter.registrationAttempts {
             let record = SegmentRecord(after: known.last, createdAt: clock.now())
             let segment = try OpenSegment(record, in: place, keys: keys)
@@ -160,6 +161,21 @@ final class SegmentWriter: Sendable {
             }
         }
         throw .anchorStore(Errno.resourceBusy)
+    }
+
+    /// Signs and anchors what processes that died left behind, so that its end can't be cut off
+    /// unseen from here on. What cannot be mended now, or is not in order, stays as it is.
+    private func endDeadSegments(_ known: [SegmentRecord], in place: LogDirectory) {
+        for record in known where !record.isClosed {
+            do throws(UsageLogError) {
+                guard
+                    let segment = try OpenSegment(recovering: record, in: place, keys: keys)
+                else { continue }
+                try end(segment, .recovered)
+            } catch {
+                continue
+            }
+        }
     }
 
     /// Closing record, sync, final anchor. May be called again when it threw.
@@ -224,7 +240,7 @@ final class SegmentWriter: Sendable {
             guard state.isDirty, let segment = state.segment, segment.processID == getpid(),
                 !segment.hasClosingRecord
             else { return nil }
-            try segment.check()
+            try segment.checkName()
             try segment.checkDirectory()
             state.isDirty = false
             return Snapshot(

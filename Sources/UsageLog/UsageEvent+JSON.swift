@@ -35,7 +35,7 @@ extension UsageEvent {
         json.beginObject()
         json.field("eventVersion", UsageEvent.eventVersion)
         writeIdentity(isServiceEvent: isServiceEvent, to: &json)
-        json.field("eventTime", eventTime.iso8601)
+        json.field("eventTime", eventTime)
         json.field("eventSource", UsageEvent.eventSource)
         json.field("eventName", eventName)
         json.field("awsRegion", scope.region)
@@ -116,7 +116,7 @@ extension UsageEvent {
     private func writeAdditionalData(to json: inout JSONWriter) {
         json.beginObject("additionalEventData")
         json.field("eventTimeMilliseconds", eventTime.millisecondsSinceEpoch)
-        if let keyMaterialID { json.field("keyMaterialId", keyMaterialID.description) }
+        if let keyMaterialID { json.field("keyMaterialId", hex: keyMaterialID.bytes) }
         if let keyVersion { json.field("keyVersion", keyVersion) }
         if caller.process != nil || caller.fileActivity != nil {
             json.beginObject("keyfold")
@@ -155,29 +155,30 @@ struct PrincipalIdentity {
     let userName: String?
 
     init(arn: String, in scope: AccountScope) {
-        if arn == scope.rootPrincipalARN {
+        let bytes = arn.utf8
+        // `arn:aws:iam::ACCOUNT:RESOURCE`; a resource has no colon.
+        let resource = bytes.lastIndex(of: UInt8(ascii: ":")).map(bytes.index(after:))
+        let resourceStart = resource ?? bytes.startIndex
+        let slash = bytes.lastIndex(of: UInt8(ascii: "/"))
+        let nameStart = max(slash.map(bytes.index(after:)) ?? resourceStart, resourceStart)
+        let name = String(arn[nameStart...])
+        let kind = bytes[resourceStart...].prefix { $0 != UInt8(ascii: "/") }
+        var userName: String?
+        var id = name.isEmpty ? arn : name
+        if slash == nil, kind.elementsEqual("root".utf8) {
             type = "Root"
             id = scope.account
-            userName = nil
-            return
-        }
-        let resource =
-            arn.split(separator: ":", maxSplits: 5, omittingEmptySubsequences: false)
-            .last ?? ""
-        let name = resource.split(separator: "/").last.map(String.init) ?? ""
-        id = name.isEmpty ? arn : name
-        if resource.hasPrefix("user/") {
+        } else if kind.elementsEqual("user".utf8) {
             type = "IAMUser"
             userName = name
-        } else if resource.hasPrefix("assumed-role/") {
+        } else if kind.elementsEqual("assumed-role".utf8) {
             type = "AssumedRole"
-            userName = nil
-        } else if resource.hasPrefix("role/") {
+        } else if kind.elementsEqual("role".utf8) {
             type = "Role"
-            userName = nil
         } else {
             type = "Unknown"
-            userName = nil
         }
+        self.id = id
+        self.userName = userName
     }
 }

@@ -16,6 +16,11 @@ package struct UsageLogKeys: Sendable {
         publicKey = signingKey.publicKey
     }
 
+    /// The same log key beside another signing key.
+    func with(signingKey: Ed25519PrivateKey) -> UsageLogKeys {
+        UsageLogKeys(logKey: logKey, signingKey: signingKey)
+    }
+
     /// 32 bytes that seal one segment's records.
     func sealingKey(of segment: SegmentID) -> SecretBytes {
         HKDFSHA256.derive(

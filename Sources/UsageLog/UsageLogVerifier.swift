@@ -10,6 +10,8 @@ package struct VerificationReport: Sendable, Hashable {
     package var liveSegments: [SegmentID] = []
     /// Segments whose process died: not a sign of tampering.
     package var crashes: [CrashTrace] = []
+    /// Segments whose process died and that another one has closed since.
+    package var recoveredSegments: [SegmentID] = []
     /// Header-only files of processes that died before their first event.
     package var emptyFiles: [String] = []
     package var problems: [LogProblem] = []
@@ -71,8 +73,7 @@ package struct UsageLogVerifier: Sendable {
     ) {
         let scanner: SegmentScanner
         do throws(LogProblem) {
-            scanner = try SegmentScanner(
-                segment, in: place, keys: keys, filter: UsageLogFilter())
+            scanner = try SegmentScanner(segment, in: place, keys: keys)
         } catch {
             report.problems.append(error)
             return
@@ -80,13 +81,12 @@ package struct UsageLogVerifier: Sendable {
         defer { report.eventCount += scanner.head.eventCount }
         while true {
             switch scanner.next() {
-            case .event(let event):
-                guard JSONValue(parsing: event.json) != nil else {
-                    report.problems.append(
-                        LogProblem(segment, .changedRecord, at: event.sequence))
-                    return
-                }
+            case .event:
+                continue
             case .end(.closed):
+                if scanner.closing?.reason == .recovered {
+                    report.recoveredSegments.append(segment.id)
+                }
                 return
             case .end(.live):
                 report.liveSegments.append(segment.id)

@@ -8,8 +8,13 @@ import Testing
 @testable import UsageLog
 
 /// A log directory, keys, anchors and a clock for one test.
-final class Fixture {
-    static let scope = AccountScope(account: "123456789012", region: "us-east-1")!
+final class Fixture: Sendable {
+    static let scope: AccountScope = {
+        guard let scope = AccountScope(account: "123456789012", region: "us-east-1") else {
+            preconditionFailure("BUG: the account is one")
+        }
+        return scope
+    }()
 
     let root: String
     let keys = UsageLogKeys(
