@@ -54,7 +54,7 @@ enum RecordKind: UInt8 {
     case closing = 2
 }
 
-/// The last record of a segment: 113 bytes of payload, signed.
+/// The last record of a segment, signed: 121 bytes of payload.
 struct ClosingRecord: Hashable, Sendable {
     enum Reason: UInt8 {
         /// The writer was closed.

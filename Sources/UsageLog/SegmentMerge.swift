@@ -2,9 +2,13 @@ internal import KMSModel
 
 /// Events of many segments in the order of their times; those of one segment stay in its order.
 ///
-/// A segment is opened only when the merge has come to the time at which it was made, and closed
-/// at its end, so that as many are open as were written at once.
+/// A segment is opened only when the merge comes near the time at which it was made, and closed at
+/// its end, so that about as many are open as were written at once.
 struct SegmentMerge {
+    /// How long before its segment was made an event may have got its time: the first event has it
+    /// already when the segment is made.
+    private static let leadMilliseconds: Int64 = 2000
+
     private struct Source {
         let scanner: SegmentScanner
         var next: LoggedEvent?
@@ -50,7 +54,7 @@ struct SegmentMerge {
             load()
             let first = earliest()
             if let segment = unopened.last,
-                first.flatMap({ sources[$0].next }).map({ $0.eventTime >= segment.createdAt })
+                first.flatMap({ sources[$0].next }).map({ isDue(segment, at: $0.eventTime) })
                     ?? true
             {
                 unopened.removeLast()
@@ -61,6 +65,10 @@ struct SegmentMerge {
             defer { sources[first].next = nil }
             return sources[first].next
         }
+    }
+
+    private func isDue(_ segment: SegmentRecord, at time: Timestamp) -> Bool {
+        segment.createdAt.advanced(byMilliseconds: -SegmentMerge.leadMilliseconds) <= time
     }
 
     private func earliest() -> Int? {

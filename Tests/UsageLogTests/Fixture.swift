@@ -100,7 +100,7 @@ final class Fixture: Sendable {
 
 /// Every look is a millisecond later.
 final class StepClock: WallClock {
-    private let time = Mutex<Int64>(1_795_000_000_000)
+    fileprivate let time = Mutex<Int64>(1_795_000_000_000)
 
     func now() -> Timestamp {
         time.withLock { time in
@@ -108,6 +108,10 @@ final class StepClock: WallClock {
             return Timestamp(millisecondsSinceEpoch: time)
         }
     }
+}
+
+extension StepClock {
+    func advance(milliseconds: Int64) { time.withLock { $0 += milliseconds } }
 }
 
 /// Anchors in memory, as strict as the keystore's.

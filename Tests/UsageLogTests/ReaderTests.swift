@@ -32,6 +32,17 @@ import Testing
         #expect(try names() == (0..<30).map { "Event\($0)" })
     }
 
+    @Test func `the first event of a segment is older than the segment`() throws {
+        let first = fixture.lazyWriter()
+        let early = fixture.event("Early")
+        for index in 0..<5 { try first.append(fixture.event("Later\(index)")) }
+        let second = fixture.lazyWriter()
+        try second.append(early)
+        #expect(try names().first == "Early")
+        second.close()
+        first.close()
+    }
+
     @Test func `a clock that goes back does not change the order within a segment`() throws {
         let writer = fixture.writer()
         for (name, at) in [("A", 50), ("B", 10), ("C", 60), ("D", 20)] as [(String, Int64)] {
@@ -101,7 +112,10 @@ import Testing
     }
 
     @Test func `many segments need few descriptors`() throws {
-        for _ in 0..<300 { _ = try fixture.writeClosedSegment(events: 1) }
+        for _ in 0..<300 {
+            _ = try fixture.writeClosedSegment(events: 1)
+            fixture.clock.advance(milliseconds: 3000)
+        }
         var merge = SegmentMerge(
             directory: try LogDirectory.open(fixture.directory), keys: fixture.keys,
             filter: UsageLogFilter(), keepsLiveSegments: false)

@@ -1,0 +1,73 @@
+import Cryptography
+import KMSModel
+import Testing
+
+@testable import UsageLog
+
+/// Reads a segment with nothing but docs/usage-log.md in hand.
+@Suite struct FormatTests {
+    let fixture: Fixture
+
+    init() throws {
+        fixture = try Fixture()
+    }
+
+    @Test func `a header has its fields at their offsets`() throws {
+        let first = try fixture.writeClosedSegment(events: 1)
+        let second = try fixture.writeClosedSegment(events: 1)
+        let header = try fixture.bytes(of: second).prefix(76)
+        #expect(Array(header[0..<8]) == Array("KFUSELOG".utf8))
+        #expect(Array(header[8..<12]) == [0, 0, 0, 1])
+        #expect(Array(header[12..<28]) == second.id.bytes)
+        #expect(Array(header[28..<36]) == [0, 0, 0, 0, 0, 0, 0, 2])
+        #expect(
+            Array(header).bigEndian(Int64.self, at: 36)
+                == second.createdAt.millisecondsSinceEpoch)
+        #expect(
+            Array(header[44..<76]) == SHA256.hash(Array(try fixture.bytes(of: first).prefix(76))))
+        #expect(try fixture.bytes(of: first)[44..<76].allSatisfy { $0 == 0 })
+    }
+
+    @Test func `records open as the format says`() throws {
+        let event = fixture.event("Decrypt")
+        let writer = fixture.writer()
+        try writer.append(event)
+        try writer.append(event)
+        writer.close()
+        let segment = try #require(try fixture.anchors.segments().first)
+        let bytes = try fixture.bytes(of: segment)
+        let cipher = AESGCM256()
+        cipher.use(fixture.keys.sealingKey(of: segment.id))
+        var chainHash = SHA256.hash(Array(bytes.prefix(76)))
+        var plaintexts: [[UInt8]] = []
+        for (index, range) in recordRanges(bytes).enumerated() {
+            let record = Array(bytes[range])
+            let sequence = [0, 0, 0, 0, 0, 0, 0, UInt8(index + 1)]
+            #expect(Array(record[4..<12]) == sequence)
+            if index == 2 { #expect(chainHash == segment.head.chainHash) }
+            plaintexts.append(
+                try cipher.open(
+                    Array(record[12...]), authenticating: segment.id.bytes + sequence + chainHash))
+            chainHash = SHA256.hash(chainHash + record)
+        }
+        #expect(plaintexts.count == 3)
+        for plaintext in plaintexts.prefix(2) {
+            #expect(plaintext[0] == 1)
+            #expect(
+                plaintext.bigEndian(Int64.self, at: 1) == event.eventTime.millisecondsSinceEpoch)
+            #expect(Array(plaintext[9...]) == event.cloudTrailJSON())
+        }
+        let closing = try #require(plaintexts.last)
+        #expect(closing.count == 130)
+        #expect(closing[0] == 2)
+        #expect(closing[9] == 1)
+        #expect(closing.bigEndian(UInt64.self, at: 10) == 2)
+        #expect(Array(closing[18..<50]) == segment.head.chainHash)
+        let message =
+            Array("keyfold usage log segment 1".utf8) + segment.digest + closing[1..<9]
+            + closing[9..<66]
+        #expect(
+            Ed25519.isValid(
+                Array(closing[66...]), for: message, publicKey: fixture.keys.publicKey))
+    }
+}
