@@ -47,7 +47,10 @@ struct SealedFileView {
             header = file.header
             sealedSizeBytes = file.sealedSize
         } catch {
-            throw Failure(error, object: path)
+            guard case .format = error else { throw Failure(error, object: path) }
+            throw Failure(
+                .damagedData, path, "this is not a sealed file, or its header is damaged",
+                wayOut: "name files in the vault's directory, not in the mount")
         }
     }
 

@@ -178,16 +178,13 @@ extension VerificationReport {
     }
 
     var text: String {
-        var lines = ["\(eventCount) events in \(segmentCount) segments are intact"]
-        if !liveSegments.isEmpty {
-            lines.append("\(liveSegments.count) segments belong to processes that run now")
-        }
-        if !crashes.isEmpty {
-            lines.append(
-                "\(crashes.count) segments end where their process died; nothing is missing")
-        }
-        lines += problems.map { "PROBLEM: \($0)" }
-        lines.append(passes ? "The log is whole." : "The log was tampered with or damaged.")
-        return lines.joined(separator: "\n") + "\n"
+        var sheet = Sheet()
+        sheet.add("Events intact", String(eventCount))
+        sheet.add("Segments", String(segmentCount))
+        sheet.add("Being written now", String(liveSegments.count))
+        sheet.add("Ended by a crash", String(crashes.count))
+        for problem in problems { sheet.add("PROBLEM", "\(problem)") }
+        return sheet.text
+            + (passes ? "The log is whole.\n" : "The log was tampered with or damaged.\n")
     }
 }

@@ -13,10 +13,16 @@ struct VaultPlace {
     /// Names that don't make a directory "not empty" (mkfs makes lost+found).
     private static let ignoredNames = ["lost+found", KeystoreLocation.portableName]
 
-    /// - Throws: a ``Failure`` when the directory is a vault already or holds other things.
+    /// - Throws: a ``Failure`` when the directory is a vault already, holds other things, or lies
+    ///   in a vault.
     init(_ path: String, isPortable: Bool) throws(Failure) {
         directory = FilePaths.absolute(path)
         self.isPortable = isPortable
+        if let outer = Self.vault(around: directory) {
+            throw Failure(
+                .usage, directory, "this would be inside another vault, \(outer)",
+                wayOut: "choose a directory outside of it")
+        }
         do throws(VaultError) {
             _ = try VaultInspection.config(at: directory)
             throw .alreadyAVault(path: directory)
@@ -28,6 +34,16 @@ struct VaultPlace {
                 throw Failure(error, object: directory)
             }
         }
+    }
+
+    /// The vault's names are sealed: a directory that it did not make is foreign to it.
+    private static func vault(around directory: String) -> String? {
+        var parts = directory.split(separator: "/")
+        while parts.popLast() != nil {
+            let outer = "/" + parts.joined(separator: "/")
+            if (try? VaultInspection.config(at: outer)) != nil { return outer }
+        }
+        return nil
     }
 
     private func refuseContents() throws(Failure) {

@@ -54,7 +54,9 @@ extension KMSError {
             "a key is named by its id, its ARN, alias/NAME or the alias's ARN"
         case .invalidCiphertext: "take the file from a backup, or from the vault it was made in"
         case .incorrectKey: "'keyfold inspect FILE' names the keys that open a file"
-        case .accessDenied, .notAuthorized: "the keystore's owner may do it"
+        case .accessDenied, .notAuthorized:
+            "the keystore's owner may do it; keys below alias/aws/ are the service's own and "
+                + "stay as they are"
         case .dependencyTimeout, .keyUnavailable: "try again later"
         case .conflict, .internalFailure, .invalidKeyUsage, .invalidMarker, .limitExceeded, .tag,
             .unsupportedOperation, .validation:
