@@ -13,3 +13,11 @@
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 14)
 #include <fuse3/fuse_lowlevel.h>
 #include <linux/fuse.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/// tgkill(2), which glibc before 2.30 lacks and which Swift's view of glibc leaves out.
+static inline int keyfold_tgkill(int process, int thread, int signal) {
+    return (int)syscall(SYS_tgkill, process, thread, signal);
+}

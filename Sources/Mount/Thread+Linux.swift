@@ -1,0 +1,91 @@
+internal import CLinux
+internal import Glibc
+internal import Platform
+internal import Synchronization
+
+/// A thread with a stack that crypto and SQLite have room in.
+enum Thread {
+    static let stackBytes = 1 << 20
+
+    private final class Start {
+        let body: @Sendable () -> Void
+
+        init(_ body: @escaping @Sendable () -> Void) {
+            self.body = body
+        }
+    }
+
+    /// Starts a detached thread; signals stay blocked in it as they are in the caller.
+    ///
+    /// - Throws: `EAGAIN` when the process may not have more threads.
+    static func start(_ body: @escaping @Sendable () -> Void) throws(Errno) {
+        var attributes = pthread_attr_t()
+        // SAFETY: the attributes are made, used and destroyed here.
+        unsafe pthread_attr_init(&attributes)
+        defer { unsafe pthread_attr_destroy(&attributes) }
+        unsafe pthread_attr_setstacksize(&attributes, stackBytes)
+        unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        let start = unsafe Unmanaged.passRetained(Start(body))
+        var thread = pthread_t()
+        // SAFETY: the new thread takes over the reference made above.
+        let status = unsafe pthread_create(
+            &thread, &attributes,
+            { argument in
+                guard let argument = unsafe argument else {
+                    preconditionFailure("BUG: a thread starts with its body")
+                }
+                unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body()
+                return nil
+            }, start.toOpaque())
+        guard status == 0 else {
+            unsafe start.release()
+            throw Errno(rawValue: status)
+        }
+    }
+}
+
+/// A counting semaphore (sem_t) that one thread waits for.
+// SAFETY: the pointer is private, made in init and freed in deinit, when nobody can wait.
+@safe
+final class Semaphore: Sendable {
+    private nonisolated(unsafe) let semaphore: UnsafeMutablePointer<sem_t>
+
+    init() {
+        unsafe semaphore = UnsafeMutablePointer.allocate(capacity: 1)
+        let status = unsafe sem_init(semaphore, 0, 0)
+        precondition(status == 0, "BUG: sem_init of a private semaphore with value 0")
+    }
+
+    deinit {
+        unsafe sem_destroy(semaphore)
+        unsafe semaphore.deallocate()
+    }
+
+    func post() {
+        unsafe sem_post(semaphore)
+    }
+
+    func wait() {
+        while unsafe sem_wait(semaphore) != 0 {}
+    }
+
+    /// - Returns: false when the time passed first.
+    func wait(milliseconds: Int) -> Bool {
+        var deadline = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &deadline)
+        let nanoseconds = deadline.tv_nsec + milliseconds % 1000 * 1_000_000
+        deadline.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
+        deadline.tv_nsec = nanoseconds % 1_000_000_000
+        while true {
+            if unsafe sem_timedwait(semaphore, &deadline) == 0 { return true }
+            if Errno.current != .interrupted { return false }
+        }
+    }
+}
+
+/// Sleeps, also past interruptions' remainder; only the watchdog and the end of a mount use it.
+func sleep(milliseconds: Int) {
+    var time = timespec(
+        tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
+    unsafe nanosleep(&time, nil)
+}
