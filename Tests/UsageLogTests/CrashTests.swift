@@ -159,4 +159,27 @@ import Testing
         #expect(report.segmentCount == 3)
         #expect(report.eventCount == 600)
     }
+
+    @Test func `a forked child writes a segment of its own`() async throws {
+        let root = fixture.root
+        await #expect(processExitsWith: .success) { [root = root as String] in
+            let writer = try ProcessFixture(root: root).writer()
+            let event = Fixture.event("Decrypt", at: Timestamp(secondsSinceEpoch: 1))
+            try writer.append(event)
+            try writer.synchronize()
+            let child = fork()
+            try writer.append(event)
+            try writer.append(event)
+            writer.close()
+            if child == 0 { _exit(0) }
+            var status: Int32 = 0
+            // SAFETY: `status` outlives the call.
+            guard unsafe waitpid(child, &status, 0) == child, status == 0 else { _exit(1) }
+        }
+        let report = try ProcessFixture(root: root).verifier().verify()
+        #expect(report.problems == [])
+        #expect(report.crashes == [])
+        #expect(report.segmentCount == 2)
+        #expect(report.eventCount == 5)
+    }
 }
