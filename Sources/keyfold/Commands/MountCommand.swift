@@ -57,7 +57,9 @@ struct MountCommand: ParsableCommand {
         for (name, path) in named {
             if let path { all.append(Self.option(name, path: path)) }
         }
-        return (foreground ? ["-f"] : []) + all.flatMap { ["-o", $0] } + ["--", vault, mountpoint]
+        // Only names that look like options need the mark: ps(1) shows these words.
+        let mark = [vault, mountpoint].contains { $0.hasPrefix("-") } ? ["--"] : []
+        return (foreground ? ["-f"] : []) + all.flatMap { ["-o", $0] } + mark + [vault, mountpoint]
     }
 
     /// A comma or backslash inside an option has a backslash in front (as libfuse reads it).

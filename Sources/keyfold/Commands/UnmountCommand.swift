@@ -19,8 +19,9 @@ struct UnmountCommand: ParsableCommand {
 
     func run() throws {
         let mount = try Self.find(mountpoint)
+        let daemon = Daemon(of: mount)
         try Unmounting(mount: mount, isLazy: lazy).run()
-        if !lazy { try DaemonEnd(mount: mount).wait() }
+        if !lazy { try daemon.waitForEnd() }
         common.output.data(
             .object([
                 "unmounted": .flag(true), "vault": .text(mount.vault),
@@ -98,19 +99,31 @@ private struct Unmounting {
     }
 }
 
-/// The end of a daemon whose mount is gone: then the vault's lock is free and all data are in it.
-private struct DaemonEnd {
-    let mount: MountedVault
+/// The process behind a mount. It ends some time after its mount: then all data are in the vault
+/// and all events in the usage log.
+private struct Daemon {
+    private let mount: MountedVault
+    /// nil when it can't be learnt: it is dead already, or the vault is out of reach.
+    private let pid: Int32?
 
-    private static let pauseMicroseconds: UInt32 = 5_000
+    private static let pauseMicroseconds: UInt32 = 2_000
     private static let patienceMicroseconds: UInt64 = 600_000_000
 
-    func wait() throws(Failure) {
+    /// Looks while the mount still is there.
+    init(of mount: MountedVault) {
+        self.mount = mount
+        let holder = (try? VaultLock.holder(ofVaultAt: mount.vault)) ?? nil
+        // Another mount of a shared vault holds the lock for itself.
+        pid = holder?.mountPoint == mount.mountPoint ? holder?.pid : nil
+    }
+
+    func waitForEnd() throws(Failure) {
+        guard let pid else { return }
         var waited: UInt64 = 0
-        while try isRunning() {
+        while Self.isRunning(pid) {
             guard waited < Self.patienceMicroseconds else {
                 throw Failure(
-                    .busy, mount.vault, "unmounted, but its daemon still writes",
+                    .busy, mount.vault, "unmounted, but its daemon (process \(pid)) still writes",
                     wayOut: "wait until 'keyfold status \(mount.vault)' says that it is free")
             }
             usleep(Self.pauseMicroseconds)
@@ -118,16 +131,13 @@ private struct DaemonEnd {
         }
     }
 
-    private func isRunning() throws(Failure) -> Bool {
-        let holder: VaultLock.Holder?
-        do throws(VaultError) {
-            holder = try VaultLock.holder(ofVaultAt: mount.vault)
-        } catch {
-            // An unreadable lock belongs to another user's mount: nothing more can be learnt.
-            return false
-        }
-        // Another mount of a shared vault holds the lock for itself.
-        guard let holder else { return false }
-        return holder.mountPoint.map { $0 == mount.mountPoint } ?? (holder.pid == 0)
+    /// A process that only waits to be reaped has ended (proc_pid_stat(5), field 3).
+    private static func isRunning(_ pid: Int32) -> Bool {
+        guard let file = try? Descriptor.open(path: "/proc/\(pid)/stat", O_RDONLY),
+            let bytes = try? file.read(count: 512, at: 0),
+            let nameEnd = bytes.lastIndex(of: UInt8(ascii: ")")), nameEnd + 2 < bytes.count
+        else { return false }
+        let state = bytes[nameEnd + 2]
+        return state != UInt8(ascii: "Z") && state != UInt8(ascii: "X")
     }
 }
