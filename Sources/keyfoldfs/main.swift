@@ -1,1 +1,17 @@
-print("placeholder")
+import ArgumentParser
+import Glibc
+import Platform
+
+ProcessHardening.apply()
+
+do {
+    var command = try KeyfoldFS.parseAsRoot(
+        CommandLine.arguments.dropFirst().map { $0 == "-V" ? "--version" : $0 })
+    try command.run()
+} catch let failure as Failure {
+    StandardError.report(failure)
+    exit(failure.status.rawValue)
+} catch {
+    // Wrong usage, --help and --version.
+    KeyfoldFS.exit(withError: error)
+}

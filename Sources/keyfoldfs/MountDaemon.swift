@@ -1,0 +1,84 @@
+import Glibc
+import KMSCore
+import Logging
+import Mount
+import Vault
+
+/// Puts the parts together: keystore, vault, mount. Returns when the mount has ended.
+enum MountDaemon {
+    static func run(_ request: MountRequest) throws(Failure) {
+        let report = request.isForeground ? nil : try ReadinessReport.splitProcess()
+        MountSession.blockSignals()
+        OpenFileLimit.raise()
+        IncidentLog.start(try target(of: request))
+        try refuseBeforeAsking(request)
+
+        let location = try KeystoreLocation.find(option: request.keystore, vault: request.vault)
+        let keystore = try Unlocking(location: location, sources: request.sources).open()
+        defer { keystore.close() }
+        let vault = try openVault(request, keystore)
+        defer { vault.close() }
+        try serve(vault, request, report)
+    }
+
+    private static func serve(
+        _ vault: VaultFileSystem, _ request: MountRequest, _ report: ReadinessReport?
+    ) throws(Failure) {
+        var options = request.mountOptions
+        if options.sourceName.isEmpty { options.sourceName = request.vault }
+        umask(0)  // The kernel has applied the caller's umask to the modes of new files.
+        do throws(MountError) {
+            let session = try MountSession(
+                vault: vault, mountPoint: request.mountPoint, options: options,
+                logger: Logger(label: "keyfoldfs"))
+            try session.run { report?.mountAnswers() }
+        } catch {
+            throw Failure(error)
+        }
+    }
+
+    private static func target(of request: MountRequest) throws(Failure) -> IncidentTarget {
+        if let path = request.logFile { return .file(try LogFile(path: path)) }
+        return request.isForeground ? .standardError : .systemLog
+    }
+
+    /// What needs no key is checked before the person types a passphrase in vain.
+    private static func refuseBeforeAsking(_ request: MountRequest) throws(Failure) {
+        do throws(MountError) {
+            try MountSession.check(
+                mountPoint: request.mountPoint, options: request.mountOptions)
+        } catch {
+            throw Failure(error)
+        }
+        do throws(VaultError) {
+            _ = try VaultInspection.config(at: request.vault)
+            if !request.mountOptions.isReadOnly, request.mountOptions.sharing == .exclusive,
+                let holder = try VaultLock.holder(ofVaultAt: request.vault)
+            {
+                throw .locked(path: request.vault, holder: holder)
+            }
+        } catch {
+            throw Failure(error, object: request.vault)
+        }
+    }
+
+    private static func openVault(
+        _ request: MountRequest, _ keystore: Keystore
+    ) throws(Failure) -> VaultFileSystem {
+        let logger = Logger(label: "keyfoldfs")
+        var options = VaultOptions()
+        options.isReadOnly = request.mountOptions.isReadOnly
+        options.isShared = request.mountOptions.sharing == .shared
+        options.logsPaths = request.logsPaths
+        options.mountPoint = request.mountPoint
+        options.principalARN = keystore.ownerPrincipalARN
+        options.userAgent = "keyfoldfs/\(Product.version)"
+        options.onIncident = { logger.error("\($0)") }
+        do throws(VaultError) {
+            return try VaultFileSystem(
+                vaultDirectory: request.vault, service: keystore.service, options: options)
+        } catch {
+            throw Failure(error, object: request.vault)
+        }
+    }
+}

@@ -1,0 +1,52 @@
+import Mount
+
+/// What is to be mounted, where and how: the command line, understood and checked.
+struct MountRequest: Sendable {
+    /// Absolute, without symbolic links.
+    let vault: String
+    /// Absolute.
+    let mountPoint: String
+    let isForeground: Bool
+    let keystore: String?
+    let sources: UnlockSources
+    let logFile: String?
+    let logsPaths: Bool
+    /// For the kernel and libfuse.
+    let mountOptions: MountOptions
+
+    /// Options of this program that the mount itself has no use for.
+    private static let ownOptions: Set = ["recovery_key_file", "key_file", "log_file"]
+
+    /// - Throws: a ``Failure`` for an unknown option and for a vault that does not exist.
+    init(
+        vault: String, mountPoint: String, options: [String], isForeground: Bool
+    ) throws(Failure) {
+        guard let vaultPath = FilePaths.resolved(vault) else {
+            throw Failure(
+                .notFound, vault, "there is no such directory",
+                wayOut: "'keyfold init \(vault)' makes a vault")
+        }
+        self.vault = vaultPath
+        // The mount point is not resolved when it is the dead mount of an earlier daemon.
+        self.mountPoint = FilePaths.resolved(mountPoint) ?? FilePaths.absolute(mountPoint)
+        self.isForeground = isForeground
+        guard !(self.mountPoint + "/").hasPrefix(vaultPath + "/") else {
+            throw Failure(
+                .usage, mountPoint, "the mount point is inside the vault's directory",
+                wayOut: "choose an empty directory outside of \(vaultPath)")
+        }
+        do throws(MountError) {
+            let parsed = try MountOptions.parse(options, knownOthers: Self.ownOptions)
+            let others = parsed.keyfold.others.mapValues(FilePaths.absolute)
+            keystore = parsed.keyfold.keystore.map(FilePaths.absolute)
+            sources = UnlockSources(
+                passphraseFile: parsed.keyfold.passphraseFile.map(FilePaths.absolute),
+                recoveryKeyFile: others["recovery_key_file"], keyFile: others["key_file"])
+            logFile = others["log_file"]
+            logsPaths = parsed.keyfold.logsPaths
+            mountOptions = parsed.mount
+        } catch {
+            throw Failure(error)
+        }
+    }
+}
