@@ -10,6 +10,9 @@ package enum ReservedName {
     package static let longPrefix = ".keyfold.long."
     package static let sidecarPrefix = ".keyfold.name."
 
+    /// The keystore of a portable vault, a directory.
+    package static let keystore = ".keyfold.keystore"
+
     private static let prefix = ".keyfold"
 
     /// Whether a stored name is none of a user's own plaintext names: all that begin with

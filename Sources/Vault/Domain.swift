@@ -4,24 +4,19 @@ import Platform
 package import SealedFormat
 import Synchronization
 
-/// The names of the pairs in every encryption context of a vault (docs/format.md).
-enum ContextName {
-    static let vault = "keyfold:vault"
-    static let domain = "keyfold:domain"
-    static let file = "keyfold:file"
-}
-
 extension EncryptionContext {
     /// Of a domain's key.
     init(vault: VaultID, domain: DomainID) {
-        self.init([ContextName.vault: "\(vault)", ContextName.domain: "\(domain)"])
+        self.init([
+            EncryptionContextName.vault: "\(vault)", EncryptionContextName.domain: "\(domain)",
+        ])
     }
 
     /// Of a file's data key.
     package init(vault: VaultID, domain: DomainID, file: FileID) {
         self.init([
-            ContextName.vault: "\(vault)", ContextName.domain: "\(domain)",
-            ContextName.file: "\(file)",
+            EncryptionContextName.vault: "\(vault)", EncryptionContextName.domain: "\(domain)",
+            EncryptionContextName.file: "\(file)",
         ])
     }
 }
@@ -54,8 +49,12 @@ func unwrap(
     var firstError: KMSError?
     for key in wrapped {
         do throws(KMSError) {
-            return try service.decrypt(key.blob, under: key.keyARN, context: context, as: caller)
-                .plaintext
+            let plaintext = try service.decrypt(
+                key.blob, under: key.keyARN, context: context, as: caller
+            ).plaintext
+            // Whoever may encrypt under the CMK can wrap anything; a key has 32 bytes.
+            if plaintext.count == FileKeys.dataKeyBytes { return plaintext }
+            firstError = firstError ?? .invalidCiphertext
         } catch {
             firstError = firstError ?? error
         }

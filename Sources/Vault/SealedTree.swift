@@ -50,6 +50,7 @@ struct SealedTree {
         var identity = rootIdentity
         var stored: [FileName] = []
         for (index, name) in start.enumerated() {
+            guard (1...255).contains(name.utf8.count) else { throw .system(.fileNameTooLong) }
             let next = FileName(seal(name, identity))
             let status = try system { () throws(Errno) in try directory.status(of: next) }
             stored.append(next)

@@ -81,6 +81,7 @@ extension VaultFileSystem {
         _ name: FileName, in parent: InodeID, target: [UInt8], as requester: Requester
     ) throws(VaultError) -> Entry {
         try makeEntry(name, in: parent) { parent, identity, directory, stored throws(VaultError) in
+            guard !target.isEmpty, !target.contains(0) else { throw .system(.invalidArgument) }
             let text = FileName(identity.domain.keys.sealSymbolicLink(target))
             guard text.count < 4096 else { throw .system(.fileNameTooLong) }
             let ownership = try ownership(for: requester, mode: 0o777, in: parent, directory)

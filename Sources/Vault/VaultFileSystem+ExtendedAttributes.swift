@@ -31,6 +31,7 @@ extension VaultFileSystem {
     private func stored(_ name: [UInt8], _ keys: DomainKeys) throws(VaultError) -> String {
         if let text = passesThrough(name) { return text }
         if name.starts(with: Array("system.".utf8)) { throw .system(.notSupported) }
+        guard !name.isEmpty, !name.contains(0) else { throw .system(.invalidArgument) }
         let stored = keys.sealAttributeName(name)
         guard stored.utf8.count <= 255 else { throw .system(.outOfRange) }
         return stored

@@ -265,7 +265,7 @@ enum RootDomain {
     static func readRecord(in directory: Descriptor) throws(VaultError) -> [UInt8] {
         try system { () throws(Errno) in
             try directory.open(FileName(ReservedName.directoryRecord), 0)
-                .readAll(limitBytes: 65_536)
+                .readAll(limitBytes: DirectoryRecord.maximumBytes)
         }
     }
 }

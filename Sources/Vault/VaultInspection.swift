@@ -17,7 +17,7 @@ package enum VaultInspection {
         let bytes: [UInt8]
         do throws(Errno) {
             bytes = try descriptor.open(FileName(ReservedName.config), 0)
-                .readAll(limitBytes: 65_536)
+                .readAll(limitBytes: VaultConfig.maximumBytes)
         } catch {
             guard error == .noSuchFileOrDirectory else { throw .system(error) }
             throw .notAVault(path: path)
@@ -36,7 +36,7 @@ package enum VaultInspection {
         let status = try system { () throws(Errno) in try file.status() }
         guard status.kind == .regular else { throw .system(.isDirectory) }
         var failure: FormatError?
-        for headerBytes in [512, 1024, 2048, 4096] {
+        for headerBytes in BlockLayout.headerSizes {
             let layout = try format { () throws(FormatError) in
                 try BlockLayout(headerBytes: headerBytes)
             }

@@ -77,7 +77,7 @@ package enum VaultMaker {
         var stream = DirectoryStream(directory)
         while let entry = try system({ () throws(Errno) in try stream.next() }) {
             let text = entry.name.string
-            if entry.name.isDots || text == "lost+found" || text == ".keyfold.keystore" {
+            if entry.name.isDots || text == "lost+found" || text == ReservedName.keystore {
                 continue
             }
             throw .notEmpty(path: path)
