@@ -34,6 +34,8 @@ extension VaultFileSystem {
             let status = try system { () throws(Errno) in try directory.status(of: stored) }
             guard status.kind == .directory else { throw .system(.notDirectory) }
             try requireEmpty(stored, in: directory)
+            // Who stands in it can still look at it, as long as its descriptor is kept.
+            if let inode = known(status) { _ = try? directoryDescriptor(of: inode) }
             // Out of sight in one step, so that no directory is ever seen without its record.
             let temporary = temporaryName()
             try system { () throws(Errno) in

@@ -26,7 +26,7 @@ enum MountDaemon {
     ) throws(Failure) {
         var options = request.mountOptions
         if options.sourceName.isEmpty { options.sourceName = request.vault }
-        umask(0)  // The kernel has applied the caller's umask to the modes of new files.
+        umask(0)  // The vault applies the caller's umask itself, unless an ACL takes its place.
         do throws(MountError) {
             let session = try MountSession(
                 vault: vault, mountPoint: request.mountPoint, options: options,
