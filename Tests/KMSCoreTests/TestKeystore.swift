@@ -41,7 +41,12 @@ final class TemporaryDirectory: Sendable {
 final class TestKeystore: Sendable {
     static let passphrase = "correct horse battery staple"
     static let cost = ScryptCost(logN: 4, r: 8, p: 1)
-    static let scope = AccountScope(account: "111122223333", region: "us-east-1")!
+    static let scope = {
+        guard let scope = AccountScope(account: "111122223333", region: "us-east-1") else {
+            preconditionFailure("an account has twelve digits")
+        }
+        return scope
+    }()
 
     let place: TemporaryDirectory
     let clock = ManualClock()

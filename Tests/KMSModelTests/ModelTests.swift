@@ -109,9 +109,12 @@ import Testing
 }
 
 @Suite struct KeyStateRuleTests {
-    private static let arn = KeyARN(
-        scope: AccountScope(account: "111122223333", region: "us-east-1")!,
-        keyID: KeyID(high: 1, low: 2, isMultiRegion: false))
+    private static let arn: KeyARN = {
+        guard let scope = AccountScope(account: "111122223333", region: "us-east-1") else {
+            preconditionFailure("an account has twelve digits")
+        }
+        return KeyARN(scope: scope, keyID: KeyID(high: 1, low: 2, isMultiRegion: false))
+    }()
     private static let now = Timestamp(secondsSinceEpoch: 1_000_000)
 
     @Test func `cancelling a deletion always ends in disabled`() throws {
