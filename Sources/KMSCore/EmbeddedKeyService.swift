@@ -207,27 +207,6 @@ final class EmbeddedKeyService: KeyService {
     }
 }
 
-/// Ids of events: random UUIDs (RFC 9562, version 4).
-enum EventID {
-    private static let digits = Array("0123456789abcdef".utf8)
-
-    static func make() -> String {
-        var generator = SystemRandomNumberGenerator()
-        let high = generator.next() & ~0xf000 | 0x4000
-        let low = generator.next() & ~(0b11 << 62) | 0b10 << 62
-        var text: [UInt8] = []
-        text.reserveCapacity(36)
-        for index in 0..<32 {
-            if index == 8 || index == 12 || index == 16 || index == 20 {
-                text.append(UInt8(ascii: "-"))
-            }
-            let half = index < 16 ? high : low
-            text.append(digits[Int(half >> UInt64(60 - index % 16 * 4) & 15)])
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
-}
-
 extension KMSError {
     /// The keystore itself failed, not the request.
     init(_ error: KeystoreError) {

@@ -30,6 +30,8 @@ package struct EncryptionContext: Hashable, Sendable {
     /// Emulators that join the strings instead take `{"a":"bc"}` for `{"ab":"c"}`.
     package var canonicalBytes: [UInt8] {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(
+            pairs.reduce(4) { $0 + 8 + $1.name.utf8.count + $1.value.utf8.count })
         func append(_ number: Int) {
             for shift in stride(from: 24, through: 0, by: -8) {
                 bytes.append(UInt8(truncatingIfNeeded: number >> shift))

@@ -52,14 +52,27 @@ package struct SymmetricBlob: Sendable, Hashable {
         )
     }
 
-    package var bytes: [UInt8] { head + box }
+    package var bytes: [UInt8] {
+        var bytes = head(reserving: box.count)
+        bytes.append(contentsOf: box)
+        return bytes
+    }
 
-    private var head: [UInt8] {
-        [Self.format, keyID.isMultiRegion ? 1 : 0] + keyID.bytes
-            + stride(from: 24, through: 0, by: -8).map {
-                UInt8(truncatingIfNeeded: keyVersion >> $0)
+    private func head(reserving count: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.headBytes + count)
+        bytes.append(Self.format)
+        bytes.append(keyID.isMultiRegion ? 1 : 0)
+        for half in [keyID.high, keyID.low] {
+            for shift in stride(from: 56, through: 0, by: -8) {
+                bytes.append(UInt8(truncatingIfNeeded: half >> UInt64(shift)))
             }
-            + salt
+        }
+        for shift in stride(from: 24, through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: keyVersion >> UInt32(shift)))
+        }
+        bytes.append(contentsOf: salt)
+        return bytes
     }
 
     /// What the tag covers beside the plaintext: the blob's head, the id of the material, and the
@@ -67,6 +80,10 @@ package struct SymmetricBlob: Sendable, Hashable {
     package func authenticatedData(
         materialID: KeyMaterialID, context: EncryptionContext
     ) -> [UInt8] {
-        head + materialID.bytes + context.canonicalBytes
+        let context = context.canonicalBytes
+        var bytes = head(reserving: materialID.bytes.count + context.count)
+        bytes.append(contentsOf: materialID.bytes)
+        bytes.append(contentsOf: context)
+        return bytes
     }
 }

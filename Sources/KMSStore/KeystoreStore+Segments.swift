@@ -43,6 +43,7 @@ extension KeystoreStore {
         try working.withLock { working throws(KeystoreError) in
             let sealer = working.sealer
             try database.transaction(.write) { connection throws(KeystoreError) in
+                commits.repair()
                 let reader = SegmentReader(paths: paths, keys: keys, sealer: sealer)
                 var manifest = try reader.manifest(in: connection)
                 manifest.revision += 1

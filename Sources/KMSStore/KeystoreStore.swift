@@ -36,7 +36,7 @@ package final class KeystoreStore: Sendable {
     let database: KeystoreDatabase
     let working: Mutex<Working>
     private let current: Mutex<Current>
-    private let commits: CommitCounter
+    let commits: CommitCounter
 
     /// Takes a keystore whose rows were loaded and verified.
     init(
@@ -87,11 +87,6 @@ package final class KeystoreStore: Sendable {
     ) throws(KeystoreError) -> KeystoreSnapshot {
         try working.withLock { working throws(KeystoreError) in
             try refuseWhenClosed()
-            if counter == nil, current.withLock({ now >= $0.checkAgain }) {
-                // Nobody is inside a commit while we hold the write lock: whoever counted one and
-                // did not finish is dead.
-                try database.transaction(.write) { _ throws(KeystoreError) in commits.repair() }
-            }
             try database.transaction(.read) { connection throws(KeystoreError) in
                 try catchUp(&working, connection)
             }
@@ -154,6 +149,7 @@ package final class KeystoreStore: Sendable {
                     try commit()
                 }
             ) { connection throws(KeystoreError) -> Result<Value, Refusal> in
+                commits.repair()
                 try catchUp(&working, connection)
                 let snapshot = try install(working, counter: nil, now: ContinuousClock.now)
                 var change = KeystoreChange()
@@ -196,8 +192,8 @@ package final class KeystoreStore: Sendable {
 /// The upper half of the shared word counts commits that began, the lower half those that ended;
 /// a process adds to the one right before COMMIT and to the other right after. Equal halves, equal
 /// to what they were, say that no commit was or is under way. A process that dies in between
-/// leaves them unequal: readers then ask the database each time, and the first to do so for a
-/// while makes them equal again.
+/// leaves them unequal: readers then ask the database each time, until the next transaction that
+/// writes, also one of the usage log, makes them equal again.
 struct CommitCounter: Sendable {
     private let word: SharedWord
 

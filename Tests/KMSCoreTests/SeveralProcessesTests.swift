@@ -2,6 +2,7 @@ import Cryptography
 import Foundation
 import KMSCore
 import KMSModel
+import Platform
 import Testing
 
 @Suite struct SeveralProcessesTests {
@@ -56,6 +57,25 @@ import Testing
         #expect(report.passes, "\(report.problems)")
         let again = try kms.again()
         again.close()
+    }
+
+    @Test func `a process that died inside a commit hides nothing from the others`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.newKey().arn.description
+        let other = try kms.again()
+        defer { other.close() }
+        // A commit that began and never ended.
+        let commits = try SharedWord(path: kms.path + "/commits")
+        commits.add(1 << 32)
+        let word = commits.load()
+        #expect(word >> 32 != word & 0xffff_ffff)
+        #expect(try other.service.describeKey(key, as: kms.owner).state == .enabled)
+        try kms.service.disableKey(key, as: kms.owner)
+        #expect(try other.service.describeKey(key, as: kms.owner).state == .disabled)
+        let mended = commits.load()
+        #expect(mended >> 32 == mended & 0xffff_ffff)
+        try other.service.enableKey(key, as: kms.owner)
+        #expect(try kms.service.describeKey(key, as: kms.owner).state == .enabled)
     }
 
     private static let childVariable = "KEYFOLD_TEST_KEYSTORE_OF_CHILD"
