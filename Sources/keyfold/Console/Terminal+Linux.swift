@@ -22,7 +22,6 @@ final class Terminal {
     /// - Returns: the line's bytes, which the caller wipes.
     /// - Throws: a ``Failure`` when the person breaks off or the line is too long.
     func readSecret(_ prompt: String) throws(Failure) -> [UInt8] {
-        show(prompt)
         var before = termios()
         // SAFETY: `before` and `quiet` outlive their calls.
         guard unsafe tcgetattr(descriptor.rawValue, &before) == 0 else { throw Self.noAnswer }
@@ -33,6 +32,8 @@ final class Terminal {
             unsafe tcsetattr(descriptor.rawValue, TCSAFLUSH, &before)
             show("\n")
         }
+        // Only now: what is typed after the prompt is neither echoed nor flushed away.
+        show(prompt)
         return try readKeys()
     }
 
