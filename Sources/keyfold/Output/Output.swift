@@ -37,13 +37,11 @@ struct Output: Sendable {
         Self.flush()
         do throws(Errno) {
             try secret.withBytes { bytes throws(Errno) in
-                var text = [UInt8]()
-                text.reserveCapacity(bytes.byteCount)
-                for index in 0..<bytes.byteCount {
-                    // SAFETY: a byte may hold every bit pattern, and the index is in bounds.
-                    unsafe text.append(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self))
-                }
+                var text = [UInt8](repeating: 0, count: bytes.byteCount)
                 defer { wipe(&text) }
+                text.withMutableRawSpan {
+                    copyBytes(bytes, 0..<bytes.byteCount, to: &$0, at: 0)
+                }
                 guard try Self.standardOutput.append(text) == text.count else { throw .ioError }
             }
         } catch {
