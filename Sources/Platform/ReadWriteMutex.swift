@@ -11,7 +11,13 @@ package final class ReadWriteMutex<Value: Sendable>: Sendable {
     package init(_ value: Value) {
         unsafe self.value = value
         unsafe lock = UnsafeMutablePointer.allocate(capacity: 1)
-        let status = unsafe pthread_rwlock_init(lock, nil)
+        // Writers first, or a steady stream of readers would keep them out for ever.
+        var attributes = pthread_rwlockattr_t()
+        unsafe pthread_rwlockattr_init(&attributes)
+        unsafe pthread_rwlockattr_setkind_np(
+            &attributes, Int32(PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP))
+        let status = unsafe pthread_rwlock_init(lock, &attributes)
+        unsafe pthread_rwlockattr_destroy(&attributes)
         precondition(status == 0, "BUG: pthread_rwlock_init answers \(status)")
     }
 

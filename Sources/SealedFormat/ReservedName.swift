@@ -13,6 +13,9 @@ package enum ReservedName {
     /// The keystore of a portable vault, a directory.
     package static let keystore = ".keyfold.keystore"
 
+    /// Where a mount notes what it is about to overwrite, a directory.
+    package static let journal = ".keyfold.journal"
+
     private static let prefix = ".keyfold"
 
     /// Whether a stored name is none of a user's own plaintext names: all that begin with

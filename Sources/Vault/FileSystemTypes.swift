@@ -118,6 +118,9 @@ package struct VaultOptions: Sendable {
     package var isReadOnly = false
     /// Other hosts may write the same vault: the lock is shared and nothing is cached for long.
     package var isShared = false
+    /// Old blocks are overwritten without a journal: faster, and a mount that is killed may leave
+    /// a block unreadable.
+    package var overwritesInPlace = false
     /// The usage log tells the plaintext paths of files.
     package var logsPaths = false
     /// Where the mount is; told to whoever finds the vault locked.

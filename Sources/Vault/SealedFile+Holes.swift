@@ -4,13 +4,6 @@ import SealedFormat
 
 // fallocate(2) and lseek(2) with SEEK_DATA and SEEK_HOLE.
 extension SealedFile {
-    /// FALLOC_FL_ flags (linux/falloc.h).
-    private enum AllocateFlag {
-        static let keepSize: Int32 = 0x01
-        static let punchHole: Int32 = 0x02
-        static let zeroRange: Int32 = 0x10
-    }
-
     func allocate(mode: Int32, at offset: UInt64, count: UInt64) throws(VaultError) {
         guard count > 0 else { throw .system(.invalidArgument) }
         guard count <= BlockLayout.maximumPlainSize,
@@ -68,10 +61,14 @@ extension SealedFile {
             // The flag first: a zero block of a file without it is an integrity error.
             try markSparse(&state)
             let descriptor = state.descriptor
-            try system { () throws(Errno) in
-                try descriptor.allocate(
-                    mode: AllocateFlag.punchHole | AllocateFlag.keepSize, at: start,
-                    count: end - start)
+            try protect(
+                .punch, state, at: start, byteCount: end - start, payload: nil
+            ) { () throws(VaultError) in
+                try system { () throws(Errno) in
+                    try descriptor.allocate(
+                        mode: AllocateFlag.punchHole | AllocateFlag.keepSize, at: start,
+                        count: end - start)
+                }
             }
         }
     }

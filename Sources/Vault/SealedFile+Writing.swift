@@ -40,25 +40,23 @@ extension SealedFile {
 
         var run = Run(fileOffset: layout.sealedOffset(ofBlock: first))
         if !state.hasHeader { try addHeader(state, scratch, to: &run, startsFile: first == 0) }
+        var tail: Run?
         if grows, let oldLast {
             try fetch(state, oldLast...oldLast, into: scratch.oldTail)
             if first > oldLast {
                 try addResealed(state, scratch, oldLast, to: &run)
             }
             if first > oldLast + 1 {
-                try putGrowing(state, scratch, run, oldLast: oldLast)
-                run = Run(fileOffset: layout.sealedOffset(ofBlock: first))
+                tail = run
+                run = Run(
+                    fileOffset: layout.sealedOffset(ofBlock: first), bufferOffset: run.byteCount)
             }
         }
         for block in first...last {
             try addBlock(
                 state, scratch, block, newSize: newSize, bytes, range, offset: offset, to: &run)
         }
-        if !grows {
-            try put(state, scratch, run)
-        } else {
-            try putGrowing(state, scratch, run, oldLast: oldLast)
-        }
+        try put(tail, run, state, scratch, first: first, oldLast: oldLast, grows: grows)
         state.hasHeader = true
         state.plainSize = newSize
         try noteGap(&state, (oldLast.map { $0 + 1 } ?? 0)..<max(first, oldLast.map { $0 + 1 } ?? 0))
@@ -68,7 +66,11 @@ extension SealedFile {
     /// Sealed bytes that wait in `scratch.sealed` for one write to the store.
     private struct Run {
         var fileOffset: UInt64
+        /// Where it begins in the buffer.
+        var bufferOffset = 0
         var byteCount = 0
+
+        var bufferEnd: Int { bufferOffset + byteCount }
     }
 
     private func addHeader(
@@ -129,7 +131,7 @@ extension SealedFile {
             scratch.sealed.withMutableBytes { sealed in
                 scratch.cipher.seal(
                     bytes, source..<source + to, block: block, isFinal: isFinal, into: &sealed,
-                    at: run.byteCount)
+                    at: run.bufferEnd)
             }
             run.byteCount += to + BlockLayout.overheadBytes
             return
@@ -154,11 +156,13 @@ extension SealedFile {
             scratch.sealed.withMutableBytes { sealed in
                 scratch.cipher.seal(
                     plain, 0..<count, block: block, isFinal: isFinal, into: &sealed,
-                    at: run.byteCount)
+                    at: run.bufferEnd)
             }
         }
         run.byteCount += count + BlockLayout.overheadBytes
     }
+
+    // MARK: To the store
 
     private func put(
         _ state: borrowing State, _ scratch: Scratch, _ run: Run
@@ -166,17 +170,65 @@ extension SealedFile {
         let descriptor = state.descriptor
         try scratch.sealed.withBytes { sealed throws(VaultError) in
             try system { () throws(Errno) in
-                try descriptor.write(sealed, 0..<run.byteCount, at: run.fileOffset)
+                try descriptor.write(sealed, run.bufferOffset..<run.bufferEnd, at: run.fileOffset)
             }
         }
+    }
+
+    /// Puts a run, and the old last block before it where that stands apart, so that a process
+    /// that dies in the middle leaves either the old blocks or the new ones.
+    private func put(
+        _ tail: Run?, _ run: Run, _ state: borrowing State, _ scratch: Scratch, first: UInt64,
+        oldLast: UInt64?, grows: Bool
+    ) throws(VaultError) {
+        guard let oldLast else {
+            return try putGrowing(nil, run, state, scratch, oldLast: nil)
+        }
+        guard grows else {
+            return try protect(
+                .finish, state, at: run.fileOffset, byteCount: UInt64(run.byteCount),
+                payload: scratch.sealed
+            ) { () throws(VaultError) in try put(state, scratch, run) }
+        }
+        if first < oldLast {
+            return try protect(
+                .finish, state, at: run.fileOffset, byteCount: UInt64(run.byteCount),
+                payload: scratch.sealed
+            ) { () throws(VaultError) in
+                try putGrowing(tail, run, state, scratch, oldLast: oldLast)
+            }
+        }
+        let oldBytes = layout.sealedBytes(ofBlock: oldLast, plainSize: state.plainSize)
+        try protect(
+            .takeBack, state, at: layout.sealedOffset(ofBlock: oldLast),
+            byteCount: UInt64(oldBytes), payload: scratch.oldTail,
+            sizeAfter: layout.sealedSize(plainSize: state.plainSize)
+        ) { () throws(VaultError) in
+            try putGrowing(tail, run, state, scratch, oldLast: oldLast)
+        }
+    }
+
+    /// Runs `change` under the guardian's record. A payload begins at its buffer's start.
+    func protect(
+        _ action: OverwriteRecord.Action, _ state: borrowing State, at sealedOffset: UInt64,
+        byteCount: UInt64, payload: PageBuffer?, sizeAfter: UInt64 = OverwriteRecord.keepsSize,
+        _ change: () throws(VaultError) -> Void
+    ) throws(VaultError) {
+        guard let guardian, state.hasHeader else { return try change() }
+        try guardian.protect(
+            OverwriteChange(
+                action: action, fileID: seal(of: state).fileID, sealedOffset: sealedOffset,
+                sealedBytes: byteCount, sealedSizeAfter: sizeAfter),
+            payload: payload, change)
     }
 
     /// Writes a run that makes the file longer. Where the store refuses, a full disk above all,
     /// the file is put back to its old end and its old last block, which `scratch.oldTail` holds.
     private func putGrowing(
-        _ state: borrowing State, _ scratch: Scratch, _ run: Run, oldLast: UInt64?
+        _ tail: Run?, _ run: Run, _ state: borrowing State, _ scratch: Scratch, oldLast: UInt64?
     ) throws(VaultError) {
         do throws(VaultError) {
+            if let tail { try put(state, scratch, tail) }
             try put(state, scratch, run)
         } catch {
             let descriptor = state.descriptor
@@ -240,10 +292,15 @@ extension SealedFile {
         sealScratchBlock(
             state, scratch, last, count: plainBytes(of: last, size: newSize), isFinal: true,
             to: &run)
-        try put(state, scratch, run)
         let descriptor = state.descriptor
         let sealedSize = layout.sealedSize(plainSize: newSize)
-        try system { () throws(Errno) in try descriptor.truncate(to: sealedSize) }
+        try protect(
+            .finish, state, at: run.fileOffset, byteCount: UInt64(run.byteCount),
+            payload: scratch.sealed, sizeAfter: sealedSize
+        ) { () throws(VaultError) in
+            try put(state, scratch, run)
+            try system { () throws(Errno) in try descriptor.truncate(to: sealedSize) }
+        }
         state.plainSize = newSize
         state.gaps.subtract(last..<UInt64.max)
     }

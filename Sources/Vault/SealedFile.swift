@@ -27,13 +27,19 @@ final class SealedFile: Sendable {
     }
 
     let layout: BlockLayout
+    /// Guards the changes of old blocks; nil where the mount goes without.
+    let guardian: (any OverwriteGuardian)?
     private let scratches: ScratchPool
     private let state: ReadWriteMutex<State>
 
-    init(state: State, layout: BlockLayout, scratches: ScratchPool) {
+    init(
+        state: State, layout: BlockLayout, scratches: ScratchPool,
+        guardian: (any OverwriteGuardian)?
+    ) {
         self.state = ReadWriteMutex(state)
         self.layout = layout
         self.scratches = scratches
+        self.guardian = guardian
     }
 
     func withState<Result>(

@@ -41,7 +41,7 @@ extension VaultFileSystem {
                 state: SealedFile.State(
                     descriptor: made, isWritable: true, plainSize: 0, seal: seal, hasHeader: false,
                     isSparse: false),
-                layout: config.layout, scratches: scratches)
+                layout: config.layout, scratches: scratches, guardian: guardian(of: inode))
             guard let kept = pinned(inode, orInstalling: content) else {
                 preconditionFailure("BUG: a content was installed")
             }
@@ -140,7 +140,7 @@ extension VaultFileSystem {
                 descriptor: descriptor, isWritable: forWriting,
                 plainSize: config.layout.reportedSize(sealedSize: sealedSize), seal: nil,
                 hasHeader: sealedSize > 0, isSparse: false),
-            layout: config.layout, scratches: scratches)
+            layout: config.layout, scratches: scratches, guardian: guardian(of: inode))
     }
 
     /// Asks for the file's data key as the caller. An empty file needs one only to be written, and

@@ -93,7 +93,7 @@ extension VaultFileSystem {
         }
         try withDirectory(source.parent) { sourceDirectory throws(VaultError) in
             try withDirectory(target.parent) { targetDirectory throws(VaultError) in
-                try renames.withLock { _ throws(VaultError) in
+                try renames.withWriteLock { _ throws(VaultError) in
                     try rename(source, sourceDirectory, to: target, targetDirectory, flags: flags)
                 }
             }

@@ -18,14 +18,16 @@ package final class VaultFileSystem: Sendable {
     let inodes: Mutex<InodeTable>
     let handles = Mutex(HandleTable())
     let domains: Mutex<[DomainID: Domain]>
-    /// Held while a rename changes both the store and the inodes' names.
-    let renames = Mutex(())
+    /// Held alone while a rename changes both the store and the inodes' names, and shared by
+    /// whoever needs a path to stay.
+    let renames = ReadWriteMutex(())
     let counters = Counters()
     let root: Inode
     let rootDescriptor: Descriptor
     private let rootDomain: Domain
     private let rootRecord: Mutex<RecordStamp>
     private let lock: VaultLock?
+    let journal: OverwriteJournal?
 
     /// Opens a vault: takes its lock, asks `service` for the root domain's key, and authenticates
     /// the config and the root's record with it.
@@ -49,6 +51,7 @@ package final class VaultFileSystem: Sendable {
         rootDomain = identity.domain
         rootRecord = Mutex(stamp)
         domains = Mutex([identity.domain.id: identity.domain])
+        journal = try Self.openJournal(in: descriptor, config.layout, options)
         let status = try system { () throws(Errno) in try descriptor.status() }
         root = Inode(id: .root, backing: BackingID(status), kind: .directory)
         root.state.withLock { $0.directory = identity }
@@ -59,9 +62,29 @@ package final class VaultFileSystem: Sendable {
     package func close() {
         let open = handles.withLock { table in table.removeAll() }
         for file in open { try? file.content.settleGaps() }
+        journal?.close()
         try? synchronizeAll()
         directories.removeAll()
         lock?.release()
+    }
+
+    /// Puts right what a mount that was killed left half-done, and begins a journal of our own.
+    private static func openJournal(
+        in vault: Descriptor, _ layout: BlockLayout, _ options: VaultOptions
+    ) throws(VaultError) -> OverwriteJournal? {
+        guard !options.isReadOnly else { return nil }
+        for path in try OverwriteJournal.recover(in: vault, layout: layout) {
+            options.onIncident("\(path): a write that a killed mount had begun was put right")
+        }
+        guard !options.overwritesInPlace else { return nil }
+        do throws(Errno) {
+            return try OverwriteJournal(in: vault)
+        } catch {
+            options.onIncident(
+                "no journal (\(error)): a block that is being overwritten when the mount is killed "
+                    + "may become unreadable")
+            return nil
+        }
     }
 
     package func synchronizeAll() throws(VaultError) {
@@ -111,7 +134,7 @@ package final class VaultFileSystem: Sendable {
                 }
             }
             // A rename that is under way has finished once its lock was ours.
-            if attempt > 0 || links.isEmpty { renames.withLock { _ in } }
+            if attempt > 0 || links.isEmpty { renames.withReadLock { _ in } }
         }
         throw failure
     }

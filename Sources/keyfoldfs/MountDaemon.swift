@@ -70,6 +70,7 @@ enum MountDaemon {
         options.isReadOnly = request.mountOptions.isReadOnly
         options.isShared = request.mountOptions.sharing == .shared
         options.logsPaths = request.logsPaths
+        options.overwritesInPlace = request.overwritesInPlace
         options.mountPoint = request.mountPoint
         options.principalARN = keystore.ownerPrincipalARN
         options.userAgent = "keyfoldfs/\(Product.version)"

@@ -11,6 +11,7 @@ struct MountRequest: Sendable {
     let sources: UnlockSources
     let logFile: String?
     let logsPaths: Bool
+    let overwritesInPlace: Bool
     /// For the kernel and libfuse.
     let mountOptions: MountOptions
 
@@ -44,6 +45,7 @@ struct MountRequest: Sendable {
                 recoveryKeyFile: others["recovery_key_file"], keyFile: others["key_file"])
             logFile = others["log_file"]
             logsPaths = parsed.keyfold.logsPaths
+            overwritesInPlace = parsed.keyfold.overwritesInPlace
             mountOptions = parsed.mount
         } catch {
             throw Failure(error)
