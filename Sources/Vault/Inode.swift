@@ -36,6 +36,10 @@ final class Inode: Sendable {
         var links: [Link] = []
         var directory: DirectoryIdentity?
         var hasDefaultACL: Bool?
+        /// A directory's record was written and may not be on the disk yet.
+        var hasUnsyncedRecord = false
+        /// Sidecars that were made in a directory since it was last synced.
+        var unsyncedSidecars: Set<FileName> = []
         /// Set while handles are open.
         var content: SealedFile?
         var openHandles = 0

@@ -54,7 +54,7 @@ extension VaultFileSystem {
         let sealed = try seal(name, in: identity)
         let stored = FileName(sealed.stored)
         return try withDirectory(parent) { directory throws(VaultError) in
-            try prepare(sealed, in: directory)
+            try prepare(sealed, in: directory, of: parent)
             do throws(VaultError) {
                 try make(parent, identity, directory, stored)
             } catch {
@@ -95,7 +95,8 @@ extension VaultFileSystem {
     package func makeDirectory(
         _ name: FileName, in parent: InodeID, mode: UInt32, as requester: Requester
     ) throws(VaultError) -> Entry {
-        try makeEntry(name, in: parent) { parent, identity, directory, stored throws(VaultError) in
+        let entry = try makeEntry(name, in: parent) {
+            parent, identity, directory, stored throws(VaultError) in
             let ownership = try ownership(for: requester, mode: mode, in: parent, directory)
             let temporary = temporaryName()
             try system { () throws(Errno) in
@@ -115,6 +116,8 @@ extension VaultFileSystem {
                 throw error
             }
         }
+        try inode(entry.inode).state.withLock { $0.hasUnsyncedRecord = true }
+        return entry
     }
 
     private func writeRecord(

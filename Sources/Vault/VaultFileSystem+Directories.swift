@@ -14,7 +14,7 @@ extension VaultFileSystem {
         return handles.withLock { $0.add(handle) }
     }
 
-    private func directoryHandle(_ id: HandleID) throws(VaultError) -> DirectoryHandle {
+    func directoryHandle(_ id: HandleID) throws(VaultError) -> DirectoryHandle {
         guard let handle = handles.withLock({ $0.directory(id) }) else {
             throw .system(.badFileDescriptor)
         }
@@ -51,11 +51,5 @@ extension VaultFileSystem {
 
     package func releaseDirectory(_ id: HandleID) {
         _ = handles.withLock { $0.removeDirectory(id) }
-    }
-
-    package func synchronizeDirectory(_ id: HandleID) throws(VaultError) {
-        guard !options.isReadOnly else { return }
-        let handle = try directoryHandle(id)
-        try system { () throws(Errno) in try handle.descriptor.synchronize(dataOnly: false) }
     }
 }

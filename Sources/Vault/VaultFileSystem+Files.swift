@@ -303,14 +303,6 @@ extension VaultFileSystem {
         unpin(handle.inode)
     }
 
-    package func synchronize(_ id: HandleID, dataOnly: Bool) throws(VaultError) {
-        let content = try fileHandle(id).content
-        try content.settleGaps()
-        guard !options.isReadOnly else { return }
-        let descriptor = content.descriptor
-        try system { () throws(Errno) in try descriptor.synchronize(dataOnly: dataOnly) }
-    }
-
     package func allocate(
         _ id: HandleID, mode: Int32, at offset: UInt64, count: UInt64
     ) throws(VaultError) {

@@ -47,10 +47,20 @@ extension VaultFileSystem {
         return FileName(opened)
     }
 
+    /// How many sidecars a directory notes for its next sync; more are synced at once.
+    private static let maximumUnsyncedSidecars = 4096
+
     /// Puts a long name's sidecar beside it, before the name itself exists.
-    func prepare(_ name: SealedName, in directory: Descriptor) throws(VaultError) {
+    func prepare(
+        _ name: SealedName, in directory: Descriptor, of parent: Inode
+    ) throws(VaultError) {
         guard case .long(_, let sidecarName, let sidecar) = name else { return }
         let target = FileName(sidecarName)
+        let isNoted = parent.state.withLock { state in
+            guard state.unsyncedSidecars.count < Self.maximumUnsyncedSidecars else { return false }
+            state.unsyncedSidecars.insert(target)
+            return true
+        }
         try system { () throws(Errno) in
             // Its name is the hash of its content, so one that stands there whole is the right one.
             if let known = try? directory.open(target, 0).readAll(limitBytes: 1024),
@@ -62,6 +72,7 @@ extension VaultFileSystem {
             let file = try directory.open(temporary, OpenFlag.createNew, mode: 0o600)
             do throws(Errno) {
                 try file.write(sidecar, at: 0)
+                if !isNoted { try file.synchronize(dataOnly: false) }
                 try directory.rename(temporary, to: directory, target)
             } catch {
                 try? directory.unlink(temporary)

@@ -124,7 +124,7 @@ extension VaultFileSystem {
             try sourceDirectory.status(of: source.stored)
         }
         let targetStatus = try? targetDirectory.status(of: target.stored)
-        try prepare(target.sealed, in: targetDirectory)
+        try prepare(target.sealed, in: targetDirectory, of: target.parent)
         let replacesDirectory =
             flags == 0 && sourceStatus.kind == .directory && targetStatus?.kind == .directory
             && targetStatus.map(BackingID.init) != BackingID(sourceStatus)

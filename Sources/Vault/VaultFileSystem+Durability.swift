@@ -1,0 +1,81 @@
+import Platform
+import SealedFormat
+
+// What an fsync has to take with it: a file is only safe when its name can be read as well, and
+// for that the records of all directories above it and the sidecars of long names are needed.
+extension VaultFileSystem {
+    /// fsync(2) and fdatasync(2).
+    package func synchronize(_ id: HandleID, dataOnly: Bool) throws(VaultError) {
+        let handle = try fileHandle(id)
+        try handle.content.settleGaps()
+        guard !options.isReadOnly else { return }
+        try synchronizeNames(of: handle.inode)
+        let descriptor = handle.content.descriptor
+        try system { () throws(Errno) in try descriptor.synchronize(dataOnly: dataOnly) }
+    }
+
+    package func synchronizeDirectory(_ id: HandleID) throws(VaultError) {
+        guard !options.isReadOnly else { return }
+        let handle = try directoryHandle(id)
+        try synchronizeRecord(of: handle.inode)
+        try synchronizeNames(of: handle.inode)
+        try synchronizeSidecars(in: handle.inode, handle.descriptor)
+        try system { () throws(Errno) in try handle.descriptor.synchronize(dataOnly: false) }
+    }
+
+    /// Syncs what is needed to read a file's names, as far as it was made since it was last synced.
+    private func synchronizeNames(of inode: Inode) throws(VaultError) {
+        var current = inode
+        while current.id != .root, let link = current.links.first {
+            if current === inode || current.state.withLock({ $0.hasUnsyncedRecord }) {
+                try synchronizeSidecar(link)
+            }
+            try synchronizeRecord(of: link.parent)
+            current = link.parent
+        }
+    }
+
+    private func synchronizeSidecar(_ link: Inode.Link) throws(VaultError) {
+        guard ReservedName.isLong(link.stored.string) else { return }
+        let sidecar = FileName(ReservedName.sidecar(ofLong: link.stored.string))
+        let directory = try directoryDescriptor(of: link.parent)
+        try synchronize(sidecar, in: directory)
+    }
+
+    /// The record first, so that the name of a directory is never safe before its record is.
+    private func synchronizeRecord(of inode: Inode) throws(VaultError) {
+        guard inode.state.withLock({ $0.hasUnsyncedRecord }) else { return }
+        let directory = try withDirectory(inode) { directory throws(VaultError) in directory }
+        try synchronize(FileName(ReservedName.directoryRecord), in: directory)
+        try system { () throws(Errno) in
+            try directory.open(FileName("."), OpenFlag.directory).synchronize(dataOnly: false)
+        }
+        if let parent = inode.links.first?.parent {
+            let above = try directoryDescriptor(of: parent)
+            try system { () throws(Errno) in
+                try above.open(FileName("."), OpenFlag.directory).synchronize(dataOnly: false)
+            }
+        }
+        inode.state.withLock { $0.hasUnsyncedRecord = false }
+    }
+
+    /// Of names that were made in a directory since its last sync.
+    private func synchronizeSidecars(
+        in inode: Inode, _ directory: Descriptor
+    ) throws(VaultError) {
+        let names = inode.state.withLock { state in
+            defer { state.unsyncedSidecars = [] }
+            return state.unsyncedSidecars
+        }
+        for name in names { try synchronize(name, in: directory) }
+    }
+
+    /// A file that is gone needs no sync.
+    private func synchronize(_ name: FileName, in directory: Descriptor) throws(VaultError) {
+        do throws(Errno) {
+            try directory.open(name, 0).synchronize(dataOnly: false)
+        } catch {
+            if error != .noSuchFileOrDirectory { throw .system(error) }
+        }
+    }
+}
