@@ -38,7 +38,7 @@ final class OverwriteJournal: Sendable {
     init(in vault: Descriptor) throws(Errno) {
         bootID = try Self.currentBootID()
         directory = try vault.openOrMakeDirectory(Self.directoryName)
-        name = FileName(hexadecimal(Random.bytes(8)))
+        name = FileName("\(ReservedName.journal).\(hexadecimal(Random.bytes(8)))")
         file = try directory.open(name, OpenFlag.createNew, mode: 0o600)
         slots = (0..<Self.slotCount).map { Slot(offset: UInt64($0 * Self.slotBytes)) }
         do throws(Errno) {
