@@ -82,6 +82,7 @@ let package = Package(
         tests(
             "VaultTests",
             uses: ["Cryptography", "KMSModel", "Platform", "SealedFormat", "Vault"]),
+        tests("MountTests", uses: ["Mount", "Platform"]),
         tests("EndToEndTests", uses: ["Platform"]),
     ],
     swiftLanguageModes: [.v6]

@@ -88,7 +88,9 @@ final class WorkerPool: Sendable {
                 try startThread(of: worker)
             } catch {
                 // Slower, but nothing is lost: a worker that comes back reads.
-                roles.withLock { $0.couldNotStart(worker) }
+                let (handOver, wasLast) = roles.withLock { $0.couldNotStart(worker) }
+                carryOut(handOver)
+                if wasLast { ended.post() }
             }
         }
     }

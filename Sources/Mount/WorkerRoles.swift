@@ -79,10 +79,20 @@ struct WorkerRoles: Sendable {
         }
     }
 
-    /// The thread for a worker could not be made: somebody else will read.
-    mutating func couldNotStart(_ worker: Worker) {
+    /// The thread for a worker could not be made: somebody else reads.
+    ///
+    /// Who came back meanwhile found the role taken and rests; so one of those gets it now.
+    ///
+    /// - Returns: whom to call, and whether no worker is left.
+    mutating func couldNotStart(_ worker: Worker) -> (handOver: HandOver, wasLast: Bool) {
         aliveCount -= 1
-        if reader == .waiting(worker) { reader = .vacant }
+        guard reader == .waiting(worker) else { return (.none, aliveCount == 0) }
+        guard !isEnding, let other = resting.popLast() else {
+            reader = .vacant
+            return (.none, aliveCount == 0)
+        }
+        reader = .waiting(other)
+        return (.wake(other), false)
     }
 
     /// The watchdog looks. The time between two ticks is what a request may hold up the others.
