@@ -58,14 +58,21 @@ let package = Package(
         module("Vault", uses: ["Cryptography", "KMSModel", "Platform", "SealedFormat"]),
         module("Mount", uses: ["CFUSE", "CLinux", "KMSModel", "Platform", "Vault", log]),
 
+        module(
+            "Console",
+            uses: ["Cryptography", "KMSCore", "KMSModel", "Platform", "UsageLog", "Vault"]),
+
         program(
             "keyfoldfs",
-            uses: ["KMSCore", "KMSModel", "Mount", "Platform", "Vault", argumentParser, log]),
+            uses: [
+                "Console", "KMSCore", "KMSModel", "Mount", "Platform", "Vault",
+                argumentParser, log,
+            ]),
         program(
             "keyfold",
             uses: [
-                "Cryptography", "KMSCore", "KMSModel", "Platform", "SealedFormat", "UsageLog",
-                "Vault", argumentParser,
+                "Console", "Cryptography", "KMSCore", "KMSModel", "Platform", "SealedFormat",
+                "UsageLog", "Vault", argumentParser,
             ]),
 
         .target(
@@ -83,6 +90,9 @@ let package = Package(
             "VaultTests",
             uses: ["Cryptography", "KMSModel", "Platform", "SealedFormat", "Vault"]),
         tests("MountTests", uses: ["Mount", "Platform"]),
+        tests(
+            "ConsoleTests",
+            uses: ["Console", "KMSCore", "KMSModel", "Platform", "UsageLog", "Vault"]),
         tests("EndToEndTests", uses: ["Platform"]),
     ],
     swiftLanguageModes: [.v6]

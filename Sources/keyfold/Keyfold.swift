@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 
 /// The program's commands.
 struct Keyfold: ParsableCommand {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 
 /// The mount daemon's command line, as mount(8) and fstab use it.
 struct KeyfoldFS: ParsableCommand {

@@ -1,3 +1,4 @@
+import Console
 import Mount
 
 /// What is to be mounted, where and how: the command line, understood and checked.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 
 /// The options that every command takes.
 struct CommonOptions: ParsableArguments {

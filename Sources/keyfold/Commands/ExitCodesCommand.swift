@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 
 /// `keyfold help exit-codes`, and the same as a command.
 struct ExitCodesCommand: ParsableCommand {

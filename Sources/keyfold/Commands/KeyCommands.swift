@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import KMSModel
 
 struct KeyCommand: ParsableCommand {

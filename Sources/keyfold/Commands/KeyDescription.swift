@@ -1,3 +1,4 @@
+import Console
 import KMSModel
 
 /// A key and what is known about it beside its metadata.

@@ -1,3 +1,4 @@
+import Console
 import Cryptography
 
 /// A passphrase that is to be: from a file, or typed twice.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Glibc
 import KMSModel
 import Vault
@@ -42,7 +43,7 @@ struct RewrapCommand: ParsableCommand {
     }
 
     private func rewrap(_ directory: String, _ session: Session) throws(Failure) -> RewrapProgress {
-        let progress = RewrapProgressLine(isShown: !common.quiet && Terminal.errorIsTerminal)
+        let progress = RewrapProgressLine(isShown: !common.quiet && StandardError.isTerminal)
         let interruption = Interruption { signal in
             progress.finish()
             StandardError.line(

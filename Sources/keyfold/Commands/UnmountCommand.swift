@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 
 struct UnmountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,3 +1,4 @@
+import Console
 import KMSCore
 import KMSModel
 import Platform

@@ -1,16 +1,19 @@
-import KMSCore
-import KMSModel
+package import KMSCore
+internal import KMSModel
+internal import Platform
 
 /// The ways to unlock a keystore that the person offers beside the terminal.
-struct UnlockSources: Equatable, Sendable {
-    static let passphraseVariable = "KEYFOLD_PASSPHRASE_FILE"
+package struct UnlockSources: Equatable, Sendable {
+    package static let passphraseVariable = "KEYFOLD_PASSPHRASE_FILE"
 
     /// The option, or else the variable.
-    var passphraseFile: String?
-    var recoveryKeyFile: String?
-    var keyFile: String?
+    package var passphraseFile: String?
+    package var recoveryKeyFile: String?
+    package var keyFile: String?
 
-    init(passphraseFile: String? = nil, recoveryKeyFile: String? = nil, keyFile: String? = nil) {
+    package init(
+        passphraseFile: String? = nil, recoveryKeyFile: String? = nil, keyFile: String? = nil
+    ) {
         self.passphraseFile =
             passphraseFile ?? EnvironmentVariable.value(Self.passphraseVariable)
         self.recoveryKeyFile = recoveryKeyFile
@@ -22,13 +25,18 @@ struct UnlockSources: Equatable, Sendable {
 ///
 /// The recovery key's and the key's file come first, since only the person names them; then the
 /// kernel's keyring (`keyfold unlock`), the passphrase file, and last the terminal.
-struct Unlocking {
-    let location: KeystoreLocation
-    let sources: UnlockSources
+package struct Unlocking {
+    private let location: KeystoreLocation
+    private let sources: UnlockSources
+
+    package init(location: KeystoreLocation, sources: UnlockSources) {
+        self.location = location
+        self.sources = sources
+    }
 
     private static let triesAtTheTerminal = 3
 
-    func open() throws(Failure) -> Keystore {
+    package func open() throws(Failure) -> Keystore {
         guard Keystore.isKeystore(at: location.directory) else {
             throw Failure(.missing(path: location.directory))
         }
@@ -95,7 +103,7 @@ struct Unlocking {
         }
     }
 
-    static func noWay(_ object: String) -> Failure {
+    package static func noWay(_ object: String) -> Failure {
         Failure(
             .noPermission, object, "no passphrase was given, and there is no terminal to ask at",
             wayOut: "give --passphrase-file FILE, set \(UnlockSources.passphraseVariable), "

@@ -1,14 +1,14 @@
-import Foundation
-import Glibc
+internal import Foundation
+internal import Glibc
 
 /// Lets a command say a last word when the person stops it with Control-C (or SIGTERM, SIGHUP).
 ///
 /// The signals are blocked in every thread that starts after this, and one thread waits for them;
 /// so the last word is ordinary code, not a signal handler. Make it before other threads start.
-final class Interruption: Sendable {
+package final class Interruption: Sendable {
     private static let signals = [SIGINT, SIGTERM, SIGHUP]
 
-    init(_ lastWord: @escaping @Sendable (Int32) -> Void) {
+    package init(_ lastWord: @escaping @Sendable (Int32) -> Void) {
         var set = Self.signalSet()
         // SAFETY: `set` outlives the call.
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
@@ -21,7 +21,7 @@ final class Interruption: Sendable {
     }
 
     /// From now on the signals end the process as usual.
-    func end() {
+    package func end() {
         var set = Self.signalSet()
         // SAFETY: `set` outlives the call.
         unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)

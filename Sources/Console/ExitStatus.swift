@@ -1,7 +1,7 @@
 /// How a program ends. The numbers are an interface: scripts rely on them (docs/cli.md).
 ///
 /// From 64 on they are those of sysexits(3).
-enum ExitStatus: Int32, CaseIterable, Sendable {
+package enum ExitStatus: Int32, CaseIterable, Sendable {
     case success = 0
     case failure = 1
     case partial = 2
@@ -17,7 +17,7 @@ enum ExitStatus: Int32, CaseIterable, Sendable {
     case wrongState = 78
 
     /// What it says, for `keyfold help exit-codes`.
-    var meaning: String {
+    package var meaning: String {
         switch self {
         case .success: "everything was done"
         case .failure: "it was not done, for a reason that no other number names"
@@ -36,7 +36,7 @@ enum ExitStatus: Int32, CaseIterable, Sendable {
     }
 
     /// One line for each status.
-    static var table: String {
+    package static var table: String {
         allCases.map { status in
             let number = String(status.rawValue)
             return String(repeating: " ", count: 3 - number.count) + number + "  " + status.meaning

@@ -1,19 +1,19 @@
-import Glibc
-import Platform
+internal import Glibc
+internal import Platform
 
 /// One mounted vault, as /proc/self/mountinfo tells it.
-struct MountedVault: Equatable, Sendable {
+package struct MountedVault: Equatable, Sendable {
     /// The vault's directory, absolute.
-    var vault: String
-    var mountPoint: String
-    var options: [String]
+    package var vault: String
+    package var mountPoint: String
+    package var options: [String]
 }
 
 /// The vaults that are mounted in this mount namespace.
-enum MountTable {
+package enum MountTable {
     static let fileSystemType = "fuse.keyfoldfs"
 
-    static func mountedVaults() throws(Failure) -> [MountedVault] {
+    package static func mountedVaults() throws(Failure) -> [MountedVault] {
         do throws(Errno) {
             let file = try Descriptor.open(path: "/proc/self/mountinfo", O_RDONLY)
             return parse(String(decoding: try readWhole(file), as: UTF8.self))
@@ -23,12 +23,12 @@ enum MountTable {
     }
 
     /// The newest mount of the vault in `directory`.
-    static func mount(ofVault directory: String) throws(Failure) -> MountedVault? {
+    package static func mount(ofVault directory: String) throws(Failure) -> MountedVault? {
         try mountedVaults().last { $0.vault == directory }
     }
 
     /// The mount whose root is `path`.
-    static func mount(at path: String) throws(Failure) -> MountedVault? {
+    package static func mount(at path: String) throws(Failure) -> MountedVault? {
         try mountedVaults().last { $0.mountPoint == path }
     }
 

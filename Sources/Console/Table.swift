@@ -1,19 +1,19 @@
 /// Columns for people: as wide as their widest cell, two blanks between them.
-struct Table {
+package struct Table {
     let headings: [String]
     private(set) var rows: [[String]] = []
 
-    init(_ headings: String...) {
+    package init(_ headings: String...) {
         self.headings = headings
     }
 
-    mutating func add(_ cells: String...) {
+    package mutating func add(_ cells: String...) {
         precondition(cells.count == headings.count, "BUG: a row has a cell for each heading")
         rows.append(cells.map(Self.printable))
     }
 
     /// Every line with its newline.
-    var text: String {
+    package var text: String {
         let all = [headings] + rows
         let widths = headings.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
         return all.map { row in Self.line(row, widths) + "\n" }.joined()
@@ -29,7 +29,7 @@ struct Table {
     }
 
     /// Control characters could rewrite what the terminal shows.
-    static func printable(_ cell: String) -> String {
+    package static func printable(_ cell: String) -> String {
         let isPlain = { (scalar: Unicode.Scalar) in scalar.value >= 0x20 && scalar.value != 0x7F }
         guard !cell.unicodeScalars.allSatisfy(isPlain) else { return cell.isEmpty ? "-" : cell }
         return String(
@@ -38,15 +38,17 @@ struct Table {
 }
 
 /// Named values of one thing, a line each.
-struct Sheet {
+package struct Sheet {
     private var lines: [(name: String, value: String)] = []
 
-    mutating func add(_ name: String, _ value: String?) {
+    package init() {}
+
+    package mutating func add(_ name: String, _ value: String?) {
         if let value { lines.append((name, Table.printable(value))) }
     }
 
     /// Every line with its newline.
-    var text: String {
+    package var text: String {
         let width = lines.map(\.name.count).max() ?? 0
         return lines.map { name, value in
             name + ":" + String(repeating: " ", count: width - name.count + 2) + value + "\n"

@@ -1,18 +1,15 @@
-import Glibc
-import Platform
+internal import Glibc
+internal import Platform
 
 /// The terminal that the program was started from, for secrets: never standard input or output.
-final class Terminal {
+package final class Terminal {
     private let descriptor: Descriptor
 
     /// nil when the program has no terminal.
-    init?() {
+    package init?() {
         guard let descriptor = try? Descriptor.open(path: "/dev/tty", O_RDWR) else { return nil }
         self.descriptor = descriptor
     }
-
-    static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
-    static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
     /// Asks for a line without echo.
     ///
@@ -21,15 +18,11 @@ final class Terminal {
     ///
     /// - Returns: the line's bytes, which the caller wipes.
     /// - Throws: a ``Failure`` when the person breaks off or the line is too long.
-    func readSecret(_ prompt: String) throws(Failure) -> [UInt8] {
-        var before = termios()
-        // SAFETY: `before` and `quiet` outlive their calls.
-        guard unsafe tcgetattr(descriptor.rawValue, &before) == 0 else { throw Self.noAnswer }
-        var quiet = before
-        quiet.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
-        unsafe tcsetattr(descriptor.rawValue, TCSAFLUSH, &quiet)
+    package func readSecret(_ prompt: String) throws(Failure) -> [UInt8] {
+        guard let modes = try? descriptor.readKeysUnseen() else { throw Self.noAnswer }
         defer {
-            unsafe tcsetattr(descriptor.rawValue, TCSAFLUSH, &before)
+            // When this fails the terminal itself is gone.
+            try? descriptor.setTerminalModes(modes)
             show("\n")
         }
         // Only now: what is typed after the prompt is neither echoed nor flushed away.
@@ -69,10 +62,9 @@ final class Terminal {
     }
 
     private func readKey() -> UInt8? {
-        var key: UInt8 = 0
-        // SAFETY: one byte is read into one byte.
-        let count = try? systemCall { unsafe read(descriptor.rawValue, &key, 1) }
-        return count == 1 ? key : nil
+        var key: [UInt8] = [0]
+        defer { SecretFile.erase(&key) }
+        return (try? descriptor.readNext(into: &key)) == 1 ? key[0] : nil
     }
 
     private func show(_ text: String) {

@@ -1,23 +1,23 @@
-import Glibc
-import KMSModel
+internal import Glibc
+package import KMSModel
 
 /// A moment in the person's own time zone.
-struct LocalTime: Equatable {
-    var year: Int32
+package struct LocalTime: Equatable {
+    package var year: Int32
     /// 1…12.
-    var month: Int32
-    var day: Int32
-    var hour: Int32 = 0
-    var minute: Int32 = 0
-    var second: Int32 = 0
+    package var month: Int32
+    package var day: Int32
+    package var hour: Int32 = 0
+    package var minute: Int32 = 0
+    package var second: Int32 = 0
 
-    init(year: Int32, month: Int32, day: Int32) {
+    package init(year: Int32, month: Int32, day: Int32) {
         self.year = year
         self.month = month
         self.day = day
     }
 
-    init(_ timestamp: Timestamp) {
+    package init(_ timestamp: Timestamp) {
         var seconds = time_t(timestamp.millisecondsSinceEpoch / 1000)
         // SAFETY: both values outlive the call, and the zone's name is not looked at.
         var fields = unsafe tm()
@@ -30,7 +30,7 @@ struct LocalTime: Equatable {
     }
 
     /// nil for what is no time of this world.
-    var timestamp: Timestamp? {
+    package var timestamp: Timestamp? {
         // SAFETY: the fields hold no pointer, and outlive the call.
         var fields = unsafe tm()
         unsafe fields.tm_year = year - 1900
@@ -45,7 +45,7 @@ struct LocalTime: Equatable {
     }
 
     /// `2026-11-23 21:15:00`.
-    static func text(_ timestamp: Timestamp) -> String {
+    package static func text(_ timestamp: Timestamp) -> String {
         let time = LocalTime(timestamp)
         let date = [time.year, time.month, time.day].map(twoDigits)
         let clock = [time.hour, time.minute, time.second].map(twoDigits)

@@ -1,9 +1,9 @@
-import Platform
-import Synchronization
-import Vault
+internal import Platform
+internal import Synchronization
+package import Vault
 
 /// One line on the terminal that is written over: how far, how fast, how long still.
-final class RewrapProgressLine: Sendable {
+package final class RewrapProgressLine: Sendable {
     private struct State {
         var lastShown: Timespec?
         var isOnScreen = false
@@ -15,12 +15,12 @@ final class RewrapProgressLine: Sendable {
 
     private static let pauseMilliseconds: Int64 = 200
 
-    init(isShown: Bool) {
+    package init(isShown: Bool) {
         self.isShown = isShown
     }
 
     /// May be called from any thread, as often as there is news.
-    func show(_ progress: RewrapProgress) {
+    package func show(_ progress: RewrapProgress) {
         guard isShown else { return }
         let now = Timespec.now
         state.withLock { state in
@@ -35,7 +35,7 @@ final class RewrapProgressLine: Sendable {
     }
 
     /// Clears the line, for messages and for the end.
-    func finish() {
+    package func finish() {
         state.withLock { state in
             guard state.isOnScreen else { return }
             state.isOnScreen = false

@@ -1,13 +1,12 @@
-import ArgumentParser
-import KMSCore
-import KMSModel
+internal import KMSCore
+package import KMSModel
 
 /// A moment as people write it: a time span ago (`15m`, `2h`), ISO 8601 in UTC
 /// (`2026-11-23T20:15:00Z`), or local time (`2026-11-23`, `2026-11-23 20:15`, `20:15` today).
-struct PointInTime: ExpressibleByArgument {
-    let timestamp: Timestamp
+package struct PointInTime: Equatable, Sendable {
+    package let timestamp: Timestamp
 
-    init?(argument: String) {
+    package init?(argument: String) {
         self.init(argument, now: SystemWallClock().now())
     }
 
@@ -50,7 +49,9 @@ struct PointInTime: ExpressibleByArgument {
     /// `HH:MM` or `HH:MM:SS` of a day.
     private static func clock(_ text: Substring, on day: LocalTime) -> LocalTime? {
         let words = text.split(separator: ":", omittingEmptySubsequences: false)
-        let numbers = words.compactMap { $0.utf8.count == 2 ? Int32($0) : nil }
+        let numbers = words.compactMap { word in
+            word.utf8.count == 2 && word.allSatisfy(\.isNumber) ? Int32(word) : nil
+        }
         guard numbers.count == words.count, (2...3).contains(numbers.count),
             (0..<24).contains(numbers[0]),
             numbers.dropFirst().allSatisfy({ (0..<60).contains($0) })

@@ -1,15 +1,16 @@
 /// Why a program stops: the object, what happened, the way out, and the exit status.
 ///
 /// The words are lower case, without a full stop, and never hold a secret.
-struct Failure: Error, Equatable {
+package struct Failure: Error, Equatable {
     /// What it is about: a path, a key as the person named it; nil when there is no one thing.
-    var object: String?
-    var message: String
+    package var object: String?
+    package var message: String
     /// What the person can do; nil when only the message can help.
-    var wayOut: String?
-    var status: ExitStatus
+    package var wayOut: String?
+    package var status: ExitStatus
 
-    init(_ status: ExitStatus, _ object: String?, _ message: String, wayOut: String? = nil) {
+    package init(_ status: ExitStatus, _ object: String?, _ message: String, wayOut: String? = nil)
+    {
         self.status = status
         self.object = object
         self.message = message
@@ -17,7 +18,7 @@ struct Failure: Error, Equatable {
     }
 
     /// One line, or two with the way out.
-    func text(program: String) -> String {
+    package func text(program: String) -> String {
         let subject = object.map { "\(program): \($0): " } ?? "\(program): "
         let hint = wayOut.map { "\n  \($0)" } ?? ""
         return subject + message + hint
@@ -25,5 +26,5 @@ struct Failure: Error, Equatable {
 }
 
 extension Failure: CustomStringConvertible {
-    var description: String { object.map { "\($0): \(message)" } ?? message }
+    package var description: String { object.map { "\($0): \(message)" } ?? message }
 }

@@ -1,14 +1,14 @@
-import KMSCore
-import Platform
+package import KMSCore
+package import Platform
 
 extension Failure {
-    init(_ error: KeystoreError) {
+    package init(_ error: KeystoreError) {
         let words = error.words
         self.init(ExitStatus(error), words.object, words.message, wayOut: error.wayOut)
     }
 
     /// Runs `body` and carries a keystore's error as a ``Failure``.
-    static func carrying<Result>(
+    package static func carrying<Result>(
         _ body: () throws(KeystoreError) -> Result
     ) throws(Failure) -> Result {
         do throws(KeystoreError) {
@@ -20,7 +20,7 @@ extension Failure {
 }
 
 extension ExitStatus {
-    init(_ error: KeystoreError) {
+    package init(_ error: KeystoreError) {
         switch error {
         case .missing, .noSuchSlot, .noSlotOfKind: self = .notFound
         case .exists: self = .cannotCreate
@@ -34,7 +34,7 @@ extension ExitStatus {
     }
 
     /// For system calls on what the person named.
-    init(_ errno: Errno) {
+    package init(_ errno: Errno) {
         switch errno {
         case .noSuchFileOrDirectory, .notDirectory: self = .notFound
         case .accessDenied, .notPermitted, .noKey: self = .noPermission

@@ -1,10 +1,8 @@
-import ArgumentParser
-
 /// A length of time as people write it: `90s`, `15m`, `2h`, `7d`; a number alone is seconds.
-struct TimeSpan: Equatable, Sendable, ExpressibleByArgument {
-    let seconds: Int
+package struct TimeSpan: Equatable, Sendable {
+    package let seconds: Int
 
-    init?(argument: String) {
+    package init?(argument: String) {
         let factors: [Character: Int] = ["s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800]
         let factor = argument.last.flatMap { factors[$0] }
         let digits = factor == nil ? argument[...] : argument.dropLast()

@@ -1,5 +1,5 @@
 /// A JSON text (RFC 8259) whose members keep the order in which they are given.
-indirect enum JSONValue: Equatable, Sendable {
+package indirect enum JSONValue: Equatable, Sendable {
     case null
     case flag(Bool)
     case number(Int64)
@@ -7,28 +7,32 @@ indirect enum JSONValue: Equatable, Sendable {
     case list([JSONValue])
     case object([Member])
 
-    struct Member: Equatable, Sendable {
+    package struct Member: Equatable, Sendable {
         let name: String
         let value: JSONValue
     }
 
     /// One line, without a newline.
-    var line: String {
+    package var line: String {
         var text = ""
         write(to: &text)
         return text
     }
 
-    static func object(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
+    package static func object(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
         .object(members.map { Member(name: $0.key, value: $0.value) })
     }
 
-    static func number(_ value: some BinaryInteger) -> JSONValue { .number(Int64(clamping: value)) }
+    package static func number(_ value: some BinaryInteger) -> JSONValue {
+        .number(Int64(clamping: value))
+    }
 
     /// null for nil.
-    static func text(ifAny value: String?) -> JSONValue { value.map(JSONValue.text) ?? .null }
+    package static func text(ifAny value: String?) -> JSONValue {
+        value.map(JSONValue.text) ?? .null
+    }
 
-    static func number(ifAny value: (some BinaryInteger)?) -> JSONValue {
+    package static func number(ifAny value: (some BinaryInteger)?) -> JSONValue {
         value.map { .number($0) } ?? .null
     }
 

@@ -1,15 +1,15 @@
-import Glibc
-import Platform
+internal import Glibc
+internal import Platform
 
 /// Files that hold a passphrase, a recovery key or a key.
-enum SecretFile {
+package enum SecretFile {
     /// No passphrase and no recovery key is longer.
     static let lineLimitBytes = 4096
     /// No key file is longer.
     private static let limitBytes = 1 << 20
 
     /// The first line without its newline; the caller wipes it.
-    static func firstLine(of path: String, purpose: String) throws(Failure) -> [UInt8] {
+    package static func firstLine(of path: String, purpose: String) throws(Failure) -> [UInt8] {
         var bytes = try contents(of: path, purpose: purpose)
         if let newline = bytes.firstIndex(of: UInt8(ascii: "\n")) {
             let tail = bytes.count - newline
@@ -29,13 +29,13 @@ enum SecretFile {
     }
 
     /// The whole file; the caller wipes it. Warns when other users can read the file.
-    static func contents(of path: String, purpose: String) throws(Failure) -> [UInt8] {
+    package static func contents(of path: String, purpose: String) throws(Failure) -> [UInt8] {
         do throws(Errno) {
             let file = try Descriptor.open(path: path, O_RDONLY)
             try warnIfOpenToOthers(file, path)
             // One byte more than allowed, so that a longer file is seen.
             var bytes = [UInt8](repeating: 0, count: limitBytes + 1)
-            let count = try readInOrder(file, into: &bytes)
+            let count = try file.readNext(into: &bytes)
             bytes.removeLast(bytes.count - count)
             if count > limitBytes {
                 erase(&bytes)
@@ -50,30 +50,9 @@ enum SecretFile {
     }
 
     /// Overwrites and empties; the array's room stays its own, so nothing is copied.
-    static func erase(_ bytes: inout [UInt8]) {
+    package static func erase(_ bytes: inout [UInt8]) {
         for index in bytes.indices { bytes[index] = 0 }
         bytes.removeAll(keepingCapacity: true)
-    }
-
-    /// read(2) from the descriptor's own position, for pipes as well as files.
-    private static func readInOrder(
-        _ file: Descriptor, into bytes: inout [UInt8]
-    ) throws(Errno) -> Int {
-        var done = 0
-        let capacity = bytes.count
-        while done < capacity {
-            // SAFETY: `done` is below the array's count, and what is left of it is the size given.
-            var span = bytes.mutableSpan
-            let count = try unsafe span.withUnsafeMutableBytes { buffer throws(Errno) in
-                try systemCall {
-                    unsafe read(
-                        file.rawValue, buffer.baseAddress?.advanced(by: done), capacity - done)
-                }
-            }
-            if count == 0 { break }
-            done += count
-        }
-        return done
     }
 
     private static func warnIfOpenToOthers(_ file: Descriptor, _ path: String) throws(Errno) {

@@ -1,8 +1,8 @@
-import Platform
-import UsageLog
+internal import Platform
+package import UsageLog
 
 extension Failure {
-    init(_ error: UsageLogError) {
+    package init(_ error: UsageLogError) {
         if case .interrupted(let failure as Failure) = error {
             self = failure
             return
@@ -12,7 +12,7 @@ extension Failure {
 }
 
 extension ExitStatus {
-    init(_ error: UsageLogError) {
+    package init(_ error: UsageLogError) {
         switch error {
         case .system(let errno, _): self = ExitStatus(errno)
         case .full, .anchorStore: self = .inputOutput

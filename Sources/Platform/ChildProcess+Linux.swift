@@ -1,12 +1,11 @@
-import Glibc
-import Platform
+internal import Glibc
 
 /// Other programs that these ones run and wait for.
-enum ChildProcess {
+package enum ChildProcess {
     /// Runs a program with this one's terminal, environment and standard streams, and waits.
     ///
     /// - Returns: its exit status, or 128 and the signal that ended it.
-    static func run(_ path: String, _ arguments: [String]) throws(Errno) -> Int32 {
+    package static func run(_ path: String, _ arguments: [String]) throws(Errno) -> Int32 {
         // SAFETY: the copies live until the spawn has read them, and are freed once.
         let words = unsafe ([path] + arguments).map { unsafe strdup($0) }
         defer { unsafe words.forEach { unsafe free($0) } }
@@ -19,7 +18,7 @@ enum ChildProcess {
     /// Waits until a child ends.
     ///
     /// - Returns: its exit status, or 128 and the signal that ended it.
-    static func wait(for pid: pid_t) -> Int32 {
+    package static func wait(for pid: Int32) -> Int32 {
         var status: Int32 = 0
         // SAFETY: `status` outlives the call.
         let ended = try? systemCall { unsafe waitpid(pid, &status, 0) }
@@ -28,18 +27,18 @@ enum ChildProcess {
     }
 
     /// The first file of this name that PATH finds.
-    static func find(_ name: String) -> String? {
-        let path = EnvironmentVariable.value("PATH") ?? "/usr/bin:/bin"
+    package static func find(_ name: String) -> String? {
+        let path = EnvironmentVariable.value("PATH") ?? "/usr/local/bin:/usr/bin:/bin"
         return path.split(separator: ":").lazy.map { "\($0)/\(name)" }.first(where: isExecutable)
     }
 
-    static func isExecutable(_ path: String) -> Bool {
+    package static func isExecutable(_ path: String) -> Bool {
         // SAFETY: the string becomes a C string for the length of the call.
         unsafe access(path, X_OK) == 0
     }
 
     /// The program that runs now.
-    static var ownPath: String? { FilePaths.resolved("/proc/self/exe") }
+    package static var ownPath: String? { SystemPath.resolved("/proc/self/exe") }
 
     /// wait(2): the low 7 bits hold the signal, the next byte the exit status.
     private static func exitStatus(_ status: Int32) -> Int32 {

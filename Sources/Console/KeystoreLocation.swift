@@ -1,4 +1,5 @@
-import Vault
+internal import Platform
+internal import Vault
 
 /// Where a command's keystore is: the first of these that is given.
 ///
@@ -6,19 +7,21 @@ import Vault
 /// 2. the variable `KEYFOLD_KEYSTORE`,
 /// 3. what the vault's `keyfold.json` names, when the command is about a vault,
 /// 4. `$XDG_DATA_HOME/keyfold/keystore`.
-struct KeystoreLocation: Equatable, Sendable {
+package struct KeystoreLocation: Equatable, Sendable {
     static let variable = "KEYFOLD_KEYSTORE"
     /// The keystore inside a portable vault, below the vault's directory.
-    static let portableName = ".keyfold.keystore"
+    package static let portableName = ".keyfold.keystore"
 
     /// Absolute.
-    let directory: String
+    package let directory: String
 
-    init(directory: String) {
+    package init(directory: String) {
         self.directory = FilePaths.absolute(directory)
     }
 
-    static func find(option: String?, vault: String? = nil) throws(Failure) -> KeystoreLocation {
+    package static func find(option: String?, vault: String? = nil) throws(Failure)
+        -> KeystoreLocation
+    {
         if let named = option ?? EnvironmentVariable.value(variable) {
             return KeystoreLocation(directory: named)
         }

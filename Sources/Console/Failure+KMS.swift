@@ -1,8 +1,8 @@
-import KMSModel
+package import KMSModel
 
 extension Failure {
     /// - Parameter object: the key, alias or file as the person named it.
-    init(_ error: KMSError, object: String?) {
+    package init(_ error: KMSError, object: String?) {
         let text = error.message.isEmpty ? error.plainWords : error.message
         self.init(
             ExitStatus(error), object, text.hasSuffix(".") ? String(text.dropLast()) : text,
@@ -11,7 +11,7 @@ extension Failure {
 }
 
 extension ExitStatus {
-    init(_ error: KMSError) {
+    package init(_ error: KMSError) {
         switch error {
         case .accessDenied, .notAuthorized: self = .noPermission
         case .alreadyExists: self = .cannotCreate

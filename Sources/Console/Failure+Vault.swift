@@ -1,10 +1,10 @@
-import KMSModel
-import Platform
-import Vault
+internal import KMSModel
+internal import Platform
+package import Vault
 
 extension Failure {
     /// - Parameter object: the vault or file that the operation was about.
-    init(_ error: VaultError, object: String) {
+    package init(_ error: VaultError, object: String) {
         switch error {
         case .system(let errno):
             self.init(ExitStatus(errno), object, "\(errno)", wayOut: errno.wayOut)

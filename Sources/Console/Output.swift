@@ -1,21 +1,26 @@
-import Cryptography
-import Glibc
-import Platform
+package import Cryptography
+internal import Glibc
+internal import Platform
 
 /// What a command writes: data as JSON lines or as text for people, notices unless `--quiet`.
-struct Output: Sendable {
-    let isJSON: Bool
-    let isQuiet: Bool
+package struct Output: Sendable {
+    private let isJSON: Bool
+    private let isQuiet: Bool
 
     private static let standardOutput = Descriptor(adopting: STDOUT_FILENO)
 
+    package init(isJSON: Bool, isQuiet: Bool) {
+        self.isJSON = isJSON
+        self.isQuiet = isQuiet
+    }
+
     /// Data in the form that was asked for. `text` ends with its newline.
-    func data(_ json: @autoclosure () -> JSONValue, _ text: @autoclosure () -> String) {
+    package func data(_ json: @autoclosure () -> JSONValue, _ text: @autoclosure () -> String) {
         print(isJSON ? json().line + "\n" : text(), terminator: "")
     }
 
     /// A list: one JSON object a line, or one table.
-    func list<Element>(
+    package func list<Element>(
         _ elements: [Element], json: (Element) -> JSONValue, table: ([Element]) -> Table
     ) {
         if isJSON {
@@ -26,13 +31,13 @@ struct Output: Sendable {
     }
 
     /// What was done, for people only.
-    func notice(_ text: String) {
+    package func notice(_ text: String) {
         if !isJSON, !isQuiet { print(text) }
     }
 
     /// A secret that the person is to keep: written past the output's buffer, so that no copy of
     /// it stays in this process.
-    func reveal(_ secret: SecretBytes, before: String, after: String) throws(Failure) {
+    package func reveal(_ secret: SecretBytes, before: String, after: String) throws(Failure) {
         print(before, terminator: "")
         Self.flush()
         do throws(Errno) {
@@ -51,7 +56,7 @@ struct Output: Sendable {
     }
 
     /// Sends what is written so far on its way.
-    static func flush() {
+    package static func flush() {
         _ = fflush(nil)  // No stream named means all of them (fflush(3)).
     }
 }

@@ -1,0 +1,6 @@
+import ArgumentParser
+import Console
+
+extension TimeSpan: ExpressibleByArgument {}
+
+extension PointInTime: ExpressibleByArgument {}
