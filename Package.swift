@@ -65,7 +65,7 @@ let package = Package(
         program(
             "keyfoldfs",
             uses: [
-                "Console", "KMSCore", "KMSModel", "Mount", "Platform", "Vault",
+                "Console", "Cryptography", "KMSCore", "KMSModel", "Mount", "Platform", "Vault",
                 argumentParser, log,
             ]),
         program(

@@ -1,4 +1,5 @@
 import Console
+import Cryptography
 import Glibc
 import KMSCore
 import Logging
@@ -9,6 +10,8 @@ import Vault
 enum MountDaemon {
     static func run(_ request: MountRequest) throws(Failure) {
         let report = request.isForeground ? nil : try ReadinessReport.splitProcess()
+        // Only now: a child does not inherit locked memory (fork(2)).
+        SecretBytes.prepareSecureHeap()
         MountSession.blockSignals()
         OpenFileLimit.raise()
         IncidentLog.start(try target(of: request))
