@@ -1,0 +1,99 @@
+import Platform
+import TestSupport
+import Testing
+
+/// The programs as a person uses them: real processes, mounts and files. One test at a time, since
+/// each of them keeps both cores busy; nothing may be left behind at the end.
+@Suite(.serialized, .leavesNothingBehind)
+enum EndToEnd {}
+
+/// Checks at the end of a suite that no mount, process, directory or descriptor is left.
+struct LeftoverCheck: SuiteTrait, TestScoping {
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        try await function()
+        let prefix = TemporaryDirectory.prefix
+        #expect(MountTable.mountPoints(below: prefix).isEmpty)
+        #expect(Processes.withArgument(containing: prefix).isEmpty)
+        let directories = try Disk.names(in: "/tmp").map { "/tmp/" + $0.string }
+        #expect(directories.filter { $0.hasPrefix(prefix) }.isEmpty)
+        let open = try Disk.names(in: "/proc/self/fd")
+            .compactMap { try? Disk.readLink("/proc/self/fd/" + $0.string) }
+        #expect(open.filter { $0.hasPrefix(prefix) }.isEmpty)
+    }
+}
+
+extension Trait where Self == LeftoverCheck {
+    static var leavesNothingBehind: Self { LeftoverCheck() }
+}
+
+/// The mounts that every POSIX behaviour is shown on.
+enum MountKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
+    case standard
+    case plaintextNames
+    case allowOther
+
+    /// Those that this user may have: `allow_other` takes root.
+    static var available: [MountKind] { allCases.filter { $0 != .allowOther || runsAsRoot } }
+
+    var testDescription: String { rawValue }
+
+    var shape: VaultShape {
+        switch self {
+        case .standard: VaultShape()
+        case .plaintextNames: VaultShape(initOptions: ["--plaintext-names"])
+        case .allowOther: VaultShape(mountOptions: ["allow_other"])
+        }
+    }
+}
+
+/// One mount of each kind, shared by all tests of a suite.
+struct SharedMounts: SuiteTrait, TestScoping {
+    @TaskLocal private static var current: [MountKind: VaultFixture] = [:]
+
+    let kinds: [MountKind]
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        var fixtures: [MountKind: VaultFixture] = [:]
+        defer { fixtures.values.forEach { $0.cleanUp() } }
+        for kind in kinds {
+            let fixture = try VaultFixture(kind.shape)
+            fixtures[kind] = fixture
+            try fixture.mount()
+            // Other users get through the mount's root.
+            try Disk.changeMode(fixture.mountPoint, to: 0o755)
+        }
+        try await Self.$current.withValue(fixtures) { try await function() }
+    }
+
+    static func fixture(_ kind: MountKind) throws -> VaultFixture {
+        try #require(current[kind], "the suite lacks the trait .sharedMounts")
+    }
+
+    /// A new directory in the mount for one test.
+    static func directory(_ kind: MountKind) throws -> String {
+        let name = "t" + String(UInt32.random(in: 0 ... .max), radix: 36)
+        let path = try fixture(kind).path(name)
+        try Disk.makeDirectory(path, mode: 0o755)
+        return path
+    }
+}
+
+extension Trait where Self == SharedMounts {
+    static var sharedMounts: Self { SharedMounts(kinds: MountKind.available) }
+
+    static func sharedMount(_ kind: MountKind) -> Self { SharedMounts(kinds: [kind]) }
+}
+
+/// For tests that only root can do: mounts, other users, devices.
+let needsRoot = ConditionTrait.enabled("needs root") { runsAsRoot }
+
+/// For tests that use a program which may not be installed.
+func needs(_ programs: String...) -> ConditionTrait {
+    .enabled("needs \(programs.joined(separator: ", "))") {
+        programs.allSatisfy(Command.isInstalled)
+    }
+}

@@ -1,0 +1,79 @@
+import Platform
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    @Suite
+    struct ScaleTests {
+        private static let directoryCount = 200
+        private static let filesPerDirectory = 500
+
+        /// The daemon's own limit is set by the shell that runs it.
+        @Test func `100,000 files work with 1,024 descriptors`() throws {
+            try VaultFixture.withVault { fixture in
+                let mount = Command.shell(
+                    "ulimit -n 1024; exec \"$1\" mount \"$2\" \"$3\"", Program.keyfold,
+                    fixture.vault, fixture.mountPoint)
+                try mount.with(fixture.environment).run()
+                let pid = try fixture.daemonPID()
+                let limits = try Disk.readText("/proc/\(pid)/limits")
+                #expect(limits.contains(#/Max open files +1024 /#))
+
+                let script = """
+                    d=0; while [ $d -lt \(Self.directoryCount) ]; do
+                      mkdir dir$d; cd dir$d; f=0
+                      while [ $f -lt \(Self.filesPerDirectory) ]; do
+                        echo "$d $f" > file$f; f=$((f+1)); done
+                      cd ..; d=$((d+1)); done
+                    """
+                try Command.shell(script).in(fixture.mountPoint).limited(toSeconds: 300).run()
+                #expect(Processes.descriptorCount(of: pid) < 1024)
+                try fixture.dropCaches()
+                let sum = try Command.shell(
+                    "find . -type f -printf '%s\\n' | awk '{n++; s+=$1} END {print n, s}'"
+                ).in(fixture.mountPoint).limited(toSeconds: 300).run()
+                let expected = (0..<Self.directoryCount).reduce(0) { total, directory in
+                    total
+                        + (0..<Self.filesPerDirectory).reduce(0) {
+                            $0 + "\(directory) \($1)\n".utf8.count
+                        }
+                }
+                let count = Self.directoryCount * Self.filesPerDirectory
+                #expect(sum.output == "\(count) \(expected)\n")
+                // Every inode is in the kernel's cache now, and every one is still found.
+                var source = RandomSource(seed: 11)
+                for _ in 0..<2000 {
+                    let directory = source.number(0..<Self.directoryCount)
+                    let file = source.number(0..<Self.filesPerDirectory)
+                    let path = fixture.path("dir\(directory)/file\(file)")
+                    #expect(try Disk.readText(path) == "\(directory) \(file)\n")
+                }
+                #expect(Processes.descriptorCount(of: pid) < 1024)
+                try fixture.unmount()
+            }
+        }
+
+        @Test func `600 files open at once work with 1,024 descriptors`() throws {
+            try VaultFixture.withVault { fixture in
+                try Command.shell(
+                    "ulimit -n 1024; exec \"$1\" mount \"$2\" \"$3\"", Program.keyfold,
+                    fixture.vault, fixture.mountPoint
+                ).with(fixture.environment).run()
+                var files: [Descriptor] = []
+                for number in 0..<600 {
+                    let file = try Disk.make(fixture.path("file\(number)"))
+                    try file.write(pattern(100, seed: UInt64(number)), at: 0)
+                    files.append(file)
+                }
+                for (number, file) in files.enumerated() {
+                    #expect(try file.read(count: 200, at: 0) == pattern(100, seed: UInt64(number)))
+                }
+                files = []
+                #expect(Deadline.wait(seconds: 10) {
+                    (try? fixture.json("status", fixture.vault)[0]["openFiles"].int) == 0
+                })
+                try fixture.unmount()
+            }
+        }
+    }
+}
