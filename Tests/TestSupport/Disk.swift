@@ -36,7 +36,15 @@ package enum Disk {
     }
 
     package static func read(_ path: String) throws(Errno) -> [UInt8] {
-        try open(path).readAll(limitBytes: 1 << 30)
+        let file = try open(path)
+        var bytes: [UInt8] = []
+        // The size may be that of a file that grows, or of one in /proc, which has none.
+        let count = max(4096, Int(try file.status().sizeBytes))
+        while true {
+            let piece = try file.read(count: count, at: UInt64(bytes.count))
+            bytes += piece
+            if piece.count < count { return bytes }
+        }
     }
 
     package static func readText(_ path: String) throws(Errno) -> String {

@@ -20,7 +20,7 @@ package struct TreeAspects: OptionSet, Sendable {
 package enum FileTree {
     /// More differences than this are not listed.
     private static let maximumDifferences = 20
-    private static let pieceBytes = 1 << 20
+    private static let pieceBytes = 1 << 17
 
     /// One line for each difference; none when the trees are equal.
     package static func differences(

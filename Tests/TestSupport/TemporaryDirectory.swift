@@ -44,7 +44,7 @@ package enum MountTable {
     /// Mount points at or below a path, parents first.
     package static func mountPoints(below path: String) -> [String] {
         let bytes =
-            (try? Descriptor.open(path: "/proc/self/mounts", 0).readAll(limitBytes: 1 << 22)) ?? []
+            (try? Descriptor.open(path: "/proc/self/mounts", 0).readAll(limitBytes: 1 << 18)) ?? []
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ")
             guard fields.count > 1 else { return nil }
@@ -62,7 +62,7 @@ package enum Processes {
         return names.compactMap { Int32($0.string) }.filter { pid in
             guard pid != getpid(),
                 let bytes = try? Descriptor.open(path: "/proc/\(pid)/cmdline", 0)
-                    .readAll(limitBytes: 1 << 20)
+                    .readAll(limitBytes: 1 << 16)
             else { return false }
             return String(decoding: bytes, as: UTF8.self).contains(text) && isRunning(pid)
         }

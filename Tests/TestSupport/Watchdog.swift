@@ -3,7 +3,7 @@ internal import Dispatch
 /// Kills a daemon that is still there after its time: calls that hang on its mount fail then.
 final class Watchdog: @unchecked Sendable {
     // SAFETY: a dispatch source may be cancelled from any thread.
-    static let limitSeconds = 420
+    static let limitSeconds = 240
 
     private let timer: any DispatchSourceTimer
 

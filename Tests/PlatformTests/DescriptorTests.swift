@@ -1,0 +1,152 @@
+import Platform
+import TestSupport
+import Testing
+
+@Suite
+struct DescriptorTests {
+    private static func withDirectory(_ body: (Descriptor, String) throws -> Void) throws {
+        try withTemporaryDirectory { path in
+            try body(try Descriptor.open(path: path, OpenFlag.path | OpenFlag.directory), path)
+        }
+    }
+
+    @Test func `bytes come back from where they were written`() throws {
+        try Self.withDirectory { directory, _ in
+            let file = try directory.open(FileName("file"), OpenFlag.createNew, mode: 0o600)
+            try file.write([1, 2, 3], at: 5)
+            #expect(try file.read(count: 100, at: 0) == [0, 0, 0, 0, 0, 1, 2, 3])
+            #expect(try file.read(count: 2, at: 6) == [2, 3])
+            #expect(try file.read(count: 2, at: 8) == [])
+            #expect(try file.append([9]) == 1)
+            #expect(try file.readAll(limitBytes: 8).count == 8)
+            #expect(throws: Errno.fileTooLarge) { try file.readAll(limitBytes: 7) }
+        }
+    }
+
+    @Test func `a name is never followed through a symbolic link`() throws {
+        try Self.withDirectory { directory, path in
+            try Disk.write(path + "/file", "x")
+            try directory.makeSymbolicLink(FileName("link"), target: FileName("file"))
+            #expect(throws: Errno.symbolicLinkLoop) { try directory.open(FileName("link"), 0) }
+            #expect(try directory.status(of: FileName("link")).kind == .symbolicLink)
+        }
+    }
+
+    @Test func `a descriptor without O_PATH's rights changes attributes all the same`() throws {
+        try Self.withDirectory { directory, path in
+            try Disk.write(path + "/file", "x")
+            let node = try directory.open(FileName("file"), OpenFlag.path)
+            try node.changeMode(to: 0o4711)
+            #expect(try node.status().mode & 0o7777 == 0o4711)
+            let time = Timespec(seconds: 12, nanoseconds: 34)
+            try node.setTimes(access: .keep, modification: .set(time))
+            #expect(try node.status().modificationTime == time)
+            try node.setExtendedAttribute("user.test", to: [1, 2], flags: 0)
+            #expect(try node.extendedAttribute("user.test") == [1, 2])
+            #expect(try node.extendedAttributeNames() == ["user.test"])
+            try node.removeExtendedAttribute("user.test")
+            #expect(throws: Errno.noAttribute) { try node.extendedAttribute("user.test") }
+            #expect(try node.reopen(0).read(count: 10, at: 0) == [UInt8(ascii: "x")])
+        }
+    }
+
+    @Test func `rename flags do what renameat2 says`() throws {
+        try Self.withDirectory { directory, path in
+            let (a, b) = (FileName("a"), FileName("b"))
+            try Disk.write(path + "/a", "1")
+            try Disk.write(path + "/b", "2")
+            #expect(throws: Errno.fileExists) {
+                try directory.rename(a, to: directory, b, flags: RenameFlag.noReplace)
+            }
+            try directory.rename(a, to: directory, b, flags: RenameFlag.exchange)
+            #expect(try Disk.readText(path + "/a") == "2")
+            try directory.rename(a, to: directory, b)
+            #expect(throws: Errno.noSuchFileOrDirectory) { try directory.status(of: a) }
+        }
+    }
+
+    @Test func `flock tells another holder apart from itself`() throws {
+        try Self.withDirectory { directory, _ in
+            let first = try directory.open(FileName("lock"), OpenFlag.createNew, mode: 0o600)
+            let second = try directory.open(FileName("lock"), OpenFlag.readWrite)
+            try first.tryLock(.exclusive)
+            try first.tryLock(.exclusive)
+            #expect(throws: Errno.wouldBlock) { try second.tryLock(.shared) }
+            first.unlock()
+            try second.tryLock(.shared)
+            try first.tryLock(.shared)
+        }
+    }
+
+    @Test func `descriptors are closed with their last reference`() throws {
+        try Self.withDirectory { directory, _ in
+            let name = FileName("file")
+            var file: Descriptor? = try directory.open(name, OpenFlag.createNew, mode: 0o600)
+            let path = try #require(file).procPath
+            #expect(Disk.exists(path))
+            file = nil
+            #expect(!Disk.exists(path))
+        }
+    }
+
+    @Test func `errors carry the system's number and words`() {
+        let error = #expect(throws: Errno.self) {
+            try Descriptor.open(path: "/nonexistent/file", 0)
+        }
+        #expect(error == .noSuchFileOrDirectory)
+        #expect(error.map { "\($0)" } == "No such file or directory")
+    }
+}
+
+@Suite
+struct DirectoryStreamTests {
+    @Test func `a stream gives every entry once, and goes on from any cookie`() throws {
+        try withTemporaryDirectory { path in
+            for number in 0..<2000 { try Disk.write("\(path)/n\(number)", "") }
+            // A small buffer is filled many times.
+            var stream = DirectoryStream(
+                try Descriptor.open(path: path, OpenFlag.directory), bufferBytes: 512)
+            var entries: [(FileName, Int64)] = []
+            while let entry = try stream.next() { entries.append((entry.name, entry.nextCookie)) }
+            #expect(entries.count == 2002)
+            #expect(Set(entries.map(\.0)).count == 2002)
+            #expect(try stream.next() == nil)
+            for index in [0, 1, 999, 2000] {
+                try stream.seek(to: entries[index].1)
+                #expect(try stream.next()?.name == entries[index + 1].0)
+            }
+            try stream.seek(to: 0)
+            #expect(try stream.next()?.name == entries[0].0)
+        }
+    }
+
+    @Test func `an empty directory has two entries, also when it is read again`() throws {
+        try withTemporaryDirectory { path in
+            var stream = DirectoryStream(try Descriptor.open(path: path, OpenFlag.directory))
+            for _ in 0..<3 {
+                var names: [String] = []
+                while let entry = try stream.next() { names.append(entry.name.string) }
+                #expect(names.sorted() == [".", ".."])
+                try stream.seek(to: 0)
+            }
+        }
+    }
+}
+
+@Suite
+struct FileNameTests {
+    @Test func `a name ends at the first NUL`() {
+        #expect(FileName([0x61, 0, 0x62]).bytes == [0x61])
+        #expect(FileName("").count == 0)
+        #expect(FileName("ä").bytes == [0xC3, 0xA4])
+        #expect(FileName([0xFF]).string == "\u{FFFD}")
+    }
+
+    @Test func `only the two special names are dots`() {
+        #expect(FileName(".").isDots)
+        #expect(FileName("..").isDots)
+        #expect(!FileName("...").isDots)
+        #expect(!FileName(".a").isDots)
+        #expect(!FileName("").isDots)
+    }
+}
