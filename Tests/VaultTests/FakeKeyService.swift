@@ -1,0 +1,136 @@
+import Cryptography
+import KMSModel
+import Synchronization
+
+/// A key service in memory: one key, whose versions and state a test sets.
+final class FakeKeyService: KeyService {
+    struct State {
+        var version: UInt32 = 1
+        var failure: KMSError?
+        var calls = 0
+    }
+
+    let arn: KeyARN
+    let state = Mutex(State())
+    private let material = SecretBytes.random(count: 32)
+    private static let material = [UInt8](repeating: 1, count: 32)
+
+    init() throws {
+        guard let scope = AccountScope(account: "123456789012", region: "us-east-1") else {
+            throw KMSError.validation("scope")
+        }
+        arn = KeyARN(scope: scope, keyID: KeyID(high: 1, low: 2, isMultiRegion: false))
+    }
+
+    private func count() throws(KMSError) -> UInt32 {
+        let (failure, version) = state.withLock { state in
+            state.calls += 1
+            return (state.failure, state.version)
+        }
+        if let failure { throw failure }
+        return version
+    }
+
+    private func materialID() throws(KMSError) -> KeyMaterialID {
+        guard let id = KeyMaterialID(bytes: Self.material) else { throw .validation("material") }
+        return id
+    }
+
+    private func seal(
+        _ plaintext: SecretBytes, _ context: EncryptionContext, version: UInt32
+    ) throws(KMSError) -> WrappedData {
+        let cipher = AESGCM256()
+        cipher.use(material)
+        let bytes = plaintext.withBytes { bytes in (0..<bytes.byteCount).map { bytes[$0] } }
+        let salt = Random.bytes(SymmetricBlob.saltBytes)
+        let box = cipher.seal(bytes, authenticating: context.canonicalBytes + salt)
+        let blob = SymmetricBlob(keyID: arn.keyID, keyVersion: version, salt: salt, box: box)
+        return WrappedData(blob: blob.bytes, keyARN: arn, materialID: try materialID())
+    }
+
+    func decrypt(
+        _ blob: [UInt8], under key: String?, context: EncryptionContext, as caller: Caller
+    ) throws(KMSError) -> UnwrappedData {
+        _ = try count()
+        guard let parsed = SymmetricBlob(decoding: blob) else { throw .invalidCiphertext }
+        guard key == nil || key == "\(arn)" else { throw .notFound("no such key") }
+        let cipher = AESGCM256()
+        cipher.use(material)
+        do {
+            var plain = try cipher.open(
+                parsed.box, authenticating: context.canonicalBytes + parsed.salt)
+            return UnwrappedData(
+                plaintext: SecretBytes(consuming: &plain), keyARN: arn,
+                materialID: try materialID())
+        } catch {
+            throw .invalidCiphertext
+        }
+    }
+
+    func generateDataKey(
+        under key: String, byteCount: Int, context: EncryptionContext, as caller: Caller
+    ) throws(KMSError) -> GeneratedDataKey {
+        let version = try count()
+        let plaintext = SecretBytes.random(count: byteCount)
+        return GeneratedDataKey(
+            plaintext: plaintext, wrapped: try seal(plaintext, context, version: version))
+    }
+
+    func reEncrypt(_ request: ReEncryptRequest, as caller: Caller) throws(KMSError) -> WrappedData {
+        let version = try count()
+        let opened = try decrypt(
+            request.blob, under: request.sourceKey, context: request.sourceContext, as: caller)
+        return try seal(opened.plaintext, request.destinationContext, version: version)
+    }
+
+    func describeKey(_ key: String, as caller: Caller) throws(KMSError) -> KeyMetadata {
+        KeyMetadata(
+            arn: arn, creationDate: Timestamp(secondsSinceEpoch: 0), state: .enabled,
+            description: "", manager: .customer, currentMaterialID: try materialID(),
+            currentVersion: state.withLock { $0.version })
+    }
+}
+
+// A vault asks for nothing of this.
+extension FakeKeyService {
+    private func no<Value>() throws(KMSError) -> Value { throw .unsupportedOperation("not here") }
+
+    func createKey(_: CreateKeyRequest, as _: Caller) throws(KMSError) -> KeyMetadata { try no() }
+    func listKeys(_: PageRequest, as _: Caller) throws(KMSError) -> Page<KeyARN> { try no() }
+    func updateKeyDescription(_: String, to _: String, as _: Caller) throws(KMSError) { try no() }
+    func enableKey(_: String, as _: Caller) throws(KMSError) { try no() }
+    func disableKey(_: String, as _: Caller) throws(KMSError) { try no() }
+    func scheduleKeyDeletion(
+        _: String, windowDays _: Int?, as _: Caller
+    ) throws(KMSError) -> KeyMetadata { try no() }
+    func cancelKeyDeletion(_: String, as _: Caller) throws(KMSError) -> KeyARN { try no() }
+    func tagResource(_: String, tags _: [Tag], as _: Caller) throws(KMSError) { try no() }
+    func untagResource(_: String, tagKeys _: [String], as _: Caller) throws(KMSError) { try no() }
+    func listResourceTags(
+        _: String, _: PageRequest, as _: Caller
+    ) throws(KMSError) -> Page<Tag> { try no() }
+    func createAlias(_: String, target _: String, as _: Caller) throws(KMSError) { try no() }
+    func updateAlias(_: String, target _: String, as _: Caller) throws(KMSError) { try no() }
+    func deleteAlias(_: String, as _: Caller) throws(KMSError) { try no() }
+    func listAliases(
+        of _: String?, _: PageRequest, as _: Caller
+    ) throws(KMSError) -> Page<AliasEntry> { try no() }
+    func enableKeyRotation(
+        _: String, periodDays _: Int?, as _: Caller
+    ) throws(KMSError) { try no() }
+    func disableKeyRotation(_: String, as _: Caller) throws(KMSError) { try no() }
+    func keyRotationStatus(
+        _: String, as _: Caller
+    ) throws(KMSError) -> KeyRotationStatus { try no() }
+    func rotateKeyOnDemand(_: String, as _: Caller) throws(KMSError) -> KeyARN { try no() }
+    func listKeyRotations(
+        _: String, includesFirstMaterial _: Bool, _: PageRequest, as _: Caller
+    ) throws(KMSError) -> Page<KeyRotation> { try no() }
+    func encrypt(
+        _: SecretBytes, under _: String, context _: EncryptionContext, as _: Caller
+    ) throws(KMSError) -> WrappedData { try no() }
+    func generateDataKeyWithoutPlaintext(
+        under _: String, byteCount _: Int, context _: EncryptionContext, as _: Caller
+    ) throws(KMSError) -> WrappedData { try no() }
+    func generateRandom(byteCount _: Int, as _: Caller) throws(KMSError) -> SecretBytes { try no() }
+}
