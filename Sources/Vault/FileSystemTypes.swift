@@ -88,6 +88,10 @@ package struct AttributeChange: Sendable {
     package var clearsSetID = false
 
     package init() {}
+
+    var setsTimesOnly: Bool {
+        mode == nil && uid == nil && gid == nil && sizeBytes == nil && !clearsSetID
+    }
 }
 
 /// open(2) flags, and the kernel's wish to drop set-id bits (FUSE_OPEN_KILL_SUIDGID).

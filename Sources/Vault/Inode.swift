@@ -40,6 +40,8 @@ final class Inode: Sendable {
         var hasUnsyncedRecord = false
         /// Sidecars that were made in a directory since it was last synced.
         var unsyncedSidecars: Set<FileName> = []
+        /// What the file was when its last known name went; the kernel may still ask.
+        var lastStatus: FileStatus?
         /// Set while handles are open.
         var content: SealedFile?
         var openHandles = 0
@@ -73,6 +75,28 @@ final class Inode: Sendable {
         state.withLock { state in
             state.links.removeAll { $0.parent === parent && $0.stored == stored }
         }
+    }
+
+    /// As above, for a name that is gone for good; `status` is what the file was under it.
+    func removeLink(_ stored: FileName, in parent: Inode, of status: FileStatus) {
+        state.withLock { state in
+            state.links.removeAll { $0.parent === parent && $0.stored == stored }
+            if state.links.isEmpty { state.lastStatus = status }
+        }
+    }
+
+    /// Set when no known name leads to the file and nothing holds it open: what it was last.
+    var lastStatus: FileStatus? {
+        state.withLock { state in
+            state.links.isEmpty && state.content == nil ? state.lastStatus : nil
+        }
+    }
+
+    /// Set when the file is gone for good: all that is left is what the kernel remembers of it, and
+    /// asks about. Not for directories, whose link counts tell nothing of names.
+    var remains: FileStatus? {
+        guard kind != .directory, let last = lastStatus, last.linkCount <= 1 else { return nil }
+        return last
     }
 }
 

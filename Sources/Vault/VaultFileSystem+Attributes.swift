@@ -4,7 +4,9 @@ import SealedFormat
 extension VaultFileSystem {
     /// What the mount shows of a file whose stored form has `status`.
     func attributes(_ status: FileStatus, of inode: Inode) -> Attributes {
-        Attributes(status, sizeBytes: plainSize(status, of: inode))
+        var attributes = Attributes(status, sizeBytes: plainSize(status, of: inode))
+        if inode.remains != nil { attributes.linkCount = 0 }
+        return attributes
     }
 
     private func plainSize(_ status: FileStatus, of inode: Inode) -> UInt64 {
@@ -28,6 +30,7 @@ extension VaultFileSystem {
     }
 
     func status(of inode: Inode) throws(VaultError) -> FileStatus {
+        if let remains = inode.remains { return remains }
         if let content = inode.state.withLock({ $0.content }) {
             return try system { () throws(Errno) in try content.descriptor.status() }
         }
@@ -54,8 +57,15 @@ extension VaultFileSystem {
         if change.mode != nil || change.uid != nil || change.gid != nil || change.clearsSetID
             || change.accessTime != nil || change.modificationTime != nil
         {
-            let node = try node(inode)
-            try system { () throws(Errno) in try Self.apply(change, to: node, inode.kind) }
+            // The kernel brings the times of a file whose names went meanwhile, and would report an
+            // error of that at the next sync of the whole mount.
+            if let last = inode.lastStatus, inode.kind != .directory, change.setsTimesOnly {
+                return attributes(last, of: inode)
+            }
+            if inode.remains == nil {
+                let node = try node(inode)
+                try system { () throws(Errno) in try Self.apply(change, to: node, inode.kind) }
+            }
         }
         return attributes(try status(of: inode), of: inode)
     }

@@ -19,7 +19,7 @@ extension VaultFileSystem {
     /// A name of a file is gone from the store.
     private func dropName(_ stored: FileName, in parent: Inode, of status: FileStatus) {
         guard let inode = known(status) else { return }
-        inode.removeLink(stored, in: parent)
+        inode.removeLink(stored, in: parent, of: status)
         if status.linkCount <= 1 || status.kind == .directory {
             inodes.withLock { $0.retire(inode) }
         }

@@ -120,7 +120,8 @@ package final class VaultFileSystem: Sendable {
     func withLink<Result>(
         of inode: Inode, _ body: (Descriptor, FileName) throws(VaultError) -> Result
     ) throws(VaultError) -> Result {
-        var failure = VaultError.system(.noSuchFileOrDirectory)
+        // A file may have more names than are remembered; ESTALE lets the kernel look again.
+        var failure = VaultError.system(.staleFileHandle)
         for attempt in 0..<4 {
             let links = inode.links
             for link in links {

@@ -6,7 +6,9 @@ extension EndToEnd {
     /// What scripts rely on (docs/cli.md): words, JSON members, exit statuses.
     @Suite
     struct CommandLineTests {
-        @Test func `init makes a keystore, a key, a vault, and prints the recovery key once`() throws {
+        @Test func `init makes a keystore, a key, a vault, and prints the recovery key once`()
+            throws
+        {
             let base = try TemporaryDirectory()
             defer { base.cleanUp() }
             let (keystore, vault) = (base.path + "/keystore", base.path + "/vault")
@@ -48,9 +50,12 @@ extension EndToEnd {
             try VaultFixture.withVault { fixture in
                 let keys = try fixture.json("key", "list")
                 let own = try #require(
-                    keys.first { $0["aliases"].list.contains { $0.string == VaultFixture.defaultAlias } })
+                    keys.first {
+                        $0["aliases"].list.contains { $0.string == VaultFixture.defaultAlias }
+                    })
                 #expect(own["state"].string == "Enabled")
-                #expect(own["arn"].string?.hasSuffix(":key/" + (own["keyId"].string ?? "?")) == true)
+                #expect(
+                    own["arn"].string?.hasSuffix(":key/" + (own["keyId"].string ?? "?")) == true)
                 #expect(
                     keys.contains {
                         $0["aliases"].list.contains { $0.string == "alias/aws/keyfold" }
@@ -123,7 +128,8 @@ extension EndToEnd {
         @Test func `the status attribute is on the mount's root only, and never listed`() throws {
             try VaultFixture.withMount { fixture in
                 let root = try Disk.node(fixture.mountPoint)
-                #expect(try root.extendedAttribute("user.keyfold.status").first == UInt8(ascii: "{"))
+                #expect(
+                    try root.extendedAttribute("user.keyfold.status").first == UInt8(ascii: "{"))
                 #expect(try root.extendedAttributeNames() == [])
                 try Disk.makeDirectory(fixture.path("d"))
                 #expect(throws: Errno.noAttribute) {
@@ -308,11 +314,12 @@ extension EndToEnd {
             }
         }
 
-        @Test(arguments: [
-            ([], 0), (["--help"], 0), (["nonsense"], 64), (["key"], 0), (["mount"], 64),
-            (["mount", "--help"], 0), (["key", "show"], 64), (["--version"], 0),
-            (["rewrap", "x", "--jobs", "0"], 64), (["log", "--since", "yesterdayish"], 64),
-        ] as [([String], Int32)])
+        @Test(
+            arguments: [
+                ([], 0), (["--help"], 0), (["nonsense"], 64), (["key"], 0), (["mount"], 64),
+                (["mount", "--help"], 0), (["key", "show"], 64), (["--version"], 0),
+                (["rewrap", "x", "--jobs", "0"], 64), (["log", "--since", "yesterdayish"], 64),
+            ] as [([String], Int32)])
         func `usage errors end with 64 and help with 0`(_ words: [String], _ status: Int32) throws {
             let result = try Command([Program.keyfold] + words).result()
             #expect(result.status == status, "\(result)")

@@ -48,7 +48,9 @@ extension EndToEnd {
                     try Command("perl", "-e", Self.load, "\($0)").in(fixture.mountPoint).start()
                 }
                 let isBusy = Deadline.wait(seconds: 60) {
-                    let lines = try? writers.map { try $0.outputText().split(separator: "\n").count }
+                    let lines = try? writers.map {
+                        try $0.outputText().split(separator: "\n").count
+                    }
                     return (lines ?? []).reduce(0, +) > acknowledged
                 }
                 #expect(isBusy)
@@ -143,9 +145,10 @@ extension EndToEnd {
                       close($f) or exit 0; print "$n\\n"; $n++; }
                     """
                 let writer = try Command("perl", "-e", script).in(fixture.mountPoint).start()
-                #expect(Deadline.wait(seconds: 60) {
-                    ((try? writer.outputText().split(separator: "\n").count) ?? 0) > 200
-                })
+                #expect(
+                    Deadline.wait(seconds: 60) {
+                        ((try? writer.outputText().split(separator: "\n").count) ?? 0) > 200
+                    })
                 let pid = try fixture.daemonPID()
                 Signal.send(Signal.terminate, to: pid)
                 #expect(Deadline.wait(seconds: 60) { !isRunning(pid) })

@@ -51,7 +51,8 @@ extension EndToEnd {
         }
 
         @Test(arguments: MountKind.available)
-        func `shrinking and growing again shows zeros and never old data`(_ kind: MountKind) throws {
+        func `shrinking and growing again shows zeros and never old data`(_ kind: MountKind) throws
+        {
             let fixture = try SharedMounts.fixture(kind)
             let path = try SharedMounts.directory(kind) + "/file"
             let content = pattern(20_000)
@@ -65,7 +66,8 @@ extension EndToEnd {
         }
 
         @Test(arguments: MountKind.available)
-        func `reads and writes at random offsets equal those of an array`(_ kind: MountKind) throws {
+        func `reads and writes at random offsets equal those of an array`(_ kind: MountKind) throws
+        {
             let fixture = try SharedMounts.fixture(kind)
             let path = try SharedMounts.directory(kind) + "/file"
             var source = RandomSource(seed: 20_260)

@@ -175,9 +175,10 @@ extension EndToEnd {
                 }
                 #expect(failure != nil)
                 try Disk.unlink(small + "/filler")
-                #expect(Deadline.wait(seconds: 20) {
-                    (try? Disk.readText(fixture.path("file"))) == "content"
-                })
+                #expect(
+                    Deadline.wait(seconds: 20) {
+                        (try? Disk.readText(fixture.path("file"))) == "content"
+                    })
                 try fixture.keyfold("unmount", fixture.mountPoint)
                 let verify = fixture.command(["log", "verify"])
                     .with(["KEYFOLD_KEYSTORE": small + "/keystore"])

@@ -73,20 +73,21 @@ extension EndToEnd {
             }
         }
 
-        @Test(arguments: [
-            (["key", "show", "alias/none"], 66), (["key", "disable", "alias/none"], 66),
-            (["key", "enable", "00000000-0000-0000-0000-000000000000"], 66),
-            (["key", "delete", "alias/keyfold/default", "--days", "6"], 64),
-            (["key", "delete", "alias/keyfold/default", "--days", "31"], 64),
-            (["key", "restore", "alias/keyfold/default"], 78),
-            (["alias", "create", "photos", "alias/keyfold/default"], 64),
-            (["alias", "create", "alias/aws/mine", "alias/keyfold/default"], nil),
-            (["alias", "create", "alias/keyfold/default", "alias/keyfold/default"], 73),
-            (["alias", "delete", "alias/none"], 66),
-            (["key", "rotation", "enable", "alias/keyfold/default", "--days", "89"], 64),
-            (["key", "disable", "alias/aws/keyfold"], nil),
-            (["key", "delete", "alias/aws/keyfold"], nil),
-        ] as [([String], Int32?)])
+        @Test(
+            arguments: [
+                (["key", "show", "alias/none"], 66), (["key", "disable", "alias/none"], 66),
+                (["key", "enable", "00000000-0000-0000-0000-000000000000"], 66),
+                (["key", "delete", "alias/keyfold/default", "--days", "6"], 64),
+                (["key", "delete", "alias/keyfold/default", "--days", "31"], 64),
+                (["key", "restore", "alias/keyfold/default"], 78),
+                (["alias", "create", "photos", "alias/keyfold/default"], 64),
+                (["alias", "create", "alias/aws/mine", "alias/keyfold/default"], nil),
+                (["alias", "create", "alias/keyfold/default", "alias/keyfold/default"], 73),
+                (["alias", "delete", "alias/none"], 66),
+                (["key", "rotation", "enable", "alias/keyfold/default", "--days", "89"], 64),
+                (["key", "disable", "alias/aws/keyfold"], nil),
+                (["key", "delete", "alias/aws/keyfold"], nil),
+            ] as [([String], Int32?)])
         func `what cannot be asked of a key is refused`(
             _ words: [String], _ status: Int32?
         ) throws {
@@ -110,4 +111,3 @@ extension EndToEnd {
         }
     }
 }
-

@@ -37,6 +37,11 @@ extension EndToEnd {
             for number in stride(from: 59, to: 20, by: -1) { try Disk.unlink("\(place)/\(number)") }
             #expect(try Disk.readText(place + "/0") == "content")
             #expect(try Disk.status(place + "/3").linkCount == 21)
+            try Disk.changeMode(place + "/7", to: 0o640)
+            try Disk.open(place + "/5", OpenFlag.writeOnly).write([0x43], at: 0)
+            try Disk.truncate(place + "/6", to: 6)
+            #expect(try Disk.readText(place + "/2") == "Conten")
+            try Disk.write(place + "/4", "content")
             try fixture.dropCaches()
             for number in 0...20 {
                 #expect(try Disk.readText("\(place)/\(number)") == "content")
@@ -120,9 +125,11 @@ extension EndToEnd {
         func `devices and sockets keep their kinds and numbers`(_ kind: MountKind) throws {
             let fixture = try SharedMounts.fixture(kind)
             let place = try SharedMounts.directory(kind)
-            try Disk.makeNode(place + "/null", mode: NodeType.characterDevice | 0o666, device: 0x103)
+            try Disk.makeNode(
+                place + "/null", mode: NodeType.characterDevice | 0o666, device: 0x103)
             try Disk.makeNode(place + "/block", mode: NodeType.blockDevice | 0o600, device: 0x700)
             try Disk.makeNode(place + "/socket", mode: NodeType.socket | 0o600)
+            try Disk.changeMode(place + "/null", to: 0o666)
             try fixture.dropCaches()
             let null = try Disk.status(place + "/null")
             #expect(null.mode == NodeType.characterDevice | 0o666)

@@ -52,7 +52,8 @@ extension EndToEnd {
                 Array("-rf".utf8), Array("*?[".utf8), Array(" ".utf8), Array("...".utf8),
                 Array(repeating: 0xC3, count: 255), Array("u\u{308}".utf8), Array("\u{fc}".utf8),
             ]
-            for byte in UInt8(1)...255 where byte != UInt8(ascii: "/") && byte != UInt8(ascii: ".") {
+            for byte in UInt8(1)...255 where byte != UInt8(ascii: "/") && byte != UInt8(ascii: ".")
+            {
                 expected.insert([byte])
             }
             for name in expected {

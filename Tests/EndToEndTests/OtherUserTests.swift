@@ -93,7 +93,8 @@ extension EndToEnd {
             let place = try Self.commonPlace()
             try Disk.changeOwner(place, uid: nil, gid: 61_100)
             try Disk.changeMode(place, to: 0o2777)
-            let script = "umask 022; echo x > file; mkdir directory; mkdir directory/below; ln -s x l"
+            let script =
+                "umask 022; echo x > file; mkdir directory; mkdir directory/below; ln -s x l"
             #expect(try Self.alice(script, in: place).succeeded)
             for name in ["file", "directory", "directory/below", "l"] {
                 #expect(try Disk.status("\(place)/\(name)").gid == 61_100, "\(name)")

@@ -20,6 +20,24 @@ extension EndToEnd {
         }
 
         @Test(arguments: MountKind.available)
+        func `a sync of the mount succeeds after files that were written are gone`(
+            _ kind: MountKind
+        ) throws {
+            let fixture = try SharedMounts.fixture(kind)
+            let place = try SharedMounts.directory(kind)
+            let root = try Disk.open(fixture.mountPoint, OpenFlag.directory)
+            for name in ["a", "b", "c"] { try Disk.write("\(place)/\(name)", name) }
+            try Disk.rename(place + "/a", place + "/b")
+            try root.synchronizeFileSystem()
+            try Disk.write(place + "/c", "changed")
+            try Disk.link(place + "/c", place + "/d")
+            try Disk.unlink(place + "/c")
+            try root.synchronizeFileSystem()
+            try Disk.unlink(place + "/b")
+            try root.synchronizeFileSystem()
+        }
+
+        @Test(arguments: MountKind.available)
         func `RENAME_NOREPLACE refuses a name that exists`(_ kind: MountKind) throws {
             let place = try SharedMounts.directory(kind)
             try Disk.write(place + "/a", "first")

@@ -22,7 +22,8 @@ extension EndToEnd {
         private static func makeFiles(_ fixture: VaultFixture, _ count: Int) throws {
             for number in 0..<count {
                 try Disk.write(
-                    fixture.path("f\(number)"), pattern(number * 37 % 9000 + 1, seed: UInt64(number)))
+                    fixture.path("f\(number)"),
+                    pattern(number * 37 % 9000 + 1, seed: UInt64(number)))
             }
         }
 
@@ -59,7 +60,8 @@ extension EndToEnd {
                 #expect(counts == ["files": 62, "rewrapped": 60, "skipped": 2, "failed": 0])
                 #expect(try Self.versions(fixture) == [2: 61])
                 #expect(
-                    try Disk.status(fixture.path("f10")).modificationTime == before.modificationTime)
+                    try Disk.status(fixture.path("f10")).modificationTime == before.modificationTime
+                )
                 // The file that was open goes on, grows and becomes sparse under its new header.
                 try open.write(pattern(5000, seed: 1), at: 20_000)
                 try open.synchronize(dataOnly: false)
@@ -136,10 +138,11 @@ extension EndToEnd {
                 let rewrap = try fixture.command(["rewrap", fixture.vault, "--json"]).start()
                 // Somewhere in the middle: one of the files has moved.
                 let started = try Disk.read(file).prefix(512)
-                #expect(Deadline.wait(seconds: 60) {
-                    ((try? Disk.read(file).prefix(512)) ?? started) != started
-                        || !isRunning(rewrap.pid)
-                })
+                #expect(
+                    Deadline.wait(seconds: 60) {
+                        ((try? Disk.read(file).prefix(512)) ?? started) != started
+                            || !isRunning(rewrap.pid)
+                    })
                 rewrap.signal(Signal.kill)
                 _ = try rewrap.waitForEnd(seconds: 20)
                 try fixture.dropCaches()
@@ -171,7 +174,8 @@ extension EndToEnd {
                 try Self.checkFiles(fixture, 200)
                 for number in 0..<40 {
                     #expect(
-                        try Disk.readText(fixture.path("v\(number)")) == "rewritten \(160 + number)")
+                        try Disk.readText(fixture.path("v\(number)")) == "rewritten \(160 + number)"
+                    )
                     #expect(try Disk.readText(fixture.path("a\(number)")) == "x\nx\nx\nx\nx\n")
                     let sparse = try Disk.read(fixture.path("s\(number)"))
                     #expect(sparse == [UInt8](repeating: 0, count: (160 + number) * 1000))

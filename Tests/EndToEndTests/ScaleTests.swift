@@ -69,9 +69,10 @@ extension EndToEnd {
                     #expect(try file.read(count: 200, at: 0) == pattern(100, seed: UInt64(number)))
                 }
                 files = []
-                #expect(Deadline.wait(seconds: 10) {
-                    (try? fixture.json("status", fixture.vault)[0]["openFiles"].int) == 0
-                })
+                #expect(
+                    Deadline.wait(seconds: 10) {
+                        (try? fixture.json("status", fixture.vault)[0]["openFiles"].int) == 0
+                    })
                 try fixture.unmount()
             }
         }

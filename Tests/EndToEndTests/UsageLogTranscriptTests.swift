@@ -34,10 +34,11 @@ extension EndToEnd {
                 #expect(context["keyfold:vault"].string == status["vaultId"].string)
                 #expect(context["keyfold:domain"].string?.count == 36)
                 let making = try fixture.json("log", "--event", "GenerateDataKey")
-                #expect(making.contains {
-                    $0["requestParameters"]["encryptionContext"]["keyfold:file"].string
-                        == file["fileId"].string
-                })
+                #expect(
+                    making.contains {
+                        $0["requestParameters"]["encryptionContext"]["keyfold:file"].string
+                            == file["fileId"].string
+                    })
             }
         }
 
@@ -76,15 +77,17 @@ extension EndToEnd {
         @Test func `follow shows events of another process as they come`() throws {
             try VaultFixture.withMount { fixture in
                 let follower = try fixture.command(["log", "--follow", "--json"]).start()
-                #expect(Deadline.wait(seconds: 20) {
-                    ((try? follower.outputText()) ?? "").contains("\n")
-                })
+                #expect(
+                    Deadline.wait(seconds: 20) {
+                        ((try? follower.outputText()) ?? "").contains("\n")
+                    })
                 let before = try fixture.json("log").count
                 for number in 0..<5 { try Disk.write(fixture.path("file\(number)"), "x") }
-                #expect(Deadline.wait(seconds: 20) {
-                    let text = (try? follower.outputText()) ?? ""
-                    return text.split(separator: "\n").count >= before + 5
-                })
+                #expect(
+                    Deadline.wait(seconds: 20) {
+                        let text = (try? follower.outputText()) ?? ""
+                        return text.split(separator: "\n").count >= before + 5
+                    })
                 follower.signal(Signal.interrupt)
                 _ = try follower.waitForEnd(seconds: 10)
                 let lines = try JSON.lines(try follower.outputText())

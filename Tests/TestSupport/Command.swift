@@ -214,7 +214,8 @@ package final class ChildProcess: @unchecked Sendable {
     }
 
     private static func inheritedEnvironment() -> [String: String] {
-        let bytes = (try? Descriptor.open(path: "/proc/self/environ", 0).readAll(limitBytes: 1 << 20))
+        let bytes =
+            (try? Descriptor.open(path: "/proc/self/environ", 0).readAll(limitBytes: 1 << 20))
         var all: [String: String] = [:]
         for entry in (bytes ?? []).split(separator: 0) {
             let text = String(decoding: entry, as: UTF8.self)

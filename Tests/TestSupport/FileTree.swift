@@ -55,7 +55,9 @@ package enum FileTree {
                 let extra = theirs.subtracting(mine).map { FileName($0).string }
                 note(path, "names differ: only first \(missing), only second \(extra)")
             }
-            for name in Set(names).intersection(others).sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+            for name in Set(names).intersection(others).sorted(by: {
+                $0.lexicographicallyPrecedes($1)
+            }) {
                 let name = FileName(name)
                 try compare(first, second, name, path + "/" + name.string)
             }
@@ -137,7 +139,10 @@ package enum FileTree {
                 let other = try second.read(count: pieceBytes, at: offset)
                 if piece != other {
                     let at = zip(piece, other).enumerated().first { $1.0 != $1.1 }?.offset
-                    note(path, "content differs at \(offset + UInt64(at ?? min(piece.count, other.count)))")
+                    note(
+                        path,
+                        "content differs at \(offset + UInt64(at ?? min(piece.count, other.count)))"
+                    )
                     return
                 }
                 if piece.count < pieceBytes { return }

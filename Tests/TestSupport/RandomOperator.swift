@@ -41,7 +41,8 @@ package struct RandomOperator {
         // One name in eight is as long as names get.
         let base = number % 8 == 7 ? String(repeating: "n", count: 240) + "\(number)" : "f\(number)"
         let depth = source.number(0..<3)
-        return (0..<depth).map { _ in "d\(source.number(0..<Self.directoryCount))/" }.joined() + base
+        return (0..<depth).map { _ in "d\(source.number(0..<Self.directoryCount))/" }.joined()
+            + base
     }
 
     private mutating func directoryName() -> String {
@@ -145,7 +146,9 @@ package struct RandomOperator {
 
     private mutating func changeOwner() throws {
         guard runsAsRoot else { return }
-        let (path, uid, gid) = (anyName(), UInt32(source.number(0..<9)), UInt32(source.number(0..<9)))
+        let (path, uid, gid) = (
+            anyName(), UInt32(source.number(0..<9)), UInt32(source.number(0..<9))
+        )
         try check("chown \(uid):\(gid)", path) { path throws(Errno) in
             try Disk.changeOwner(path, uid: uid, gid: gid)
         }

@@ -41,7 +41,9 @@ final class FakeKeyService: KeyService {
     ) throws(KMSError) -> WrappedData {
         let cipher = AESGCM256()
         cipher.use(material)
-        let bytes = plaintext.withBytes { bytes in (0..<bytes.byteCount).map { bytes[$0] } }
+        // SAFETY: the buffer is copied before it goes.
+        let bytes = plaintext.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) }
+        }
         let salt = Random.bytes(SymmetricBlob.saltBytes)
         let box = cipher.seal(bytes, authenticating: context.canonicalBytes + salt)
         let blob = SymmetricBlob(keyID: arn.keyID, keyVersion: version, salt: salt, box: box)
@@ -93,32 +95,42 @@ final class FakeKeyService: KeyService {
 
 // A vault asks for nothing of this.
 extension FakeKeyService {
-    private func no<Value>() throws(KMSError) -> Value { throw .unsupportedOperation("not here") }
+    private func no<Value>(_: Value.Type = Value.self) throws(KMSError) -> Value {
+        throw .unsupportedOperation("not here")
+    }
 
     func createKey(_: CreateKeyRequest, as _: Caller) throws(KMSError) -> KeyMetadata { try no() }
     func listKeys(_: PageRequest, as _: Caller) throws(KMSError) -> Page<KeyARN> { try no() }
-    func updateKeyDescription(_: String, to _: String, as _: Caller) throws(KMSError) { try no() }
-    func enableKey(_: String, as _: Caller) throws(KMSError) { try no() }
-    func disableKey(_: String, as _: Caller) throws(KMSError) { try no() }
+    func updateKeyDescription(_: String, to _: String, as _: Caller) throws(KMSError) {
+        try no(Void.self)
+    }
+    func enableKey(_: String, as _: Caller) throws(KMSError) { try no(Void.self) }
+    func disableKey(_: String, as _: Caller) throws(KMSError) { try no(Void.self) }
     func scheduleKeyDeletion(
         _: String, windowDays _: Int?, as _: Caller
     ) throws(KMSError) -> KeyMetadata { try no() }
     func cancelKeyDeletion(_: String, as _: Caller) throws(KMSError) -> KeyARN { try no() }
-    func tagResource(_: String, tags _: [Tag], as _: Caller) throws(KMSError) { try no() }
-    func untagResource(_: String, tagKeys _: [String], as _: Caller) throws(KMSError) { try no() }
+    func tagResource(_: String, tags _: [Tag], as _: Caller) throws(KMSError) { try no(Void.self) }
+    func untagResource(_: String, tagKeys _: [String], as _: Caller) throws(KMSError) {
+        try no(Void.self)
+    }
     func listResourceTags(
         _: String, _: PageRequest, as _: Caller
     ) throws(KMSError) -> Page<Tag> { try no() }
-    func createAlias(_: String, target _: String, as _: Caller) throws(KMSError) { try no() }
-    func updateAlias(_: String, target _: String, as _: Caller) throws(KMSError) { try no() }
-    func deleteAlias(_: String, as _: Caller) throws(KMSError) { try no() }
+    func createAlias(_: String, target _: String, as _: Caller) throws(KMSError) {
+        try no(Void.self)
+    }
+    func updateAlias(_: String, target _: String, as _: Caller) throws(KMSError) {
+        try no(Void.self)
+    }
+    func deleteAlias(_: String, as _: Caller) throws(KMSError) { try no(Void.self) }
     func listAliases(
         of _: String?, _: PageRequest, as _: Caller
     ) throws(KMSError) -> Page<AliasEntry> { try no() }
     func enableKeyRotation(
         _: String, periodDays _: Int?, as _: Caller
-    ) throws(KMSError) { try no() }
-    func disableKeyRotation(_: String, as _: Caller) throws(KMSError) { try no() }
+    ) throws(KMSError) { try no(Void.self) }
+    func disableKeyRotation(_: String, as _: Caller) throws(KMSError) { try no(Void.self) }
     func keyRotationStatus(
         _: String, as _: Caller
     ) throws(KMSError) -> KeyRotationStatus { try no() }

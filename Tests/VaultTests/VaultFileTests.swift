@@ -50,24 +50,19 @@ struct VaultWorkbench {
 
 extension VaultFileSystem {
     func contents(_ handle: HandleID, at offset: UInt64, count: Int) throws -> [UInt8] {
-        let buffer = PageBuffer(byteCount: max(1, count))
-        var done = 0
-        try buffer.withMutableBytes { bytes throws(VaultError) in
-            done = try read(handle, at: offset, count: count, into: &bytes)
-        }
-        return buffer.withBytes { bytes in (0..<done).map { bytes[$0] } }
+        var bytes = [UInt8](repeating: 0, count: count)
+        var span = bytes.mutableSpan
+        // SAFETY: a byte has no padding, and every pattern is one.
+        var raw = unsafe span.mutableBytes
+        let done = try read(handle, at: offset, count: count, into: &raw)
+        bytes.removeLast(count - done)
+        return bytes
     }
 
     func put(_ handle: HandleID, _ content: [UInt8], at offset: UInt64) throws {
-        let buffer = PageBuffer(byteCount: max(1, content.count))
-        buffer.withMutableBytes { bytes in
-            for (index, byte) in content.enumerated() {
-                bytes.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
-            }
-        }
-        let count = try buffer.withBytes { bytes throws(VaultError) in
-            try write(handle, at: offset, bytes, clearsSetID: false)
-        }
+        // SAFETY: a byte has no padding.
+        let count = try write(
+            handle, at: offset, unsafe content.span.bytes, clearsSetID: false)
         #expect(count == content.count)
     }
 
