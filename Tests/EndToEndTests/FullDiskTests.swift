@@ -74,7 +74,7 @@ extension EndToEnd {
                 ).result()
                 #expect(!cp.succeeded)
                 #expect(cp.error.contains("No space left on device"), "\(cp)")
-                try fixture.dropCaches()
+                try fixture.dropCachesAfterFailure()
                 let old = try Disk.open(fixture.path("old"))
                 #expect(try old.read(count: 100_000, at: 0) == pattern(100_000))
                 try Disk.unlink(fixture.path("filler"))
@@ -100,7 +100,7 @@ extension EndToEnd {
                     try file.write([UInt8](repeating: 9, count: 2 << 20), at: 1 << 20)
                     try file.synchronize(dataOnly: false)
                 }
-                try fixture.dropCaches()
+                try fixture.dropCachesAfterFailure()
                 let again = try Disk.open(fixture.path("sparse"))
                 #expect(try again.read(count: 5000, at: 0) == pattern(5000))
                 #expect(
@@ -122,7 +122,7 @@ extension EndToEnd {
                 let file = try Disk.open(fixture.path("file"), OpenFlag.readWrite)
                 try file.write(pattern(size, seed: 2), at: 0)
                 try file.synchronize(dataOnly: false)
-                try fixture.dropCaches()
+                try fixture.dropCachesAfterFailure()
                 #expect(try Disk.read(fixture.path("file")) == pattern(size, seed: 2))
             }
         }

@@ -159,6 +159,17 @@ package final class VaultFixture: @unchecked Sendable {
     package func dropCaches() throws {
         guard runsAsRoot else { return try remount() }
         try Disk.open(mountPoint, OpenFlag.directory).synchronizeFileSystem()
+        try dropCleanCaches()
+    }
+
+    /// As ``dropCaches()`` after writes that failed, of which a sync would tell once more.
+    package func dropCachesAfterFailure() throws {
+        guard runsAsRoot else { return try remount() }
+        try? Disk.open(mountPoint, OpenFlag.directory).synchronizeFileSystem()
+        try dropCleanCaches()
+    }
+
+    private func dropCleanCaches() throws {
         try Disk.open("/proc/sys/vm/drop_caches", OpenFlag.writeOnly).write([0x33], at: 0)
     }
 
