@@ -274,13 +274,26 @@ extension SealedFile {
     /// The header goes too, under the lock that a rewrap takes to write one.
     func empty(_ state: inout State) throws(VaultError) {
         let descriptor = state.descriptor
-        try withHeaderLocked(descriptor) { () throws(VaultError) in
+        let seal = state.seal
+        state.seal = try withHeaderLocked(descriptor) { () throws(VaultError) in
+            let current = seal.map { currentSeal($0, in: descriptor) }
             try system { () throws(Errno) in try descriptor.truncate(to: 0) }
+            return current
         }
         state.plainSize = 0
         state.hasHeader = false
         state.isSparse = false
         state.gaps.removeAll()
+    }
+
+    /// The seal with the wrapped keys that stand in the header now: a rewrap may have changed them
+    /// since the file was opened, and the next header must not bring back a key that is to go.
+    private func currentSeal(_ seal: Seal, in descriptor: Descriptor) -> Seal {
+        guard let bytes = try? descriptor.read(count: layout.headerBytes, at: 0),
+            let header = try? FileHeader(decoding: bytes, layout: layout),
+            header.fileID == seal.fileID, (try? header.authenticate(with: seal.keys)) != nil
+        else { return seal }
+        return Seal(fileID: seal.fileID, keys: seal.keys, wrappedKeys: header.wrappedKeys)
     }
 
     private func shrink(

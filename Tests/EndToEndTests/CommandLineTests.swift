@@ -9,7 +9,7 @@ extension EndToEnd {
         @Test func `init makes a keystore, a key, a vault, and prints the recovery key once`()
             throws
         {
-            let base = try TemporaryDirectory()
+            let base = try TemporaryDirectory(label: VaultFixture.label)
             defer { base.cleanUp() }
             let (keystore, vault) = (base.path + "/keystore", base.path + "/vault")
             try Disk.write(base.path + "/passphrase", "a passphrase\n")
@@ -335,7 +335,7 @@ extension EndToEnd {
         }
 
         @Test func `a portable vault carries its keystore with it`() throws {
-            let base = try TemporaryDirectory()
+            let base = try TemporaryDirectory(label: VaultFixture.label)
             defer { base.cleanUp() }
             try Disk.write(base.path + "/passphrase", "a passphrase\n")
             let environment = ["KEYFOLD_PASSPHRASE_FILE": base.path + "/passphrase"]

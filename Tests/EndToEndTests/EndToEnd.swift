@@ -13,7 +13,7 @@ struct LeftoverCheck: SuiteTrait, TestScoping {
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
         try await function()
-        let prefix = TemporaryDirectory.prefix
+        let prefix = TemporaryDirectory.prefix + VaultFixture.label
         #expect(MountTable.mountPoints(below: prefix).isEmpty)
         #expect(Processes.withArgument(containing: prefix).isEmpty)
         let directories = try Disk.names(in: "/tmp").map { "/tmp/" + $0.string }

@@ -27,7 +27,7 @@ extension EndToEnd {
         private static func withSmallStore(
             _ store: Store, _ body: (VaultFixture) throws -> Void
         ) throws {
-            let outer = try TemporaryDirectory()
+            let outer = try TemporaryDirectory(label: VaultFixture.label)
             defer { outer.cleanUp() }
             let place = outer.path + "/store"
             try Disk.makeDirectory(place)
@@ -149,7 +149,7 @@ extension EndToEnd {
                 try Disk.unlink(fixture.path("filler"))
                 let left = try Command("find", fixture.vault, "-mindepth", "1").run().lines
                     .filter { !$0.hasSuffix("keyfold.json") && !$0.hasSuffix(".keyfold.dir") }
-                    .filter { !$0.hasSuffix(".keyfold.lock") }
+                    .filter { !$0.hasSuffix(".keyfold.lock") && !$0.contains("/.keyfold.journal") }
                 #expect(left == [], "nothing but Keyfold's own files is left")
             }
         }

@@ -235,6 +235,17 @@ package final class ChildProcess: @unchecked Sendable {
         // SAFETY: the actions are initialised here and destroyed below, and used in between only.
         unsafe posix_spawn_file_actions_init(&actions)
         defer { _ = unsafe posix_spawn_file_actions_destroy(&actions) }
+        // Whoever runs the tests may ignore signals; programs are to take them as they come.
+        var attributes = posix_spawnattr_t()
+        unsafe posix_spawnattr_init(&attributes)
+        defer { _ = unsafe posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        unsafe sigemptyset(&signals)
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD] {
+            unsafe sigaddset(&signals, signal)
+        }
+        unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
+        unsafe posix_spawnattr_setflags(&attributes, 0x04 /* POSIX_SPAWN_SETSIGDEF */)
         for (number, descriptor) in standard.enumerated() {
             unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
         }
@@ -242,7 +253,7 @@ package final class ChildProcess: @unchecked Sendable {
             unsafe withCStrings(environment) { environment in
                 // SAFETY: both lists end with nil and outlive the call.
                 guard let program = unsafe words[0] else { return EINVAL }
-                return unsafe posix_spawnp(&pid, program, &actions, nil, words, environment)
+                return unsafe posix_spawnp(&pid, program, &actions, &attributes, words, environment)
             }
         }
         guard code == 0 else { throw Errno(rawValue: code) }

@@ -10,8 +10,10 @@ package final class TemporaryDirectory: Sendable {
 
     package let path: String
 
-    package init() throws(Errno) {
-        path = Self.prefix + String(UInt64.random(in: 0 ... .max), radix: 36)
+    /// - Parameter label: tells the directories of one suite apart from those that others, which run
+    ///   at the same time, may still have.
+    package init(label: String = "") throws(Errno) {
+        path = Self.prefix + label + String(UInt64.random(in: 0 ... .max), radix: 36)
         try Disk.makeDirectory(path, mode: 0o755)
     }
 

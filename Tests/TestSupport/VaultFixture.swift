@@ -20,6 +20,9 @@ package final class VaultFixture: @unchecked Sendable {
     package static let passphrase = "correct horse battery staple"
     package static let defaultAlias = "alias/keyfold/default"
 
+    /// Of the directories of everything that is mounted.
+    package static let label = "mounted-"
+
     package let base: TemporaryDirectory
     package let shape: VaultShape
     package let vault: String
@@ -37,7 +40,7 @@ package final class VaultFixture: @unchecked Sendable {
     /// Makes the vault; does not mount it.
     package init(_ shape: VaultShape = VaultShape(), vaultParent: String? = nil) throws {
         self.shape = shape
-        base = try TemporaryDirectory()
+        base = try TemporaryDirectory(label: Self.label)
         vault = (vaultParent ?? base.path) + "/vault"
         mountPoint = base.path + "/mount"
         keystore = base.path + "/keystore"
@@ -180,7 +183,9 @@ package final class VaultFixture: @unchecked Sendable {
 
     /// Everything in the vault that holds a user's data: no records, locks, sidecars and config.
     package func sealedFiles() throws -> [String] {
-        try Command("find", vault, "-type", "f").run().lines
+        try Command(
+            "find", vault, "-name", ".keyfold.journal", "-prune", "-o", "-type", "f", "-print"
+        ).run().lines
             .filter { path in
                 let name = path.split(separator: "/").last.map(String.init) ?? ""
                 return name != "keyfold.json"
