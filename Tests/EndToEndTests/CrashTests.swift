@@ -95,7 +95,10 @@ extension EndToEnd {
                 try file.write(pattern(100_000), at: 0)
                 try file.synchronize(dataOnly: false)
                 try fixture.killDaemon()
-                #expect(throws: Errno.self) { try file.read(count: 10, at: 200_000) }
+                #expect(throws: Errno.self) {
+                    try file.write([1], at: 0)
+                    try file.synchronize(dataOnly: false)
+                }
                 #expect(throws: Errno.self) { try Disk.names(in: fixture.mountPoint) }
                 try fixture.mount()
                 #expect(try Disk.read(fixture.path("file")) == pattern(100_000))

@@ -1,0 +1,70 @@
+import Platform
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// Vaults that were made by earlier versions of Keyfold open for ever.
+    @Suite
+    struct GoldenVaultTests {
+        private static let golden = String(#filePath)
+            .replacing("/EndToEndTests/GoldenVaultTests.swift", with: "/GoldenVaults/v1")
+
+        private static let longName = String(repeating: "n", count: 255)
+        private static let files: [String: String] = [
+            "hello.txt": "hello, golden vault\n",
+            "empty": "",
+            "numbers": (1...2000).map { "\($0)\n" }.joined(),
+            "folder/below/inner": "inner\n",
+            "link": "inner\n",
+            longName: "long name\n",
+            "sparse": String(repeating: "\0", count: 9000) + "tail",
+            "newer": "under version 2\n",
+        ]
+
+        /// Runs `body` with a mounted copy: what the repository holds is never touched.
+        private static func withCopy(
+            _ options: [String], secret: String,
+            _ body: (_ base: String, _ mount: String) throws -> Void
+        ) throws {
+            let base = try TemporaryDirectory(label: VaultFixture.label)
+            defer { base.cleanUp() }
+            let (vault, mount) = (base.path + "/vault", base.path + "/mount")
+            try Command("cp", "-r", golden + "/vault", vault).run()
+            // Repositories keep no modes.
+            try Command("chmod", "-R", "go=", vault).run()
+            try Disk.makeDirectory(mount)
+            try Disk.write(base.path + "/secret", secret + "\n")
+            try Disk.changeMode(base.path + "/secret", to: 0o600)
+            let unlock = [options[0], base.path + "/secret"]
+            try Command([Program.keyfold, "mount", vault, mount] + unlock).run()
+            try body(vault, mount)
+            try Command(Program.keyfold, "unmount", mount).run()
+            let verify = [
+                Program.keyfold, "log", "verify", "--keystore", vault + "/.keyfold.keystore",
+            ]
+            try Command(verify + unlock).run()
+        }
+
+        private static func readme(_ name: String) throws -> String {
+            let lines = try Disk.readText(golden + "/README.md").split(separator: "\n")
+            let line = try #require(lines.first { $0.hasPrefix("- \(name): `") })
+            return String(line.dropFirst("- \(name): `".count).dropLast())
+        }
+
+        @Test(arguments: ["passphrase", "recovery key"])
+        func `a vault of format 1 opens with everything in it`(_ secret: String) throws {
+            let option = secret == "passphrase" ? "--passphrase-file" : "--recovery-key-file"
+            try Self.withCopy([option], secret: try Self.readme(secret)) { vault, mount in
+                for (name, content) in Self.files {
+                    #expect(try Disk.readText(mount + "/" + name) == content, "\(name)")
+                }
+                #expect(try Disk.readLink(mount + "/link") == "folder/below/inner")
+                let names = Set(try Disk.names(in: mount).map(\.string))
+                let expected = Set(Self.files.keys).subtracting(["folder/below/inner"])
+                #expect(names == expected.union(["folder"]))
+                try Disk.write(mount + "/added", "still a vault")
+                #expect(try Disk.readText(mount + "/added") == "still a vault")
+            }
+        }
+    }
+}
