@@ -362,7 +362,13 @@ extension SealedFile {
                     try header.authenticate(with: keys)
                     return try header.withSparse(true, keys: keys).encoded(layout: layout)
                 }
-                try system { () throws(Errno) in try descriptor.write(sealed, at: 0) }
+                try system { () throws(Errno) in
+                    let before = try descriptor.status()
+                    try descriptor.write(sealed, at: 0)
+                    // The flag may come at close, behind a utimensat(2) of the program that wrote.
+                    try descriptor.setTimes(
+                        access: .keep, modification: .set(before.modificationTime))
+                }
             }
         }
         state.isSparse = true

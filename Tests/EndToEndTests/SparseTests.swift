@@ -44,6 +44,22 @@ extension EndToEnd {
         }
 
         @Test(arguments: MountKind.available)
+        func `a file with a gap keeps the times that its writer set before close`(
+            _ kind: MountKind
+        ) throws {
+            let fixture = try SharedMounts.fixture(kind)
+            let path = try SharedMounts.directory(kind) + "/file"
+            let time = Timespec(seconds: 1_000_000_000, nanoseconds: 123_456_789)
+            do {
+                let file = try Disk.make(path)
+                try file.write(pattern(100), at: 1 << 20)
+                try file.setTimes(access: .set(time), modification: .set(time))
+            }
+            try fixture.dropCaches()
+            #expect(try Disk.status(path).modificationTime == time)
+        }
+
+        @Test(arguments: MountKind.available)
         func `offsets over 4 GiB hold data`(_ kind: MountKind) throws {
             let fixture = try SharedMounts.fixture(kind)
             let path = try SharedMounts.directory(kind) + "/big"
