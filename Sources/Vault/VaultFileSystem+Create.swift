@@ -52,7 +52,7 @@ extension VaultFileSystem {
         let parent = try inode(parent)
         let identity = try identity(of: parent)
         let sealed = try seal(name, in: identity)
-        let stored = FileName(sealed.stored)
+        let stored = sealed.fileName
         return try withDirectory(parent) { directory throws(VaultError) in
             try prepare(sealed, in: directory, of: parent)
             do throws(VaultError) {

@@ -5,18 +5,15 @@ import SealedFormat
 // How names in the mount and names in the store belong together.
 extension VaultFileSystem {
     /// The stored form of a name in a directory.
-    func seal(_ name: FileName, in directory: DirectoryIdentity) throws(VaultError) -> SealedName {
+    func seal(_ name: FileName, in directory: DirectoryIdentity) throws(VaultError) -> StoredName {
         guard name.count <= 255 else { throw .system(.fileNameTooLong) }
         switch config.names {
         case .sealed:
-            return directory.domain.keys.sealName(name.bytes, in: directory.directoryID)
+            return StoredName(
+                directory.domain.keys.sealName(name.bytes, in: directory.directoryID))
         case .plaintext:
-            // Not every name is UTF-8, and every name must come back as it was.
-            guard let text = String(validating: name.bytes, as: UTF8.self) else {
-                throw .system(.invalidArgument)
-            }
-            guard !ReservedName.isReserved(text) else { throw .system(.notPermitted) }
-            return .direct(text)
+            guard !ReservedName.isReserved(name.string) else { throw .system(.notPermitted) }
+            return StoredName(plain: name)
         }
     }
 
@@ -52,10 +49,10 @@ extension VaultFileSystem {
 
     /// Puts a long name's sidecar beside it, before the name itself exists.
     func prepare(
-        _ name: SealedName, in directory: Descriptor, of parent: Inode
+        _ name: StoredName, in directory: Descriptor, of parent: Inode
     ) throws(VaultError) {
-        guard case .long(_, let sidecarName, let sidecar) = name else { return }
-        let target = FileName(sidecarName)
+        guard let sidecar = name.sidecar else { return }
+        let target = sidecar.name
         let isNoted = parent.state.withLock { state in
             guard state.unsyncedSidecars.count < Self.maximumUnsyncedSidecars else { return false }
             state.unsyncedSidecars.insert(target)
@@ -64,14 +61,14 @@ extension VaultFileSystem {
         try system { () throws(Errno) in
             // Its name is the hash of its content, so one that stands there whole is the right one.
             if let known = try? directory.open(target, 0).readAll(limitBytes: 1024),
-                known == sidecar
+                known == sidecar.content
             {
                 return
             }
             let temporary = temporaryName()
             let file = try directory.open(temporary, OpenFlag.createNew, mode: 0o600)
             do throws(Errno) {
-                try file.write(sidecar, at: 0)
+                try file.write(sidecar.content, at: 0)
                 if !isNoted { try file.synchronize(dataOnly: false) }
                 try directory.rename(temporary, to: directory, target)
             } catch {
@@ -82,9 +79,9 @@ extension VaultFileSystem {
     }
 
     /// Removes a long name's sidecar after the name itself is gone.
-    func dispose(_ name: SealedName, in directory: Descriptor) {
-        guard case .long(_, let sidecarName, _) = name else { return }
-        try? directory.unlink(FileName(sidecarName))
+    func dispose(_ name: StoredName, in directory: Descriptor) {
+        guard let sidecar = name.sidecar else { return }
+        try? directory.unlink(sidecar.name)
     }
 
     func temporaryName() -> FileName {
@@ -111,7 +108,7 @@ extension VaultFileSystem {
     package func lookup(_ name: FileName, in parent: InodeID) throws(VaultError) -> Entry {
         let parent = try inode(parent)
         let identity = try identity(of: parent)
-        let stored = FileName(try seal(name, in: identity).stored)
+        let stored = try seal(name, in: identity).fileName
         return try withDirectory(parent) { directory throws(VaultError) in
             try entry(stored, in: directory, parent: parent)
         }

@@ -7,7 +7,7 @@ extension VaultFileSystem {
         try requireWritable()
         let parent = try inode(parent)
         let sealed = try seal(name, in: try identity(of: parent))
-        let stored = FileName(sealed.stored)
+        let stored = sealed.fileName
         try withDirectory(parent) { directory throws(VaultError) in
             let status = try system { () throws(Errno) in try directory.status(of: stored) }
             try system { () throws(Errno) in try directory.unlink(stored) }
@@ -29,7 +29,7 @@ extension VaultFileSystem {
         try requireWritable()
         let parent = try inode(parent)
         let sealed = try seal(name, in: try identity(of: parent))
-        let stored = FileName(sealed.stored)
+        let stored = sealed.fileName
         try withDirectory(parent) { directory throws(VaultError) in
             let status = try system { () throws(Errno) in try directory.status(of: stored) }
             guard status.kind == .directory else { throw .system(.notDirectory) }
@@ -104,7 +104,7 @@ extension VaultFileSystem {
     private struct Place {
         let parent: Inode
         let identity: DirectoryIdentity
-        let sealed: SealedName
+        let sealed: StoredName
         let stored: FileName
     }
 
@@ -113,7 +113,7 @@ extension VaultFileSystem {
         let identity = try identity(of: parent)
         let sealed = try seal(name, in: identity)
         return Place(
-            parent: parent, identity: identity, sealed: sealed, stored: FileName(sealed.stored))
+            parent: parent, identity: identity, sealed: sealed, stored: sealed.fileName)
     }
 
     private func rename(
