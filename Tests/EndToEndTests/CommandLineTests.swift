@@ -47,7 +47,7 @@ extension EndToEnd {
         }
 
         @Test func `key list, show, create, tag and alias speak JSON`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 let keys = try fixture.json("key", "list")
                 let own = try #require(
                     keys.first {
@@ -84,7 +84,7 @@ extension EndToEnd {
         }
 
         @Test func `rotations are listed with their versions`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 for _ in 0..<3 { try fixture.keyfold("key", "rotate", VaultFixture.defaultAlias) }
                 let rotations = try fixture.json(
                     "key", "rotation", "list", VaultFixture.defaultAlias)
@@ -102,7 +102,7 @@ extension EndToEnd {
         }
 
         @Test func `status tells what a mount does`() throws {
-            try VaultFixture.withMount { fixture in
+            try VaultFixture.withMount(.locked) { fixture in
                 try Disk.write(fixture.path("file"), "x")
                 let file = try Disk.open(fixture.path("file"))
                 for place in [fixture.vault, fixture.mountPoint] {
@@ -126,7 +126,7 @@ extension EndToEnd {
         }
 
         @Test func `the status attribute is on the mount's root only, and never listed`() throws {
-            try VaultFixture.withMount { fixture in
+            try VaultFixture.withMount(.locked) { fixture in
                 let root = try Disk.node(fixture.mountPoint)
                 #expect(
                     try root.extendedAttribute("user.keyfold.status").first == UInt8(ascii: "{"))
@@ -139,7 +139,7 @@ extension EndToEnd {
         }
 
         @Test func `the daemon shows in ps as keyfoldfs with vault and mount point`() throws {
-            try VaultFixture.withMount { fixture in
+            try VaultFixture.withMount(.locked) { fixture in
                 let pid = try fixture.daemonPID()
                 let line = try Command("ps", "-o", "args=", "-p", "\(pid)").run().output
                 #expect(line.contains("keyfoldfs"))
@@ -154,7 +154,7 @@ extension EndToEnd {
         }
 
         @Test func `mount returns to a pipe, and keeps nothing of its caller`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 let script = "\"$1\" mount \"$2\" \"$3\" 2>&1 | cat; echo ended"
                 let result = try Command.shell(
                     script, Program.keyfold, fixture.vault, fixture.mountPoint
@@ -170,7 +170,7 @@ extension EndToEnd {
         }
 
         @Test func `keyfoldfs in the foreground ends with its mount`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 let daemon = try Command(
                     Program.keyfoldfs, "-f", fixture.vault, fixture.mountPoint
                 ).with(fixture.environment).start()
@@ -182,7 +182,7 @@ extension EndToEnd {
         }
 
         @Test func `secrets are neither on command lines nor in core dumps' reach`() throws {
-            try VaultFixture.withMount { fixture in
+            try VaultFixture.withMount(.locked) { fixture in
                 let pid = try fixture.daemonPID()
                 for file in ["cmdline", "environ"] {
                     let bytes = (try? Disk.read("/proc/\(pid)/\(file)")) ?? []
@@ -195,7 +195,7 @@ extension EndToEnd {
         }
 
         @Test func `slots: each way in opens, a removed one does not, the last one stays`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 let newPassphrase = fixture.base.path + "/new"
                 let recovery = fixture.base.path + "/recovery"
                 let keyFile = fixture.base.path + "/keyfile"
@@ -242,7 +242,7 @@ extension EndToEnd {
         }
 
         @Test func `the recovery key opens the vault when the passphrase is lost`() throws {
-            try VaultFixture.withMount { fixture in
+            try VaultFixture.withMount(.locked) { fixture in
                 try Disk.write(fixture.path("file"), "content")
                 try fixture.unmount()
                 let recovery = fixture.base.path + "/recovery"
@@ -265,7 +265,7 @@ extension EndToEnd {
         }
 
         @Test func `a backup of the keystore is restored and opens the vault`() throws {
-            try VaultFixture.withMount { fixture in
+            try VaultFixture.withMount(.locked) { fixture in
                 try Disk.write(fixture.path("file"), "content")
                 let backup = fixture.base.path + "/backup"
                 try fixture.keyfold("keystore", "backup", backup)
@@ -293,7 +293,7 @@ extension EndToEnd {
         }
 
         @Test func `unlock holds the keystore open in the keyring until lock`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 let bare = ["KEYFOLD_KEYSTORE": fixture.keystore]
                 let list = Command(Program.keyfold, "key", "list").with(bare)
                 try list.run(expecting: 77)

@@ -24,7 +24,7 @@ extension EndToEnd {
         }
 
         @Test func `a wrong passphrase`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 try Disk.write(fixture.passphraseFile, "wrong\n")
                 Self.expectRefusal(
                     try fixture.mountCommand().result(), naming: fixture.keystore, status: 77)
@@ -37,7 +37,7 @@ extension EndToEnd {
         }
 
         @Test func `a passphrase file that is missing or empty`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 try Disk.write(fixture.passphraseFile, "")
                 Self.expectRefusal(
                     try fixture.mountCommand().result(), naming: fixture.passphraseFile)
@@ -48,7 +48,7 @@ extension EndToEnd {
         }
 
         @Test func `a missing keystore`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 try Disk.rename(fixture.keystore, fixture.keystore + ".away")
                 Self.expectRefusal(
                     try fixture.mountCommand().result(), naming: fixture.keystore, status: 66)
@@ -59,7 +59,7 @@ extension EndToEnd {
         }
 
         @Test func `an edited keystore`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 let backup = fixture.base.path + "/keystore.copy"
                 try Command("cp", "-a", fixture.keystore, backup).run()
                 try Command(
@@ -91,7 +91,7 @@ extension EndToEnd {
         }
 
         @Test func `a record that was deleted from or copied within the keystore`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 let database = fixture.keystore + "/keystore.db"
                 let tables = try Command("sqlite3", database, ".tables").run().output
                     .split(whereSeparator: \.isWhitespace).map(String.init)
@@ -117,7 +117,7 @@ extension EndToEnd {
         }
 
         @Test func `a directory that is no vault`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 let directory = fixture.base.path + "/plain"
                 try Disk.makeDirectory(directory)
                 try Disk.write(directory + "/file", "x")
@@ -138,7 +138,7 @@ extension EndToEnd {
         }
 
         @Test func `a mount point that is missing, a file, or not empty`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 let missing = fixture.base.path + "/missing"
                 let file = fixture.base.path + "/file"
                 let full = fixture.base.path + "/full"
@@ -154,7 +154,7 @@ extension EndToEnd {
         }
 
         @Test func `a mount point inside the vault, and the vault itself`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 try Disk.makeDirectory(fixture.vault + "/inside")
                 for path in [fixture.vault, fixture.vault + "/inside"] {
                     let result = try fixture.command(["mount", fixture.vault, path]).result()
@@ -165,7 +165,7 @@ extension EndToEnd {
         }
 
         @Test func `a second mount of the same vault, and a mount point in use`() throws {
-            try VaultFixture.withMount { fixture in
+            try VaultFixture.withMount(.locked) { fixture in
                 let second = fixture.base.path + "/second"
                 try Disk.makeDirectory(second)
                 let result = try fixture.command(["mount", fixture.vault, second]).result()
@@ -183,7 +183,7 @@ extension EndToEnd {
         }
 
         @Test func `read-only mounts are not mixed with a writer`() throws {
-            try VaultFixture.withMount { fixture in
+            try VaultFixture.withMount(.locked) { fixture in
                 let second = fixture.base.path + "/second"
                 try Disk.makeDirectory(second)
                 let result = try fixture.command(
@@ -194,7 +194,7 @@ extension EndToEnd {
         }
 
         @Test func `an unknown mount option`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 let result = try fixture.mountCommand(options: ["nosuchoption"]).result()
                 Self.expectRefusal(result, naming: "nosuchoption")
                 #expect(!fixture.isMounted)
@@ -202,7 +202,7 @@ extension EndToEnd {
         }
 
         @Test func `unmount of what is not mounted`() throws {
-            try VaultFixture.withVault { fixture in
+            try VaultFixture.withVault(.locked) { fixture in
                 Self.expectRefusal(
                     try fixture.command(["unmount", fixture.mountPoint]).result(),
                     naming: fixture.mountPoint)
@@ -210,7 +210,7 @@ extension EndToEnd {
         }
 
         @Test func `a read-only mount reads and refuses every change`() throws {
-            try VaultFixture.withMount { fixture in
+            try VaultFixture.withMount(.locked) { fixture in
                 try Disk.write(fixture.path("file"), pattern(9000))
                 try Disk.makeDirectory(fixture.path("directory"))
                 try fixture.remount(options: ["ro"])
@@ -234,7 +234,7 @@ extension EndToEnd {
 
         @Test(needsRoot)
         func `a vault on a read-only file system mounts read-only`() throws {
-            try VaultFixture.withMount { fixture in
+            try VaultFixture.withMount(.locked) { fixture in
                 try Disk.write(fixture.path("file"), pattern(9000))
                 try fixture.unmount()
                 try Command("mount", "--bind", fixture.vault, fixture.vault).run()

@@ -147,6 +147,7 @@ extension OpenFlag {
 
 /// File types of mknod(2).
 package enum NodeType {
+    package static let regular: UInt32 = 0o100000
     package static let fifo: UInt32 = 0o010000
     package static let characterDevice: UInt32 = 0o020000
     package static let blockDevice: UInt32 = 0o060000
