@@ -196,7 +196,9 @@ extension EndToEnd {
                 try fixture.unmount()
                 try fixture.command(["mount", other, fixture.mountPoint]).run()
                 try Disk.write(fixture.path("file"), Self.content)
-                let place = try Command("find", other, "-type", "f", "-size", "+4k").run().lines[0]
+                let place = try Command(
+                    "find", other, "-type", "f", "-size", "+4k", "-not", "-path", "*/.keyfold*"
+                ).run().lines[0]
                 try fixture.keyfold("unmount", fixture.mountPoint)
                 try Disk.write(place, sealed)
                 try fixture.command(["mount", other, fixture.mountPoint]).run()

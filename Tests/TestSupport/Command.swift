@@ -235,7 +235,8 @@ package final class ChildProcess: @unchecked Sendable {
         // SAFETY: the actions are initialised here and destroyed below, and used in between only.
         unsafe posix_spawn_file_actions_init(&actions)
         defer { _ = unsafe posix_spawn_file_actions_destroy(&actions) }
-        // Whoever runs the tests may ignore signals; programs are to take them as they come.
+        // Whoever runs the tests may ignore signals, and the threads of tests block them; programs
+        // are to take them as they come.
         var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)
         defer { _ = unsafe posix_spawnattr_destroy(&attributes) }
@@ -245,7 +246,11 @@ package final class ChildProcess: @unchecked Sendable {
             unsafe sigaddset(&signals, signal)
         }
         unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
-        unsafe posix_spawnattr_setflags(&attributes, 0x04 /* POSIX_SPAWN_SETSIGDEF */)
+        var noSignals = sigset_t()
+        unsafe sigemptyset(&noSignals)
+        unsafe posix_spawnattr_setsigmask(&attributes, &noSignals)
+        // POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK (spawn.h)
+        unsafe posix_spawnattr_setflags(&attributes, 0x04 | 0x08)
         for (number, descriptor) in standard.enumerated() {
             unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
         }
