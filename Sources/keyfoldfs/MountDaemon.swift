@@ -35,7 +35,9 @@ enum MountDaemon {
             let session = try MountSession(
                 vault: vault, mountPoint: request.mountPoint, options: options,
                 logger: Logger(label: "keyfoldfs"))
-            try session.run { report?.mountAnswers() }
+            try session.run {
+                if report?.mountAnswers() == false { session.requestUnmount() }
+            }
         } catch {
             throw Failure(error)
         }

@@ -36,7 +36,10 @@ final class ReadinessReport: Sendable {
     }
 
     /// Lets go of the terminal and tells the parent that all is well.
-    func mountAnswers() {
+    ///
+    /// - Returns: false when the parent was killed meanwhile. Whoever did that did not want a
+    ///   mount, and nobody would know of it.
+    func mountAnswers() -> Bool {
         setsid()
         // SAFETY: a C string for the length of the call.
         unsafe chdir("/")
@@ -45,8 +48,7 @@ final class ReadinessReport: Sendable {
                 dup2(null.rawValue, stream)
             }
         }
-        // When the parent is gone there is nobody left to tell.
-        _ = try? channel.append([1])
+        return (try? channel.append([1])) != nil
     }
 
     private static func awaitReport(_ reader: Descriptor, from child: pid_t) -> Never {

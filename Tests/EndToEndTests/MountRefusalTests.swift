@@ -249,5 +249,22 @@ extension EndToEnd {
                 try fixture.mount()
             }
         }
+
+        /// The passphrase costs the daemon a few hundred milliseconds, in which it can be killed.
+        @Test func `a daemon whose start was killed mounts nothing later`() throws {
+            try VaultFixture.withVault(.locked) { fixture in
+                let parent = try Command(Program.keyfoldfs, fixture.vault, fixture.mountPoint)
+                    .with(fixture.environment).start()
+                func daemons() -> [Int32] {
+                    Processes.withArgument(containing: fixture.mountPoint)
+                }
+                try #require(Deadline.wait(seconds: 20) { daemons().count == 2 })
+                Signal.send(Signal.kill, to: parent.pid)
+                _ = parent.waitForEnd()
+                #expect(Deadline.wait(seconds: 20) { daemons().isEmpty })
+                #expect(!fixture.isMounted)
+                try fixture.mount()
+            }
+        }
     }
 }
