@@ -80,7 +80,7 @@ package final class AESSIV256: Sendable {
 ///
 /// `@unchecked Sendable`: the pool gives a context to one caller and forgets it until it is back.
 @safe
-private final class SIVContext: @unchecked Sendable {
+private final class SIVContext: @unchecked Sendable {  // SAFETY: above
     private let authenticator: OpaquePointer
     private let cipher: OpaquePointer
     /// CMAC of the zero block, where every S2V starts.

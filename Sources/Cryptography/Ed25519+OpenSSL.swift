@@ -59,7 +59,7 @@ package enum Ed25519 {
 private final class Ed25519Key: Sendable {
     // An EVP_PKEY is immutable once made and reference-counted with atomics inside; every
     // operation has a context of its own.
-    nonisolated(unsafe) private let handle: OpaquePointer
+    nonisolated(unsafe) private let handle: OpaquePointer  // SAFETY: above
 
     init?(seed: SecretBytes) {
         let handle = unsafe seed.withBytes { seed in

@@ -7,16 +7,23 @@ import COpenSSL
 /// and live until the process ends; using one from many threads at once is documented as safe
 /// (provider(7), "a fetched algorithm … can be shared").
 enum Library {
-    nonisolated(unsafe) static let aes256GCM = unsafe cipher("AES-256-GCM")
-    nonisolated(unsafe) static let sha256 = unsafe required(
-        EVP_MD_fetch(nil, "SHA256", nil), "SHA256")
-    nonisolated(unsafe) static let hmac = unsafe required(EVP_MAC_fetch(nil, "HMAC", nil), "HMAC")
-    nonisolated(unsafe) static let cmac = unsafe required(EVP_MAC_fetch(nil, "CMAC", nil), "CMAC")
-    nonisolated(unsafe) static let hkdf = unsafe required(EVP_KDF_fetch(nil, "HKDF", nil), "HKDF")
-    nonisolated(unsafe) static let kbkdf = unsafe required(
-        EVP_KDF_fetch(nil, "KBKDF", nil), "KBKDF")
-    nonisolated(unsafe) static let scrypt = unsafe required(
-        EVP_KDF_fetch(nil, "SCRYPT", nil), "SCRYPT")
+    nonisolated(unsafe) static let aes256GCM =  // SAFETY: above
+        unsafe cipher("AES-256-GCM")
+    nonisolated(unsafe) static let sha256 =  // SAFETY: above
+        unsafe required(
+            EVP_MD_fetch(nil, "SHA256", nil), "SHA256")
+    nonisolated(unsafe) static let hmac =  // SAFETY: above
+        unsafe required(EVP_MAC_fetch(nil, "HMAC", nil), "HMAC")
+    nonisolated(unsafe) static let cmac =  // SAFETY: above
+        unsafe required(EVP_MAC_fetch(nil, "CMAC", nil), "CMAC")
+    nonisolated(unsafe) static let hkdf =  // SAFETY: above
+        unsafe required(EVP_KDF_fetch(nil, "HKDF", nil), "HKDF")
+    nonisolated(unsafe) static let kbkdf =  // SAFETY: above
+        unsafe required(
+            EVP_KDF_fetch(nil, "KBKDF", nil), "KBKDF")
+    nonisolated(unsafe) static let scrypt =  // SAFETY: above
+        unsafe required(
+            EVP_KDF_fetch(nil, "SCRYPT", nil), "SCRYPT")
 
     /// The counter mode that belongs to SIV, for AES keys of 16, 24 or 32 bytes.
     static func aesCTR(keyBytes: Int) -> OpaquePointer {
@@ -27,9 +34,12 @@ enum Library {
         }
     }
 
-    nonisolated(unsafe) private static let aes128CTR = unsafe cipher("AES-128-CTR")
-    nonisolated(unsafe) private static let aes192CTR = unsafe cipher("AES-192-CTR")
-    nonisolated(unsafe) private static let aes256CTR = unsafe cipher("AES-256-CTR")
+    nonisolated(unsafe) private static let aes128CTR =  // SAFETY: above
+        unsafe cipher("AES-128-CTR")
+    nonisolated(unsafe) private static let aes192CTR =  // SAFETY: above
+        unsafe cipher("AES-192-CTR")
+    nonisolated(unsafe) private static let aes256CTR =  // SAFETY: above
+        unsafe cipher("AES-256-CTR")
 
     private static func cipher(_ name: String) -> OpaquePointer {
         // SAFETY: the name is NUL-terminated for the length of the call and is not kept.

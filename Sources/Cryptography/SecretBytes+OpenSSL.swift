@@ -11,7 +11,7 @@ package final class SecretBytes: Sendable {
     package let count: Int
 
     // Never nil, also for a count of 0. Written only in initializers.
-    nonisolated(unsafe) private let storage: UnsafeMutableRawPointer
+    nonisolated(unsafe) private let storage: UnsafeMutableRawPointer  // SAFETY: above
 
     /// Makes `count` zero bytes and lets `body` fill them in.
     ///

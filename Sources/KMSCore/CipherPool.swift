@@ -4,7 +4,7 @@ internal import Synchronization
 /// Cipher contexts that wait for their next use, at most as many as were ever used at once.
 final class CipherPool: Sendable {
     // Unchecked: a context is out of the pool while a thread uses it.
-    private struct Idle: @unchecked Sendable {
+    private struct Idle: @unchecked Sendable {  // SAFETY: above
         let cipher: AESGCM256
     }
 

@@ -160,7 +160,7 @@ struct Manifest: Hashable, Sendable {
 /// Seals and opens rows with one reused cipher context; one thread at a time.
 ///
 /// Unchecked: it is made for one call, or lives inside the mutex of ``KeystoreStore``.
-final class RecordSealer: @unchecked Sendable {
+final class RecordSealer: @unchecked Sendable {  // SAFETY: above
     private let keys: KeystoreKeys
     private let cipher = AESGCM256()
 

@@ -11,7 +11,7 @@ internal import Vault
 /// buffer (fuse_lowlevel.h).
 // SAFETY: the session pointer is set by mount(at:) before any worker starts, and never again.
 @safe
-final class Connection: @unchecked Sendable {
+final class Connection: @unchecked Sendable {  // SAFETY: above
     // Sendable: all stored values are constants or atomic, but for `session` (see above).
     let vault: VaultFileSystem
     let options: MountOptions

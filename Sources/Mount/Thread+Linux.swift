@@ -48,7 +48,7 @@ enum Thread {
 // SAFETY: the pointer is private, made in init and freed in deinit, when nobody can wait.
 @safe
 final class Semaphore: Sendable {
-    private nonisolated(unsafe) let semaphore: UnsafeMutablePointer<sem_t>
+    private nonisolated(unsafe) let semaphore: UnsafeMutablePointer<sem_t>  // SAFETY: above
 
     init() {
         unsafe semaphore = UnsafeMutablePointer.allocate(capacity: 1)

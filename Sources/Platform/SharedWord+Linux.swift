@@ -8,7 +8,7 @@ internal import Synchronization
 /// may bring back an older value. Any thread may use it.
 @safe package final class SharedWord: Sendable {
     // SAFETY: the page stays mapped until deinit, and is only ever touched as an Atomic.
-    private nonisolated(unsafe) let word: UnsafeMutablePointer<Atomic<UInt64>>
+    private nonisolated(unsafe) let word: UnsafeMutablePointer<Atomic<UInt64>>  // SAFETY: above
 
     /// Opens the file, or makes it with mode 0600.
     package init(path: String) throws(Errno) {

@@ -9,7 +9,7 @@ internal import Platform
 // pthread calls only; `flags` is read and written under `mutex`, `thread` by start and stop, which
 // one owner calls in turn.
 @safe
-final class SyncThread: @unchecked Sendable {
+final class SyncThread: @unchecked Sendable {  // SAFETY: above
     private struct Flags {
         var isWoken = false
         var isStopped = false
