@@ -28,6 +28,10 @@ extension Failure {
                 wayOut: "mount it: keyfold mount \(path) MOUNTPOINT")
         case .locked(let path, let holder):
             self.init(.busy, path, Self.lockedWords(holder), wayOut: Self.lockedWayOut(holder))
+        case .dataKeyUsedUp:
+            self.init(
+                .cannotCreate, object, "its data key has sealed all the blocks it may",
+                wayOut: "copy the file and rename the copy over it: a new file gets a new key")
         case .unknownDomain(let domain):
             self.init(
                 .damagedData, object,

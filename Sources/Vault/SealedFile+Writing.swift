@@ -39,6 +39,8 @@ extension SealedFile {
         let grows = newSize > state.plainSize
 
         var run = Run(fileOffset: layout.sealedOffset(ofBlock: first))
+        let resealed: UInt64 = grows && oldLast != nil ? 1 : 0
+        try reserveSeals(&state, last - first + 1 + resealed)
         if !state.hasHeader { try addHeader(state, scratch, to: &run, startsFile: first == 0) }
         var tail: Run?
         if grows, let oldLast {
@@ -87,21 +89,6 @@ extension SealedFile {
         }
         run.fileOffset = 0
         run.byteCount = header.count
-    }
-
-    private func encodedHeader(_ state: borrowing State) throws(VaultError) -> [UInt8] {
-        let seal = seal(of: state)
-        return try format { () throws(FormatError) in
-            try FileHeader(
-                fileID: seal.fileID, isSparse: state.isSparse, wrappedKeys: seal.wrappedKeys,
-                keys: seal.keys
-            ).encoded(layout: layout)
-        }
-    }
-
-    private func seal(of state: borrowing State) -> Seal {
-        guard let seal = state.seal else { preconditionFailure("BUG: a writable file has keys") }
-        return seal
     }
 
     /// Adds the old last block in front of the run: whole, and final no more.
@@ -286,20 +273,11 @@ extension SealedFile {
         state.gaps.removeAll()
     }
 
-    /// The seal with the wrapped keys that stand in the header now: a rewrap may have changed them
-    /// since the file was opened, and the next header must not bring back a key that is to go.
-    private func currentSeal(_ seal: Seal, in descriptor: Descriptor) -> Seal {
-        guard let bytes = try? descriptor.read(count: layout.headerBytes, at: 0),
-            let header = try? FileHeader(decoding: bytes, layout: layout),
-            header.fileID == seal.fileID, (try? header.authenticate(with: seal.keys)) != nil
-        else { return seal }
-        return Seal(fileID: seal.fileID, keys: seal.keys, wrappedKeys: header.wrappedKeys)
-    }
-
     private func shrink(
         _ state: inout State, _ scratch: Scratch, to newSize: UInt64
     ) throws(VaultError) {
         let last = BlockLayout.block(containing: newSize - 1)
+        try reserveSeals(&state, 1)
         try readBlock(state, scratch, last)
         var run = Run(fileOffset: layout.sealedOffset(ofBlock: last))
         sealScratchBlock(
@@ -334,50 +312,5 @@ extension SealedFile {
 
     func lastBlock(ofSize size: UInt64) -> UInt64? {
         size == 0 ? nil : BlockLayout.block(containing: size - 1)
-    }
-
-    // MARK: Holes
-
-    /// Gaps that remain are holes from here on: the header says so. Called at fsync and the last
-    /// close, before anything reports the file as safe.
-    func settleGaps() throws(VaultError) {
-        try change { state throws(VaultError) in
-            if !state.gaps.isEmpty { try markSparse(&state) }
-        }
-    }
-
-    /// Sets the header's sparse flag, keeping the wrapped keys that stand there now.
-    func markSparse(_ state: inout State) throws(VaultError) {
-        defer { if state.isSparse { state.gaps.removeAll() } }
-        guard !state.isSparse else { return }
-        if state.hasHeader {
-            let descriptor = state.descriptor
-            let keys = seal(of: state).keys
-            try withHeaderLocked(descriptor) { () throws(VaultError) in
-                let bytes = try system { () throws(Errno) in
-                    try descriptor.read(count: layout.headerBytes, at: 0)
-                }
-                let sealed = try format { () throws(FormatError) in
-                    let header = try FileHeader(decoding: bytes, layout: layout)
-                    try header.authenticate(with: keys)
-                    return try header.withSparse(true, keys: keys).encoded(layout: layout)
-                }
-                try system { () throws(Errno) in
-                    let before = try descriptor.status()
-                    try descriptor.write(sealed, at: 0)
-                    // The flag may come at close, behind a utimensat(2) of the program that wrote.
-                    try descriptor.setTimes(
-                        access: .keep, modification: .set(before.modificationTime))
-                }
-            }
-        }
-        state.isSparse = true
-    }
-
-    private func withHeaderLocked<Result>(
-        _ descriptor: Descriptor, _ body: () throws(VaultError) -> Result
-    ) throws(VaultError) -> Result {
-        try descriptor.withHeadLocked(
-            byteCount: layout.headerBytes, orThrow: { VaultError.system($0) }, body)
     }
 }

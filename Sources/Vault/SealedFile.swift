@@ -13,6 +13,7 @@ final class SealedFile: Sendable {
         let keys: FileKeys
         /// The wrapped keys as they were when the header was read or made.
         let wrappedKeys: [WrappedKey]
+        var count: SealCount
     }
 
     struct State: Sendable {

@@ -20,6 +20,8 @@ package enum VaultError: Error, Sendable {
     case locked(path: String, holder: VaultLock.Holder?)
     /// A directory's domain is none that this mount has the key of.
     case unknownDomain(DomainID)
+    /// A file's data key has sealed as many blocks as it may.
+    case dataKeyUsedUp
 }
 
 extension Errno {
@@ -34,6 +36,7 @@ extension Errno {
         case .notEmpty: self = .directoryNotEmpty
         case .alreadyAVault: self = .fileExists
         case .locked: self = .resourceBusy
+        case .dataKeyUsedUp: self = .fileTooLarge
         }
     }
 

@@ -170,10 +170,14 @@ extension VaultFileSystem {
             return try authorize(
                 content, of: inode, truncates: truncates, forWriting: forWriting, as: caller())
         }
-        try content.change { state throws(VaultError) in
-            guard state.seal == nil else { return }
+        let isFirst = try content.change { state throws(VaultError) in
+            guard state.seal == nil else { return false }
             state.seal = opened.seal
             state.isSparse = opened.isSparse
+            return true
+        }
+        if isFirst, forWriting, opened.seal.count.needsNewKeySoon {
+            incident(inode, "its data key has sealed half the blocks it may; \(Self.newKeyAdvice)")
         }
     }
 
@@ -197,7 +201,7 @@ extension VaultFileSystem {
         let wrapped = WrappedKey(keyARN: "\(dataKey.wrapped.keyARN)", blob: dataKey.wrapped.blob)
         return SealedFile.Seal(
             fileID: fileID, keys: FileKeys(dataKey: dataKey.plaintext, fileID: fileID),
-            wrappedKeys: [wrapped])
+            wrappedKeys: [wrapped], count: SealCount())
     }
 
     /// The keys of a file that has a header.
@@ -239,7 +243,8 @@ extension VaultFileSystem {
         let keys = FileKeys(dataKey: dataKey, fileID: header.fileID)
         try format { () throws(FormatError) in try header.authenticate(with: keys) }
         let seal = SealedFile.Seal(
-            fileID: header.fileID, keys: keys, wrappedKeys: header.wrappedKeys)
+            fileID: header.fileID, keys: keys, wrappedKeys: header.wrappedKeys,
+            count: SealCount(header))
         return (seal, header.isSparse)
     }
 
@@ -336,6 +341,9 @@ extension VaultFileSystem {
         try content.settleGaps()
     }
 
+    private static let newKeyAdvice =
+        "copy the file and rename the copy over it: a new file gets a new data key"
+
     /// Tells the operator of damage and of a store that fails; denials are the caller's own matter.
     private func report(_ error: VaultError, of inode: Inode) {
         let what: String
@@ -345,8 +353,14 @@ extension VaultFileSystem {
             what = "its wrapped data key does not open"
         case .system(.ioError): what = "the store below answers an I/O error"
         case .unknownDomain(let id): what = "its domain \(id) is not known here"
+        case .dataKeyUsedUp:
+            what = "its data key has sealed all the blocks it may; \(Self.newKeyAdvice)"
         case .keys, .system, .notAVault, .notEmpty, .alreadyAVault, .locked: return
         }
+        incident(inode, what)
+    }
+
+    private func incident(_ inode: Inode, _ what: String) {
         let path = plainPath(of: inode) ?? "inode \(inode.backing.inodeNumber)"
         let stored = inode.links.first.map { " (stored as \($0.stored.string))" } ?? ""
         options.onIncident("\(path)\(stored): \(what)")

@@ -6,8 +6,8 @@ extension EndToEnd {
     /// Vaults that were made by earlier versions of Keyfold open for ever.
     @Suite
     struct GoldenVaultTests {
-        private static let golden = String(#filePath)
-            .replacing("/EndToEndTests/GoldenVaultTests.swift", with: "/GoldenVaults/v1")
+        private static let vaults = String(#filePath)
+            .replacing("/EndToEndTests/GoldenVaultTests.swift", with: "/GoldenVaults")
 
         private static let longName = String(repeating: "n", count: 255)
         private static let files: [String: String] = [
@@ -23,13 +23,13 @@ extension EndToEnd {
 
         /// Runs `body` with a mounted copy: what the repository holds is never touched.
         private static func withCopy(
-            _ options: [String], secret: String,
+            of golden: String, _ options: [String], secret: String,
             _ body: (_ base: String, _ mount: String) throws -> Void
         ) throws {
             let base = try TemporaryDirectory(label: VaultFixture.label)
             defer { base.cleanUp() }
             let (vault, mount) = (base.path + "/vault", base.path + "/mount")
-            try Command("cp", "-r", golden + "/vault", vault).run()
+            try Command("cp", "-r", "\(vaults)/\(golden)/vault", vault).run()
             // Repositories keep no modes.
             try Command("chmod", "-R", "go=", vault).run()
             try Disk.makeDirectory(mount)
@@ -45,16 +45,20 @@ extension EndToEnd {
             try Command(verify + unlock).run()
         }
 
-        private static func readme(_ name: String) throws -> String {
-            let lines = try Disk.readText(golden + "/README.md").split(separator: "\n")
+        private static func readme(of golden: String, _ name: String) throws -> String {
+            let lines = try Disk.readText("\(vaults)/\(golden)/README.md").split(separator: "\n")
             let line = try #require(lines.first { $0.hasPrefix("- \(name): `") })
             return String(line.dropFirst("- \(name): `".count).dropLast())
         }
 
-        @Test(arguments: ["passphrase", "recovery key"])
-        func `a vault of format 1 opens with everything in it`(_ secret: String) throws {
+        /// `v1-counted` has headers of version 2.
+        @Test(arguments: ["v1", "v1-counted"], ["passphrase", "recovery key"])
+        func `a vault of format 1 opens with everything in it`(
+            _ golden: String, _ secret: String
+        ) throws {
             let option = secret == "passphrase" ? "--passphrase-file" : "--recovery-key-file"
-            try Self.withCopy([option], secret: try Self.readme(secret)) { vault, mount in
+            let text = try Self.readme(of: golden, secret)
+            try Self.withCopy(of: golden, [option], secret: text) { vault, mount in
                 for (name, content) in Self.files {
                     #expect(try Disk.readText(mount + "/" + name) == content, "\(name)")
                 }

@@ -11,8 +11,12 @@ import Testing
         keys = Fixture.fileKeys(fileID)
     }
 
-    private func header(sparse: Bool = false, _ wrapped: [WrappedKey]) -> FileHeader {
-        FileHeader(fileID: fileID, isSparse: sparse, wrappedKeys: wrapped, keys: keys)
+    private func header(
+        sparse: Bool = false, sealedBlocks: UInt64? = 64, _ wrapped: [WrappedKey]
+    ) -> FileHeader {
+        FileHeader(
+            fileID: fileID, isSparse: sparse, sealedBlocks: sealedBlocks, wrappedKeys: wrapped,
+            keys: keys)
     }
 
     private func accepts(_ bytes: [UInt8], _ layout: BlockLayout, like: FileHeader? = nil) -> Bool {
@@ -25,21 +29,24 @@ import Testing
     @Test(arguments: BlockLayout.headerSizes, [false, true])
     func `a header comes back as it was`(_ headerBytes: Int, _ isSparse: Bool) throws {
         let layout = try Fixture.layout(headerBytes)
-        let header = header(
-            sparse: isSparse, [Fixture.wrappedKey(), Fixture.wrappedKey(2)])
-        let bytes = try header.encoded(layout: layout)
-        #expect(bytes.count == headerBytes)
-        let decoded = try FileHeader(decoding: bytes, layout: layout)
-        #expect(decoded == header)
-        try decoded.authenticate(with: keys)
+        for sealedBlocks in [nil, 0, 16, SealCount.maximumBlocks] {
+            let header = header(
+                sparse: isSparse, sealedBlocks: sealedBlocks,
+                [Fixture.wrappedKey(), Fixture.wrappedKey(2)])
+            let bytes = try header.encoded(layout: layout)
+            #expect(bytes.count == headerBytes)
+            let decoded = try FileHeader(decoding: bytes, layout: layout)
+            #expect(decoded == header)
+            try decoded.authenticate(with: keys)
+        }
     }
 
     @Test(arguments: [512, 1024])
     func `every flipped bit of a header is found`(_ headerBytes: Int) throws {
         let layout = try Fixture.layout(headerBytes)
-        for keyCount in [1, 2] {
+        for (keyCount, sealedBlocks) in [(1, 4096), (2, 64), (1, nil)] as [(Int, UInt64?)] {
             let wrapped = (0..<keyCount).map { Fixture.wrappedKey(UInt8($0)) }
-            let bytes = try header(wrapped).encoded(layout: layout)
+            let bytes = try header(sealedBlocks: sealedBlocks, wrapped).encoded(layout: layout)
             #expect(bytes.bitsThatFlipUnseen { accepts($0, layout) } == [])
         }
     }
@@ -51,7 +58,8 @@ import Testing
         let layout = try Fixture.layout()
         let other = Fixture.fileKeys(fileID)
         let forged = FileHeader(
-            fileID: fileID, isSparse: false, wrappedKeys: [Fixture.wrappedKey(9)], keys: keys)
+            fileID: fileID, isSparse: false, sealedBlocks: 64,
+            wrappedKeys: [Fixture.wrappedKey(9)], keys: keys)
         #expect(throws: FormatError.authenticationFailed(.fileHeader)) {
             try FileHeader(decoding: forged.encoded(layout: layout), layout: layout)
                 .authenticate(with: other)
@@ -63,7 +71,8 @@ import Testing
         let mine = FileKeys(dataKey: dataKey, fileID: fileID)
         let other = FileKeys(dataKey: dataKey, fileID: FileID())
         let header = FileHeader(
-            fileID: fileID, isSparse: false, wrappedKeys: [Fixture.wrappedKey()], keys: mine)
+            fileID: fileID, isSparse: false, sealedBlocks: 64,
+            wrappedKeys: [Fixture.wrappedKey()], keys: mine)
         try header.authenticate(with: mine)
         #expect(throws: FormatError.authenticationFailed(.fileHeader)) {
             try header.authenticate(with: other)
@@ -86,6 +95,16 @@ import Testing
         #expect(sparse.isSparse && sparse.tag != plain.tag)
         #expect(accepts(try sparse.encoded(layout: layout), layout))
         #expect(sparse.withSparse(false, keys: keys) == plain)
+    }
+
+    @Test func `the count of sealed blocks changes under a new tag`() throws {
+        let layout = try Fixture.layout()
+        let uncounted = header(sealedBlocks: nil, [Fixture.wrappedKey()])
+        let counted = uncounted.withSealedBlocks(1 << 20, keys: keys)
+        #expect(counted.sealedBlocks == 1 << 20 && counted.tag != uncounted.tag)
+        #expect(accepts(try counted.encoded(layout: layout), layout))
+        #expect(counted.withSparse(true, keys: keys).sealedBlocks == 1 << 20)
+        #expect(counted.withWrappedKeys([Fixture.wrappedKey(3)]).sealedBlocks == 1 << 20)
     }
 
     @Test func `as many keys fit as the header has room for`() throws {
@@ -137,9 +156,10 @@ import Testing
             }
         }
         #expect(failure(7, 2) == .malformed(.fileHeader, "the magic number"))
-        #expect(failure(9, 2) == .unsupportedVersion(.fileHeader, 2))
+        #expect(failure(9, 3) == .unsupportedVersion(.fileHeader, 3))
+        #expect(failure(9, 1) == .malformed(.fileHeader, "unknown flags"), "a count in version 1")
         #expect(failure(11, 2) == .malformed(.fileHeader, "an unknown cipher"))
-        #expect(failure(15, 2) == .malformed(.fileHeader, "unknown flags"))
+        #expect(failure(15, 0x42) == .malformed(.fileHeader, "unknown flags"))
         #expect(
             failure(96, 4) == .malformed(.fileHeader, "a header size that is not the vault's"))
         #expect(failure(511, 1) == .malformed(.fileHeader, "bytes after its end"))

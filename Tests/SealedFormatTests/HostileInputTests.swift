@@ -56,7 +56,7 @@ import Testing
         let fileKeys = Fixture.fileKeys(fileID)
         let layout = try Fixture.layout()
         let genuine = try FileHeader(
-            fileID: fileID, isSparse: true,
+            fileID: fileID, isSparse: true, sealedBlocks: 64,
             wrappedKeys: [Fixture.wrappedKey(), Fixture.wrappedKey(2)], keys: fileKeys
         ).encoded(layout: layout)
         func decode(_ bytes: [UInt8]) -> Bool {

@@ -114,13 +114,15 @@ import Testing
             try domainKeys.openAttributeValue(value, name: name) == utf8("attribute-value"))
     }
 
-    @Test func `the file's header`() throws {
+    @Test(arguments: [("header", 64), ("header-version-1", nil)] as [(String, UInt64?)])
+    func `the file's header`(_ value: String, _ sealedBlocks: UInt64?) throws {
         let wrapped = WrappedKey(
             keyARN: try document.text("key-arn"), blob: try utf8("data-key-blob"))
         let header = FileHeader(
-            fileID: fileID, isSparse: false, wrappedKeys: [wrapped], keys: fileKeys)
+            fileID: fileID, isSparse: false, sealedBlocks: sealedBlocks, wrappedKeys: [wrapped],
+            keys: fileKeys)
         let layout = try Fixture.layout()
-        let bytes = try document.bytes("header")
+        let bytes = try document.bytes(value)
         #expect(try header.encoded(layout: layout) == bytes)
         let decoded = try FileHeader(decoding: bytes, layout: layout)
         try decoded.authenticate(with: fileKeys)

@@ -71,6 +71,8 @@ struct SealedFileView {
             "sealedBytes": .number(sealedSizeBytes),
             "cipher": .text(header.cipher.name),
             "sparse": .flag(header.isSparse),
+            "headerVersion": .number(header.sealedBlocks == nil ? 1 : 2),
+            "sealedBlocksAtMost": .number(ifAny: header.sealedBlocks),
         ])
     }
 

@@ -31,7 +31,8 @@ struct VaultPlace {
             switch error {
             case .notAVault: try refuseContents()
             case .system(.noSuchFileOrDirectory): break
-            case .system, .format, .keys, .notEmpty, .alreadyAVault, .locked, .unknownDomain:
+            case .system, .format, .keys, .notEmpty, .alreadyAVault, .locked, .unknownDomain,
+                .dataKeyUsedUp:
                 throw Failure(error, object: directory)
             }
         }
