@@ -32,6 +32,11 @@ extension Failure {
             self.init(
                 .cannotCreate, object, "its data key has sealed all the blocks it may",
                 wayOut: "copy the file and rename the copy over it: a new file gets a new key")
+        case .journal(let path, let error):
+            self.init(
+                .damagedData, path, "the journal of a mount that did not end in order: \(error)",
+                wayOut: "it may hold what was synced last: keep a copy, then move it out of the "
+                    + "vault to mount without it")
         case .unknownDomain(let domain):
             self.init(
                 .damagedData, object,

@@ -99,6 +99,38 @@ extension BlockCipher {
     }
 }
 
+// MARK: - Single blocks in arrays
+
+extension BlockCipher {
+    /// As ``seal(_:_:block:isFinal:into:at:)``, for one block of its own.
+    package func seal(_ plain: [UInt8], block: UInt64, isFinal: Bool) -> [UInt8] {
+        var sealed = [UInt8](repeating: 0, count: plain.count + BlockLayout.overheadBytes)
+        plain.withRawSpan { plain in
+            sealed.withMutableRawSpan { sealed in
+                seal(
+                    plain, 0..<plain.byteCount, block: block, isFinal: isFinal, into: &sealed,
+                    at: 0)
+            }
+        }
+        return sealed
+    }
+
+    /// As ``open(_:_:block:expectFinal:into:at:)``, for one block of its own.
+    package func open(
+        _ sealed: [UInt8], block: UInt64, expectFinal: Bool
+    ) throws(FormatError) -> [UInt8] {
+        var plain = [UInt8](repeating: 0, count: max(0, sealed.count - BlockLayout.overheadBytes))
+        try sealed.withRawSpan { (sealed) throws(FormatError) in
+            try plain.withMutableRawSpan { (plain) throws(FormatError) in
+                try open(
+                    sealed, 0..<sealed.byteCount, block: block, expectFinal: expectFinal,
+                    into: &plain, at: 0)
+            }
+        }
+        return plain
+    }
+}
+
 extension RawSpan {
     /// The byte at an offset, which is checked.
     func byte(at offset: Int) -> UInt8 {

@@ -12,6 +12,7 @@ package final class DomainKeys: Sendable {
     let values: AESSIV256
     let records: SecretBytes
     let config: SecretBytes
+    let journals: SecretBytes
 
     /// - Parameter domainKey: 32 bytes.
     package init(domainKey: SecretBytes, domainID: DomainID) {
@@ -25,5 +26,6 @@ package final class DomainKeys: Sendable {
         values = AESSIV256(key: derive(Label.values, AESSIV256.keyBytes))
         records = derive(Label.records, 32)
         config = derive(Label.config, 32)
+        journals = derive(Label.journal, 32)
     }
 }

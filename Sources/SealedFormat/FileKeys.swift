@@ -10,6 +10,7 @@ enum Label {
     static let records = Array("keyfold/1/records".utf8)
     static let config = Array("keyfold/1/config".utf8)
     static let values = Array("keyfold/1/values".utf8)
+    static let journal = Array("keyfold/1/journal".utf8)
 
     // The first associated string of what is sealed under the value key.
     static let symbolicLink = Array("symbolic link".utf8)

@@ -22,6 +22,7 @@ package enum FormatObject: String, Sendable {
     case longName = "long name"
     case symbolicLink = "symbolic link"
     case extendedAttribute = "extended attribute"
+    case journal
 }
 
 extension FormatError: CustomStringConvertible {

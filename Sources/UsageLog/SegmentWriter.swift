@@ -10,7 +10,7 @@ internal import Synchronization
 final class SegmentWriter: Sendable {
     private struct State: ~Copyable {
         var segment: OpenSegment?
-        var thread: SyncThread?
+        var thread: DelayedThread?
         /// Events that no sync has taken yet.
         var isDirty = false
         /// The last sync could not anchor: the next event must.
@@ -23,7 +23,7 @@ final class SegmentWriter: Sendable {
     private enum Outcome {
         case written
         /// The first one since the last sync: the thread sleeps.
-        case writtenFirst(SyncThread?)
+        case writtenFirst(DelayedThread?)
         case needsPreparation
     }
 
@@ -130,7 +130,7 @@ final class SegmentWriter: Sendable {
     /// A thread of this process; a forked child has none of its parent's.
     private func startThread(_ state: inout State) throws(UsageLogError) {
         if let thread = state.thread, thread.processID == getpid() { return }
-        let thread = SyncThread(intervalMilliseconds: syncIntervalMilliseconds) { [self] in
+        let thread = DelayedThread(intervalMilliseconds: syncIntervalMilliseconds) { [self] in
             synchronizeInBackground()
         }
         do throws(Errno) {

@@ -122,11 +122,13 @@ package struct VaultOptions: Sendable {
     package var isReadOnly = false
     /// Other hosts may write the same vault: the lock is shared and nothing is cached for long.
     package var isShared = false
-    /// Old blocks are overwritten without a journal: faster, and a mount that is killed may leave
-    /// a block unreadable.
+    /// Old blocks are overwritten without a journal: faster, and a killed mount or a power cut may
+    /// leave a block unreadable that was synced.
     package var overwritesInPlace = false
     /// The usage log tells the plaintext paths of files.
     package var logsPaths = false
+    /// For tests of the tests: what the mount does wrong on purpose.
+    package var broken: BrokenOrdering?
     /// Where the mount is; told to whoever finds the vault locked.
     package var mountPoint: String?
     /// The principal that authorizes the mount's requests, as an ARN.

@@ -6,11 +6,20 @@ final class FileHandle: Sendable {
     let inode: Inode
     let content: SealedFile
     let allowsWriting: Bool
+    /// How many of the content's failures this handle has heard of.
+    private let heardFailures: Mutex<Int>
 
     init(inode: Inode, content: SealedFile, allowsWriting: Bool) {
         self.inode = inode
         self.content = content
         self.allowsWriting = allowsWriting
+        heardFailures = Mutex(content.failureCount)
+    }
+
+    /// - Throws: what kept changes of the file from becoming durable since this was last asked.
+    func hearFailures() throws(VaultError) {
+        let failure = heardFailures.withLock { content.failure(since: &$0) }
+        if let failure { throw failure }
     }
 }
 

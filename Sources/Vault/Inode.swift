@@ -77,7 +77,49 @@ final class Inode: Sendable {
         }
     }
 
-    /// As above, for a name that is gone for good; `status` is what the file was under it.
+    // MARK: Open content
+
+    var openContent: SealedFile? { state.withLock { $0.content } }
+
+    /// One more user of the open content, which ``unpinContent()`` takes back.
+    func pinContent() {
+        state.withLock { $0.openHandles += 1 }
+    }
+
+    /// The content of the inode, or `new` where there is none, with one more user.
+    func pinContent(orInstalling new: SealedFile?) -> SealedFile? {
+        state.withLock { state in
+            if state.content == nil { state.content = new }
+            if state.content != nil { state.openHandles += 1 }
+            return state.content
+        }
+    }
+
+    func unpinContent() {
+        let closed = state.withLock { state -> SealedFile? in
+            state.openHandles -= 1
+            guard state.openHandles == 0 else { return nil }
+            defer { state.content = nil }
+            return state.content
+        }
+        _ = consume closed
+    }
+
+    /// Stored names from the vault's root down with "/" between them; nil when none is known.
+    var storedPath: [UInt8]? {
+        var names: [[UInt8]] = []
+        var current = self
+        while current.id != .root {
+            guard let link = current.links.first else { return nil }
+            names.append(link.stored.bytes)
+            current = link.parent
+        }
+        return Array(names.reversed().joined(separator: [UInt8(ascii: "/")]))
+    }
+
+    // MARK: Names that are gone
+
+    /// As ``removeLink(_:in:)``, for a name that is gone for good; `status` is what the file was under it.
     func removeLink(_ stored: FileName, in parent: Inode, of status: FileStatus) {
         state.withLock { state in
             state.links.removeAll { $0.parent === parent && $0.stored == stored }
@@ -138,13 +180,17 @@ struct InodeTable {
     /// - Returns: the inode, when the kernel has forgotten it for good.
     mutating func forget(_ id: InodeID, lookups: UInt64) -> Inode? {
         guard id != .root, let inode = byID[id] else { return nil }
-        let isGone = inode.state.withLock { state in
-            state.lookups -= min(lookups, state.lookups)
-            return state.lookups == 0
-        }
-        guard isGone else { return nil }
-        byID[id] = nil
+        inode.state.withLock { $0.lookups -= min(lookups, $0.lookups) }
+        return drop(inode) ? inode : nil
+    }
+
+    /// Drops an inode that neither the kernel knows nor anybody has open. One whose content waits
+    /// for its commit stays, so that the next lookup finds that content.
+    mutating func drop(_ inode: Inode) -> Bool {
+        let isIdle = inode.state.withLock { $0.lookups == 0 && $0.openHandles == 0 }
+        guard isIdle, inode.id != .root, byID[inode.id] === inode else { return false }
+        byID[inode.id] = nil
         retire(inode)
-        return inode
+        return true
     }
 }

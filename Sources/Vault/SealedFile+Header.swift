@@ -54,6 +54,7 @@ extension SealedFile {
     /// Gaps that remain are holes from here on: the header says so. Called at fsync and the last
     /// close, before anything reports the file as safe.
     func settleGaps() throws(VaultError) {
+        guard withOpenState({ !$0.gaps.isEmpty }) else { return }
         try change { state throws(VaultError) in
             if !state.gaps.isEmpty { try markSparse(&state) }
         }
@@ -65,6 +66,8 @@ extension SealedFile {
         guard !state.isSparse else { return }
         if state.hasHeader {
             try rewriteHeader(state) { header, keys in header.withSparse(true, keys: keys) }
+            state.storeChange += 1
+            state.sparseChange = state.storeChange
         }
         state.isSparse = true
     }

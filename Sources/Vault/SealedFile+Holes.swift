@@ -4,6 +4,7 @@ import SealedFormat
 
 // fallocate(2) and lseek(2) with SEEK_DATA and SEEK_HOLE.
 extension SealedFile {
+    /// FALLOC_FL_ flags (linux/falloc.h) in `mode`.
     func allocate(mode: Int32, at offset: UInt64, count: UInt64) throws(VaultError) {
         guard count > 0 else { throw .system(.invalidArgument) }
         guard count <= BlockLayout.maximumPlainSize,
@@ -55,22 +56,38 @@ extension SealedFile {
     }
 
     private func punch(_ blocks: Range<UInt64>) throws(VaultError) {
-        let start = layout.sealedOffset(ofBlock: blocks.lowerBound)
-        let end = layout.sealedOffset(ofBlock: blocks.upperBound)
-        try change { state throws(VaultError) in
-            // The flag first: a zero block of a file without it is an integrity error.
+        try changeJournaled { state, log throws(VaultError) in
+            guard state.isWritable else { throw .system(.badFileDescriptor) }
+            // The flag first, and durable: a zero block of a file without it is an integrity error.
             try markSparse(&state)
+            let border = min(max(state.firstDirect, blocks.lowerBound), blocks.upperBound)
+            let old = sealedRange(blocks.lowerBound..<border)
             let descriptor = state.descriptor
-            try protect(
-                .punch, state, at: start, byteCount: end - start, payload: nil
-            ) { () throws(VaultError) in
-                try system { () throws(Errno) in
-                    try descriptor.allocate(
-                        mode: AllocateFlag.punchHole | AllocateFlag.keepSize, at: start,
-                        count: end - start)
+            if !old.isEmpty {
+                if state.sparseChange > state.syncedChange {
+                    try system { () throws(Errno) in try descriptor.synchronize(dataOnly: true) }
                 }
+                let outcome = log(
+                    state,
+                    [.punch(sealedOffset: old.lowerBound, byteCount: UInt64(old.count))])
+                guard outcome == .durable else { return outcome }
             }
+            let all = sealedRange(blocks)
+            try system { () throws(Errno) in
+                try descriptor.allocate(
+                    mode: AllocateFlag.punchHole | AllocateFlag.keepSize, at: all.lowerBound,
+                    count: UInt64(all.count))
+            }
+            state.overlay.remove(in: blocks)
+            if border < blocks.upperBound { state.storeChange += 1 }
+            return .durable
         }
+    }
+
+    private func sealedRange(_ blocks: Range<UInt64>) -> Range<UInt64> {
+        guard !blocks.isEmpty else { return 0..<0 }
+        return layout.sealedOffset(
+            ofBlock: blocks.lowerBound)..<layout.sealedOffset(ofBlock: blocks.upperBound)
     }
 
     private func writeZeros(_ range: Range<UInt64>) throws(VaultError) {
@@ -148,4 +165,11 @@ extension SealedFile {
         let head = UInt64(layout.headerBytes)
         return offset < head ? 0 : (offset - head) / UInt64(BlockLayout.sealedBlockBytes)
     }
+}
+
+/// FALLOC_FL_ flags (linux/falloc.h).
+enum AllocateFlag {
+    static let keepSize: Int32 = 0x01
+    static let punchHole: Int32 = 0x02
+    static let zeroRange: Int32 = 0x10
 }

@@ -10,8 +10,9 @@ extension SealedFile {
         guard offset <= BlockLayout.maximumPlainSize - UInt64(range.count) else {
             throw .system(.fileTooLarge)
         }
+        try journaling?.committer.makeRoom()
         try withScratch { scratch throws(VaultError) in
-            try change { state throws(VaultError) in
+            try changeContent { state throws(VaultError) in
                 guard state.isWritable else { throw .system(.badFileDescriptor) }
                 var done = range.lowerBound
                 while done < range.upperBound {
@@ -27,7 +28,7 @@ extension SealedFile {
     }
 
     /// Writes at most ``Scratch/runBlocks`` blocks with one system call, wherever it can.
-    private func writeRun(
+    func writeRun(
         _ state: inout State, _ scratch: Scratch, _ bytes: RawSpan, _ range: Range<Int>,
         at offset: UInt64
     ) throws(VaultError) {
@@ -38,7 +39,7 @@ extension SealedFile {
         let oldLast = lastBlock(ofSize: state.plainSize)
         let grows = newSize > state.plainSize
 
-        var run = Run(fileOffset: layout.sealedOffset(ofBlock: first))
+        var run = Run(fileOffset: layout.sealedOffset(ofBlock: first), firstBlock: first)
         let resealed: UInt64 = grows && oldLast != nil ? 1 : 0
         try reserveSeals(&state, last - first + 1 + resealed)
         if !state.hasHeader { try addHeader(state, scratch, to: &run, startsFile: first == 0) }
@@ -51,14 +52,16 @@ extension SealedFile {
             if first > oldLast + 1 {
                 tail = run
                 run = Run(
-                    fileOffset: layout.sealedOffset(ofBlock: first), bufferOffset: run.byteCount)
+                    fileOffset: layout.sealedOffset(ofBlock: first), firstBlock: first,
+                    bufferOffset: run.byteCount)
             }
         }
         for block in first...last {
             try addBlock(
                 state, scratch, block, newSize: newSize, bytes, range, offset: offset, to: &run)
         }
-        try put(tail, run, state, scratch, first: first, oldLast: oldLast, grows: grows)
+        try put(tail.map { [$0, run] } ?? [run], &state, scratch, newSize: newSize)
+        if !state.hasHeader { state.isNewInStore = true }
         state.hasHeader = true
         state.plainSize = newSize
         try noteGap(&state, (oldLast.map { $0 + 1 } ?? 0)..<max(first, oldLast.map { $0 + 1 } ?? 0))
@@ -68,11 +71,35 @@ extension SealedFile {
     /// Sealed bytes that wait in `scratch.sealed` for one write to the store.
     private struct Run {
         var fileOffset: UInt64
+        var firstBlock: UInt64
         /// Where it begins in the buffer.
         var bufferOffset = 0
         var byteCount = 0
+        /// The file's header in front of the blocks, or 0.
+        var headerBytes = 0
 
         var bufferEnd: Int { bufferOffset + byteCount }
+
+        /// Where each of its blocks lies in the buffer.
+        var blocks: [(index: UInt64, range: Range<Int>)] {
+            let start = bufferOffset + headerBytes
+            return stride(from: start, to: bufferEnd, by: BlockLayout.sealedBlockBytes)
+                .enumerated().map { number, position in
+                    let end = min(position + BlockLayout.sealedBlockBytes, bufferEnd)
+                    return (firstBlock + UInt64(number), position..<end)
+                }
+        }
+
+        /// The part that may go straight into the store, from `block` on.
+        func from(_ block: UInt64) -> Run? {
+            guard block > firstBlock else { return self }
+            guard block < firstBlock + UInt64(Scratch.runBlocks) + 1 else { return nil }
+            let skipped = Int(block - firstBlock) * BlockLayout.sealedBlockBytes
+            guard skipped < byteCount else { return nil }
+            return Run(
+                fileOffset: fileOffset + UInt64(skipped), firstBlock: block,
+                bufferOffset: bufferOffset + skipped, byteCount: byteCount - skipped)
+        }
     }
 
     private func addHeader(
@@ -89,6 +116,7 @@ extension SealedFile {
         }
         run.fileOffset = 0
         run.byteCount = header.count
+        run.headerBytes = header.count
     }
 
     /// Adds the old last block in front of the run: whole, and final no more.
@@ -97,6 +125,7 @@ extension SealedFile {
     ) throws(VaultError) {
         try readBlock(state, scratch, block)
         run.fileOffset = layout.sealedOffset(ofBlock: block)
+        run.firstBlock = block
         sealScratchBlock(
             state, scratch, block, count: BlockLayout.plainBlockBytes, isFinal: false, to: &run)
     }
@@ -162,73 +191,54 @@ extension SealedFile {
         }
     }
 
-    /// Puts a run, and the old last block before it where that stands apart, so that a process
-    /// that dies in the middle leaves either the old blocks or the new ones.
+    /// Puts runs where they belong: what was in the store at the last sync into the overlay, all
+    /// else straight into the store.
     private func put(
-        _ tail: Run?, _ run: Run, _ state: borrowing State, _ scratch: Scratch, first: UInt64,
-        oldLast: UInt64?, grows: Bool
+        _ runs: [Run], _ state: inout State, _ scratch: Scratch, newSize: UInt64
     ) throws(VaultError) {
-        guard let oldLast else {
-            return try putGrowing(nil, run, state, scratch, oldLast: nil)
-        }
-        guard grows else {
-            return try protect(
-                .finish, state, at: run.fileOffset, byteCount: UInt64(run.byteCount),
-                payload: scratch.sealed
-            ) { () throws(VaultError) in try put(state, scratch, run) }
-        }
-        if first < oldLast {
-            return try protect(
-                .finish, state, at: run.fileOffset, byteCount: UInt64(run.byteCount),
-                payload: scratch.sealed
-            ) { () throws(VaultError) in
-                try putGrowing(tail, run, state, scratch, oldLast: oldLast)
-            }
-        }
-        let oldBytes = layout.sealedBytes(ofBlock: oldLast, plainSize: state.plainSize)
-        try protect(
-            .takeBack, state, at: layout.sealedOffset(ofBlock: oldLast),
-            byteCount: UInt64(oldBytes), payload: scratch.oldTail,
-            sizeAfter: layout.sealedSize(plainSize: state.plainSize)
-        ) { () throws(VaultError) in
-            try putGrowing(tail, run, state, scratch, oldLast: oldLast)
-        }
-    }
-
-    /// Runs `change` under the guardian's record. A payload begins at its buffer's start.
-    func protect(
-        _ action: OverwriteRecord.Action, _ state: borrowing State, at sealedOffset: UInt64,
-        byteCount: UInt64, payload: PageBuffer?, sizeAfter: UInt64 = OverwriteRecord.keepsSize,
-        _ change: () throws(VaultError) -> Void
-    ) throws(VaultError) {
-        guard let guardian, state.hasHeader else { return try change() }
-        try guardian.protect(
-            OverwriteChange(
-                action: action, fileID: seal(of: state).fileID, sealedOffset: sealedOffset,
-                sealedBytes: byteCount, sealedSizeAfter: sizeAfter),
-            payload: payload, change)
-    }
-
-    /// Writes a run that makes the file longer. Where the store refuses, a full disk above all,
-    /// the file is put back to its old end and its old last block, which `scratch.oldTail` holds.
-    private func putGrowing(
-        _ tail: Run?, _ run: Run, _ state: borrowing State, _ scratch: Scratch, oldLast: UInt64?
-    ) throws(VaultError) {
+        let direct = runs.compactMap { $0.from(state.firstDirect) }
         do throws(VaultError) {
-            if let tail { try put(state, scratch, tail) }
-            try put(state, scratch, run)
+            for run in direct { try put(state, scratch, run) }
         } catch {
-            let descriptor = state.descriptor
-            let oldSealedSize = state.hasHeader ? layout.sealedSize(plainSize: state.plainSize) : 0
-            try? descriptor.truncate(to: oldSealedSize)
-            if let oldLast {
-                let count = layout.sealedBytes(ofBlock: oldLast, plainSize: state.plainSize)
-                scratch.oldTail.withBytes { tail in
-                    try? descriptor.write(
-                        tail, 0..<count, at: layout.sealedOffset(ofBlock: oldLast))
+            if newSize > state.plainSize { putBack(state, scratch) }
+            throw error
+        }
+        for run in runs where run.firstBlock < state.firstDirect || !state.overlay.isEmpty {
+            for (block, range) in run.blocks {
+                if block >= state.firstDirect {
+                    state.overlay.remove(block)
+                } else {
+                    let bytes = scratch.sealed.withBytes { $0.bytes(range) }
+                    state.overlay.put(bytes, at: block)
                 }
             }
-            throw error
+        }
+        if let last = direct.last {
+            let end = layout.sealedSize(plainSize: newSize)
+            let isWhole = last.fileOffset + UInt64(last.byteCount) >= end
+            let blocks = last.firstBlock + UInt64(last.blocks.count)
+            let placed = isWhole ? newSize : blocks * UInt64(BlockLayout.plainBlockBytes)
+            state.storedSize = max(state.storedSize, placed)
+            state.storeChange += 1
+        }
+        if let last = runs.last, last.firstBlock < state.firstDirect, journaling?.touches == true {
+            let descriptor = state.descriptor
+            try? descriptor.setTimes(access: .keep, modification: .now)
+        }
+    }
+
+    /// Where the store refused to let a file grow, a full disk above all, the file is put back to
+    /// its old end and its old last block, which `scratch.oldTail` holds.
+    private func putBack(_ state: borrowing State, _ scratch: Scratch) {
+        let descriptor = state.descriptor
+        let oldSealedSize = state.hasHeader ? layout.sealedSize(plainSize: state.storedSize) : 0
+        try? descriptor.truncate(to: oldSealedSize)
+        guard let oldLast = lastBlock(ofSize: state.plainSize), oldLast >= state.firstDirect,
+            state.overlay[oldLast] == nil
+        else { return }
+        let count = layout.sealedBytes(ofBlock: oldLast, plainSize: state.plainSize)
+        scratch.oldTail.withBytes { tail in
+            try? descriptor.write(tail, 0..<count, at: layout.sealedOffset(ofBlock: oldLast))
         }
     }
 
@@ -237,77 +247,6 @@ extension SealedFile {
         guard !blocks.isEmpty, !state.isSparse else { return }
         state.gaps.append(blocks)
         if state.gaps.isFull { try markSparse(&state) }
-    }
-
-    // MARK: Size
-
-    /// truncate(2), up or down.
-    func truncate(to newSize: UInt64) throws(VaultError) {
-        guard newSize <= BlockLayout.maximumPlainSize else { throw .system(.fileTooLarge) }
-        try withScratch { scratch throws(VaultError) in
-            try change { state throws(VaultError) in
-                guard state.isWritable else { throw .system(.badFileDescriptor) }
-                if newSize == 0 {
-                    try empty(&state)
-                } else if newSize < state.plainSize {
-                    try shrink(&state, scratch, to: newSize)
-                } else if newSize > state.plainSize {
-                    try grow(&state, scratch, to: newSize)
-                }
-            }
-        }
-    }
-
-    /// The header goes too, under the lock that a rewrap takes to write one.
-    func empty(_ state: inout State) throws(VaultError) {
-        let descriptor = state.descriptor
-        let seal = state.seal
-        state.seal = try withHeaderLocked(descriptor) { () throws(VaultError) in
-            let current = seal.map { currentSeal($0, in: descriptor) }
-            try system { () throws(Errno) in try descriptor.truncate(to: 0) }
-            return current
-        }
-        state.plainSize = 0
-        state.hasHeader = false
-        state.isSparse = false
-        state.gaps.removeAll()
-    }
-
-    private func shrink(
-        _ state: inout State, _ scratch: Scratch, to newSize: UInt64
-    ) throws(VaultError) {
-        let last = BlockLayout.block(containing: newSize - 1)
-        try reserveSeals(&state, 1)
-        try readBlock(state, scratch, last)
-        var run = Run(fileOffset: layout.sealedOffset(ofBlock: last))
-        sealScratchBlock(
-            state, scratch, last, count: plainBytes(of: last, size: newSize), isFinal: true,
-            to: &run)
-        let descriptor = state.descriptor
-        let sealedSize = layout.sealedSize(plainSize: newSize)
-        try protect(
-            .finish, state, at: run.fileOffset, byteCount: UInt64(run.byteCount),
-            payload: scratch.sealed, sizeAfter: sealedSize
-        ) { () throws(VaultError) in
-            try put(state, scratch, run)
-            try system { () throws(Errno) in try descriptor.truncate(to: sealedSize) }
-        }
-        state.plainSize = newSize
-        state.gaps.subtract(last..<UInt64.max)
-    }
-
-    /// Zeros behind the end: a hole, and one real, sealed, final block at its end.
-    private func grow(
-        _ state: inout State, _ scratch: Scratch, to newSize: UInt64
-    ) throws(VaultError) {
-        let newLast = BlockLayout.block(containing: newSize - 1)
-        let firstNew = lastBlock(ofSize: state.plainSize).map { $0 + 1 } ?? 0
-        if newLast > firstNew { try markSparse(&state) }
-        // One zero byte at the new end does the rest; the gap before it is a hole by now.
-        let zero: [UInt8] = [0]
-        try zero.withRawSpan { zero throws(VaultError) in
-            try writeRun(&state, scratch, zero, 0..<1, at: newSize - 1)
-        }
     }
 
     func lastBlock(ofSize size: UInt64) -> UInt64? {

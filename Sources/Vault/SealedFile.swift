@@ -20,27 +20,65 @@ final class SealedFile: Sendable {
         var descriptor: Descriptor
         var isWritable: Bool
         var plainSize: UInt64
+        /// The plaintext size of what stands in the store; the rest is in the overlay, or a hole.
+        var storedSize: UInt64
         var seal: Seal?
         /// The header stands in the store; false while the file is empty there.
         var hasHeader: Bool
         var isSparse: Bool
         var gaps = GapSet()
+        /// Sealed blocks that are newer than the store's.
+        var overlay = Overlay()
+        /// Blocks from here on may be written straight into the store: nothing of them was there at
+        /// the last sync. `UInt64.max` when none may.
+        var firstDirect: UInt64
+        /// The store has its first blocks, and the journal does not know of it yet.
+        var isNewInStore = false
+        var isUnlinked = false
+        /// Counts changes of the stored file that only its own sync makes durable.
+        var storeChange: UInt64 = 1
+        /// The count that the last sync covered.
+        var syncedChange: UInt64 = 0
+        /// The count at which the header got its sparse flag.
+        var sparseChange: UInt64 = 0
+
+        init(
+            descriptor: Descriptor, isWritable: Bool, plainSize: UInt64, seal: Seal?,
+            hasHeader: Bool, firstDirect: UInt64
+        ) {
+            self.descriptor = descriptor
+            self.isWritable = isWritable
+            self.plainSize = plainSize
+            storedSize = plainSize
+            self.seal = seal
+            self.hasHeader = hasHeader
+            isSparse = false
+            self.firstDirect = firstDirect
+        }
+    }
+
+    struct Failures {
+        var count = 0
+        var last: VaultError?
     }
 
     let layout: BlockLayout
-    /// Guards the changes of old blocks; nil where the mount goes without.
-    let guardian: (any OverwriteGuardian)?
+    /// nil where the mount overwrites in place.
+    let journaling: Journaling?
+    /// Held by whoever commits this file, or changes its store in a way that commits must not meet.
+    let commits = Mutex(())
+    let failures = Mutex(Failures())
     private let scratches: ScratchPool
     private let state: ReadWriteMutex<State>
 
     init(
         state: State, layout: BlockLayout, scratches: ScratchPool,
-        guardian: (any OverwriteGuardian)?
+        journaling: Journaling?
     ) {
         self.state = ReadWriteMutex(state)
         self.layout = layout
         self.scratches = scratches
-        self.guardian = guardian
+        self.journaling = journaling
     }
 
     func withState<Result>(
@@ -52,7 +90,28 @@ final class SealedFile: Sendable {
     func change<Result>(
         _ body: (inout State) throws(VaultError) -> Result
     ) throws(VaultError) -> Result {
-        try state.withWriteLock(body)
+        try state.withWriteLock { state throws(VaultError) in
+            let before = state.overlay.byteCount
+            defer { countOverlay(state.overlay.byteCount - before) }
+            return try body(&state)
+        }
+    }
+
+    func withOpenState<Result>(_ body: (borrowing State) -> Result) -> Result {
+        state.withReadLock(body)
+    }
+
+    func changeOpenState(_ body: (inout State) -> Void) {
+        state.withWriteLock { state in
+            let before = state.overlay.byteCount
+            body(&state)
+            countOverlay(state.overlay.byteCount - before)
+        }
+    }
+
+    private func countOverlay(_ bytes: Int) {
+        guard bytes != 0, let committer = journaling?.committer else { return }
+        committer.overlayBytes.add(bytes, ordering: .relaxed)
     }
 
     var plainSize: UInt64 { state.withReadLock { $0.plainSize } }
@@ -126,13 +185,33 @@ final class SealedFile: Sendable {
             layout.sealedOffset(ofBlock: blocks.upperBound)
             + UInt64(layout.sealedBytes(ofBlock: blocks.upperBound, plainSize: state.plainSize))
         let count = Int(end - start)
+        let isOverlaid = blocks.count == 1 && state.overlay[blocks.lowerBound] != nil
+        let storedEnd = state.hasHeader ? layout.sealedSize(plainSize: state.storedSize) : 0
+        let stored = isOverlaid || storedEnd <= start ? 0 : min(count, Int(storedEnd - start))
         let descriptor = state.descriptor
-        let done = try buffer.withMutableBytes { bytes throws(VaultError) in
-            try system { () throws(Errno) in
-                try descriptor.read(into: &bytes, 0..<count, at: start)
+        try buffer.withMutableBytes { bytes throws(VaultError) in
+            if stored > 0 {
+                let done = try system { () throws(Errno) in
+                    try descriptor.read(into: &bytes, 0..<stored, at: start)
+                }
+                guard done == stored else {
+                    throw .format(.impossibleSize(start + UInt64(done)))
+                }
             }
+            zeroBytes(&bytes, stored..<count)
+            overlay(state.overlay, on: &bytes, blocks)
         }
-        guard done == count else { throw .format(.impossibleSize(start + UInt64(done))) }
+    }
+
+    private func overlay(
+        _ overlay: borrowing Overlay, on bytes: inout MutableRawSpan, _ blocks: ClosedRange<UInt64>
+    ) {
+        guard !overlay.isEmpty else { return }
+        for block in blocks {
+            guard let sealed = overlay[block] else { continue }
+            let start = Int(block - blocks.lowerBound) * BlockLayout.sealedBlockBytes
+            sealed.withRawSpan { copyBytes($0, 0..<sealed.count, to: &bytes, at: start) }
+        }
     }
 
     /// Opens one fetched block; a hole gives zeros where the file may have holes.

@@ -22,6 +22,8 @@ package enum VaultError: Error, Sendable {
     case unknownDomain(DomainID)
     /// A file's data key has sealed as many blocks as it may.
     case dataKeyUsedUp
+    /// A mount that is gone left a journal that can't be read.
+    case journal(path: String, FormatError)
 }
 
 extension Errno {
@@ -37,6 +39,7 @@ extension Errno {
         case .alreadyAVault: self = .fileExists
         case .locked: self = .resourceBusy
         case .dataKeyUsedUp: self = .fileTooLarge
+        case .journal: self = .ioError
         }
     }
 

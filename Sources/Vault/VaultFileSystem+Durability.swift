@@ -7,10 +7,25 @@ extension VaultFileSystem {
     /// fsync(2) and fdatasync(2).
     package func synchronize(_ id: HandleID, dataOnly: Bool) throws(VaultError) {
         let handle = try fileHandle(id)
-        try handle.content.settleGaps()
         guard !options.isReadOnly else { return }
         try synchronizeNames(of: handle.inode)
-        let descriptor = handle.content.descriptor
+        do throws(VaultError) {
+            try synchronize(handle.content, of: handle.inode, dataOnly: dataOnly)
+        } catch {
+            // What could not be written may be lost: all who have the file open must hear of it.
+            handle.content.noteFailure(error)
+        }
+        try handle.hearFailures()
+    }
+
+    private func synchronize(
+        _ content: SealedFile, of inode: Inode, dataOnly: Bool
+    ) throws(VaultError) {
+        if let committer {
+            return try committer.commit(content, of: inode, .sync(dataOnly: dataOnly))
+        }
+        try content.settleGaps()
+        let descriptor = content.descriptor
         try system { () throws(Errno) in try descriptor.synchronize(dataOnly: dataOnly) }
     }
 
@@ -25,6 +40,7 @@ extension VaultFileSystem {
 
     /// Syncs what is needed to read a file's names, as far as it was made since it was last synced.
     private func synchronizeNames(of inode: Inode) throws(VaultError) {
+        guard options.broken != .nameSync else { return }
         var current = inode
         while current.id != .root, let link = current.links.first {
             if current === inode || current.state.withLock({ $0.hasUnsyncedRecord }) {
@@ -44,7 +60,9 @@ extension VaultFileSystem {
 
     /// The record first, so that the name of a directory is never safe before its record is.
     private func synchronizeRecord(of inode: Inode) throws(VaultError) {
-        guard inode.state.withLock({ $0.hasUnsyncedRecord }) else { return }
+        guard inode.state.withLock({ $0.hasUnsyncedRecord }), options.broken != .nameSync else {
+            return
+        }
         let directory = try withDirectory(inode) { directory throws(VaultError) in directory }
         try synchronize(FileName(ReservedName.directoryRecord), in: directory)
         try system { () throws(Errno) in

@@ -40,9 +40,9 @@ extension VaultFileSystem {
             let content = SealedFile(
                 state: SealedFile.State(
                     descriptor: made, isWritable: true, plainSize: 0, seal: seal, hasHeader: false,
-                    isSparse: false),
-                layout: config.layout, scratches: scratches, guardian: guardian(of: inode))
-            guard let kept = pinned(inode, orInstalling: content) else {
+                    firstDirect: 0),
+                layout: config.layout, scratches: scratches, journaling: journaling(of: inode))
+            guard let kept = inode.pinContent(orInstalling: content) else {
                 preconditionFailure("BUG: a content was installed")
             }
             do throws(VaultError) {
@@ -51,7 +51,7 @@ extension VaultFileSystem {
                     if state.seal == nil, !state.hasHeader { state.seal = seal }
                 }
             } catch {
-                unpin(inode)
+                inode.unpinContent()
                 throw error
             }
             return (entry, addHandle(kept, of: inode, allowsWriting: flags.allowsWriting))
@@ -80,22 +80,22 @@ extension VaultFileSystem {
                 try system { () throws(Errno) in try Self.clearSetID(of: content.descriptor) }
             }
         } catch {
-            unpin(inode)
+            inode.unpinContent()
             report(error, of: inode)
             throw error
         }
         return addHandle(content, of: inode, allowsWriting: flags.allowsWriting)
     }
 
-    /// The one open content of an inode, opened at the first need; ``unpin(_:)`` gives it back.
+    /// The one open content of an inode, opened at the first need; ``Inode/unpinContent()`` gives it back.
     private func pin(_ inode: Inode, forWriting: Bool) throws(VaultError) -> SealedFile {
         let content: SealedFile
-        if let open = pinned(inode, orInstalling: nil) {
+        if let open = inode.pinContent(orInstalling: nil) {
             content = open
         } else {
             let made = try openContent(inode, forWriting: forWriting)
             // Of two opens at once the first one's content stays, so that there is never a second.
-            guard let kept = pinned(inode, orInstalling: made) else {
+            guard let kept = inode.pinContent(orInstalling: made) else {
                 preconditionFailure("BUG: a content was installed")
             }
             content = kept
@@ -103,28 +103,10 @@ extension VaultFileSystem {
         do throws(VaultError) {
             if forWriting { try content.makeWritable() }
         } catch {
-            unpin(inode)
+            inode.unpinContent()
             throw error
         }
         return content
-    }
-
-    private func pinned(_ inode: Inode, orInstalling new: SealedFile?) -> SealedFile? {
-        inode.state.withLock { state in
-            if state.content == nil { state.content = new }
-            if state.content != nil { state.openHandles += 1 }
-            return state.content
-        }
-    }
-
-    private func unpin(_ inode: Inode) {
-        let closed = inode.state.withLock { state -> SealedFile? in
-            state.openHandles -= 1
-            guard state.openHandles == 0 else { return nil }
-            defer { state.content = nil }
-            return state.content
-        }
-        _ = consume closed
     }
 
     private func openContent(
@@ -135,12 +117,14 @@ extension VaultFileSystem {
             try node.reopen(forWriting ? OpenFlag.readWrite : 0)
         }
         let sealedSize = try system { () throws(Errno) in try descriptor.status() }.sizeBytes
+        // All that the store has may have been synced.
+        let isDirect = committer == nil || sealedSize == 0
         return SealedFile(
             state: SealedFile.State(
                 descriptor: descriptor, isWritable: forWriting,
                 plainSize: config.layout.reportedSize(sealedSize: sealedSize), seal: nil,
-                hasHeader: sealedSize > 0, isSparse: false),
-            layout: config.layout, scratches: scratches, guardian: guardian(of: inode))
+                hasHeader: sealedSize > 0, firstDirect: isDirect ? 0 : .max),
+            layout: config.layout, scratches: scratches, journaling: journaling(of: inode))
     }
 
     /// Asks for the file's data key as the caller. An empty file needs one only to be written, and
@@ -154,8 +138,8 @@ extension VaultFileSystem {
         guard hasHeader, !truncates else {
             guard forWriting else { return }
             let seal = try makeSeal(domain, as: caller())
+            if truncates { try content.empty() }
             try content.change { state throws(VaultError) in
-                if truncates, state.hasHeader { try content.empty(&state) }
                 if !state.hasHeader { state.seal = seal }
             }
             return
@@ -172,6 +156,7 @@ extension VaultFileSystem {
         }
         let isFirst = try content.change { state throws(VaultError) in
             guard state.seal == nil else { return false }
+            try mendTail(&state, of: inode, opened.seal, isSparse: opened.isSparse)
             state.seal = opened.seal
             state.isSparse = opened.isSparse
             return true
@@ -179,6 +164,25 @@ extension VaultFileSystem {
         if isFirst, forWriting, opened.seal.count.needsNewKeySoon {
             incident(inode, "its data key has sealed half the blocks it may; \(Self.newKeyAdvice)")
         }
+    }
+
+    /// What recovery left for the time when the file's key can be used.
+    private func mendTail(
+        _ state: inout SealedFile.State, of inode: Inode, _ seal: SealedFile.Seal, isSparse: Bool
+    ) throws(VaultError) {
+        guard let committer, let tail = committer.deferredTail(of: inode) else { return }
+        let descriptor = state.descriptor
+        let sealedSize = try system { () throws(Errno) in
+            let file = try descriptor.reopen(OpenFlag.readWrite)
+            return try TornTail(
+                file: file, layout: config.layout, keys: seal.keys, isSparse: isSparse,
+                firstBlock: tail.firstBlock, isSameBoot: tail.isSameBoot
+            ).mend().sealedSize
+        }
+        state.plainSize = config.layout.reportedSize(sealedSize: sealedSize)
+        state.storedSize = state.plainSize
+        state.hasHeader = sealedSize > 0
+        committer.finishDeferredTail(of: inode)
     }
 
     private func domain(of inode: Inode) throws(VaultError) -> Domain {
@@ -295,7 +299,13 @@ extension VaultFileSystem {
 
     /// Each close(2) of a descriptor.
     package func flush(_ id: HandleID) throws(VaultError) {
-        try fileHandle(id).content.settleGaps()
+        let handle = try fileHandle(id)
+        try handle.content.settleGaps()
+        // Other hosts see at their next open what was closed here.
+        if options.isShared, let committer, !handle.content.isCommitted {
+            try committer.commit(handle.content, of: handle.inode, .background)
+        }
+        try handle.hearFailures()
     }
 
     package func release(_ id: HandleID) {
@@ -305,7 +315,8 @@ extension VaultFileSystem {
         } catch {
             report(error, of: handle.inode)
         }
-        unpin(handle.inode)
+        handle.inode.unpinContent()
+        committer?.discardUnlinked(handle.content, of: handle.inode)
     }
 
     package func allocate(
@@ -317,7 +328,16 @@ extension VaultFileSystem {
     package func seek(
         _ id: HandleID, to offset: UInt64, whence: Int32
     ) throws(VaultError) -> UInt64 {
-        try fileHandle(id).content.seek(to: offset, whence: whence)
+        let handle = try fileHandle(id)
+        // Where the store has data and holes, the overlay may have more data.
+        if let committer, !handle.content.isCommitted {
+            try committer.commit(handle.content, of: handle.inode, .background)
+        }
+        return try handle.content.seek(to: offset, whence: whence)
+    }
+
+    func journaling(of inode: Inode) -> Journaling? {
+        committer.map { Journaling(committer: $0, inode: inode, touches: options.isShared) }
     }
 
     /// truncate(2) and ftruncate(2).
@@ -330,7 +350,7 @@ extension VaultFileSystem {
         }
         guard inode.kind == .regular else { throw .system(.invalidArgument) }
         let content = try pin(inode, forWriting: true)
-        defer { unpin(inode) }
+        defer { inode.unpinContent() }
         // Nothing of the content is needed to empty a file, so no key is either.
         if size > 0 {
             try authorize(
@@ -355,7 +375,7 @@ extension VaultFileSystem {
         case .unknownDomain(let id): what = "its domain \(id) is not known here"
         case .dataKeyUsedUp:
             what = "its data key has sealed all the blocks it may; \(Self.newKeyAdvice)"
-        case .keys, .system, .notAVault, .notEmpty, .alreadyAVault, .locked: return
+        case .keys, .system, .notAVault, .notEmpty, .alreadyAVault, .locked, .journal: return
         }
         incident(inode, what)
     }

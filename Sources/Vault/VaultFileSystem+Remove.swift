@@ -10,14 +10,29 @@ extension VaultFileSystem {
         let stored = sealed.fileName
         try withDirectory(parent) { directory throws(VaultError) in
             let status = try system { () throws(Errno) in try directory.status(of: stored) }
-            try system { () throws(Errno) in try directory.unlink(stored) }
-            dispose(sealed, in: directory)
-            dropName(stored, in: parent, of: status)
+            if status.kind == .regular, status.linkCount > 1, let committer {
+                try renames.withWriteLock { _ throws(VaultError) in
+                    try committer.retire(BackingID(status))
+                    try unlink(stored, sealed, in: directory, of: parent, status)
+                }
+            } else {
+                try unlink(stored, sealed, in: directory, of: parent, status)
+            }
         }
+    }
+
+    private func unlink(
+        _ stored: FileName, _ sealed: StoredName, in directory: Descriptor, of parent: Inode,
+        _ status: FileStatus
+    ) throws(VaultError) {
+        try system { () throws(Errno) in try directory.unlink(stored) }
+        dispose(sealed, in: directory)
+        dropName(stored, in: parent, of: status)
     }
 
     /// A name of a file is gone from the store.
     private func dropName(_ stored: FileName, in parent: Inode, of status: FileStatus) {
+        if status.linkCount <= 1 { committer?.forget(BackingID(status)) }
         guard let inode = known(status) else { return }
         inode.removeLink(stored, in: parent, of: status)
         if status.linkCount <= 1 || status.kind == .directory {
@@ -124,6 +139,10 @@ extension VaultFileSystem {
             try sourceDirectory.status(of: source.stored)
         }
         let targetStatus = try? targetDirectory.status(of: target.stored)
+        try committer?.retire(BackingID(sourceStatus))
+        if let targetStatus, flags & RenameFlag.exchange != 0 || targetStatus.linkCount > 1 {
+            try committer?.retire(BackingID(targetStatus))
+        }
         try prepare(target.sealed, in: targetDirectory, of: target.parent)
         let replacesDirectory =
             flags == 0 && sourceStatus.kind == .directory && targetStatus?.kind == .directory

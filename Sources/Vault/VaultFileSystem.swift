@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// Every call is synchronous and may come from any thread. Lock order: `renames`, then the tables
 /// (`inodes`, `handles`), then one inode's state, then one file's content; no table lock is held
-/// over a system call.
+/// over a system call. What commits do besides stands at ``Committer``.
 package final class VaultFileSystem: Sendable {
     package let config: VaultConfig
     package let options: VaultOptions
@@ -27,7 +27,8 @@ package final class VaultFileSystem: Sendable {
     private let rootDomain: Domain
     private let rootRecord: Mutex<RecordStamp>
     private let lock: VaultLock?
-    let journal: OverwriteJournal?
+    /// nil where blocks are overwritten in place.
+    let committer: Committer?
 
     /// Opens a vault: takes its lock, asks `service` for the root domain's key, and authenticates
     /// the config and the root's record with it.
@@ -51,44 +52,72 @@ package final class VaultFileSystem: Sendable {
         rootDomain = identity.domain
         rootRecord = Mutex(stamp)
         domains = Mutex([identity.domain.id: identity.domain])
-        journal = try Self.openJournal(in: descriptor, config.layout, options)
+        committer = try Self.recover(
+            descriptor, config, identity.domain, service, caller, options, renames)
         let status = try system { () throws(Errno) in try descriptor.status() }
         root = Inode(id: .root, backing: BackingID(status), kind: .directory)
         root.state.withLock { $0.directory = identity }
         inodes = Mutex(InodeTable(root: root))
+        committer?.onIdle.withLock { handler in
+            handler = { [weak self] inode in self?.dropIfIdle(inode) }
+        }
     }
 
     /// Writes everything back, forgets the keys and lets the next mount in.
     package func close() {
         let open = handles.withLock { table in table.removeAll() }
         for file in open { try? file.content.settleGaps() }
-        journal?.close()
+        committer?.close()
         try? synchronizeAll()
+        for file in open { file.inode.unpinContent() }
         directories.removeAll()
         lock?.release()
     }
 
-    /// Puts right what a mount that was killed left half-done, and begins a journal of our own.
-    private static func openJournal(
-        in vault: Descriptor, _ layout: BlockLayout, _ options: VaultOptions
-    ) throws(VaultError) -> OverwriteJournal? {
-        guard !options.isReadOnly else { return nil }
-        for path in try OverwriteJournal.recover(in: vault, layout: layout) {
-            options.onIncident("\(path): a write that a killed mount had begun was put right")
+    /// Puts right what a mount left behind that was killed or lost its power, and begins a journal
+    /// of our own.
+    private static func recover(
+        _ vault: Descriptor, _ config: VaultConfig, _ domain: Domain, _ service: any KeyService,
+        _ caller: Caller, _ options: VaultOptions, _ renames: ReadWriteMutex<Void>
+    ) throws(VaultError) -> Committer? {
+        let recovery = Recovery(
+            vault: vault, config: config, domain: domain, service: service, caller: caller,
+            onIncident: options.onIncident)
+        guard !options.isReadOnly else {
+            if recovery.isNeeded {
+                options.onIncident(
+                    "the vault was not unmounted in order: what that left half-done is put right "
+                        + "by a mount that may write")
+            }
+            return nil
         }
-        guard !options.overwritesInPlace else { return nil }
+        let deferred = options.broken == .recovery ? [] : try recovery.run()
+        guard !options.overwritesInPlace else {
+            try recovery.finish()
+            return nil
+        }
+        let place = Committer.Place(
+            root: vault, layout: config.layout, onIncident: options.onIncident,
+            broken: options.broken)
+        let journal: Journal
         do throws(Errno) {
-            return try OverwriteJournal(in: vault)
+            journal = try Journal(
+                in: vault, keys: domain.keys, flushes: options.broken != .journalFlush)
         } catch {
             options.onIncident(
                 "no journal (\(error)): a block that is being overwritten when the mount is killed "
-                    + "may become unreadable")
+                    + "or the power fails may become unreadable")
             return nil
         }
+        let committer = Committer(journal: journal, place: place, renames: renames)
+        try committer.adopt(deferred)
+        try recovery.finish()
+        return committer
     }
 
     package func synchronizeAll() throws(VaultError) {
         guard !options.isReadOnly else { return }
+        committer?.commitAll()
         try system { () throws(Errno) in try rootDescriptor.synchronizeFileSystem() }
     }
 
@@ -107,6 +136,10 @@ package final class VaultFileSystem: Sendable {
             throw .system(.staleFileHandle)
         }
         return inode
+    }
+
+    private func dropIfIdle(_ inode: Inode) {
+        if inodes.withLock({ $0.drop(inode) }) { directories.remove(inode.id) }
     }
 
     package func forget(_ id: InodeID, lookups: UInt64) {

@@ -77,6 +77,7 @@ enum MountDaemon {
         options.isShared = request.mountOptions.sharing == .shared
         options.logsPaths = request.logsPaths
         options.overwritesInPlace = request.overwritesInPlace
+        options.broken = request.broken
         options.mountPoint = request.mountPoint
         options.principalARN = keystore.ownerPrincipalARN
         options.userAgent = "keyfoldfs/\(Product.version)"

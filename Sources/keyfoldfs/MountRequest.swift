@@ -1,5 +1,6 @@
 import Console
 import Mount
+import Vault
 
 /// What is to be mounted, where and how: the command line, understood and checked.
 struct MountRequest: Sendable {
@@ -13,11 +14,19 @@ struct MountRequest: Sendable {
     let logFile: String?
     let logsPaths: Bool
     let overwritesInPlace: Bool
+    /// `test-break=NAME`, in debug builds only: what the power-cut suite must find.
+    let broken: BrokenOrdering?
     /// For the kernel and libfuse.
     let mountOptions: MountOptions
 
     /// Options of this program that the mount itself has no use for.
-    private static let ownOptions: Set = ["recovery_key_file", "key_file", "log_file"]
+    private static let ownOptions =
+        Set(["recovery_key_file", "key_file", "log_file"] + testOptions)
+    #if DEBUG
+        private static let testOptions = ["test-break"]
+    #else
+        private static let testOptions: [String] = []
+    #endif
 
     /// - Throws: a ``Failure`` for an unknown option and for a vault that does not exist.
     init(
@@ -39,6 +48,7 @@ struct MountRequest: Sendable {
         }
         do throws(MountError) {
             let parsed = try MountOptions.parse(options, knownOthers: Self.ownOptions)
+            broken = try Self.broken(parsed.keyfold.others["test-break"])
             let others = parsed.keyfold.others.mapValues(FilePaths.absolute)
             keystore = parsed.keyfold.keystore.map(FilePaths.absolute)
             sources = UnlockSources(
@@ -51,5 +61,14 @@ struct MountRequest: Sendable {
         } catch {
             throw Failure(error)
         }
+    }
+
+    private static func broken(_ name: String?) throws(MountError) -> BrokenOrdering? {
+        guard let name else { return nil }
+        guard let broken = BrokenOrdering(rawValue: name) else {
+            let names = BrokenOrdering.allCases.map(\.rawValue).joined(separator: "|")
+            throw .invalidOption("test-break", expected: "test-break=\(names)")
+        }
+        return broken
     }
 }

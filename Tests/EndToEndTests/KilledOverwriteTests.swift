@@ -89,30 +89,77 @@ extension EndToEnd {
             }
         }
 
-        @Test func `a journal of another boot is not used`() throws {
+        /// A mounted vault with one file and a synced overwrite of it, whose daemon was killed.
+        private static func withJournal(
+            _ body: (VaultFixture, _ journal: String) throws -> Void
+        ) throws {
             try VaultFixture.withMount { fixture in
                 let file = fixture.path("file")
                 try Disk.write(file, [UInt8](repeating: 65, count: 100_000))
                 let handle = try Disk.open(file, OpenFlag.readWrite)
+                try handle.synchronize(dataOnly: false)
                 try handle.write([UInt8](repeating: 66, count: 50_000), at: 10_000)
                 try handle.synchronize(dataOnly: false)
+                let stored = try fixture.sealedPath(of: "file")
+                _ = consume handle
+                try fixture.killDaemon()
                 let directory = fixture.vault + "/.keyfold.journal"
                 let journal = try #require(
                     try Disk.names(in: directory).map(\.string).first {
-                        $0.hasPrefix(".keyfold.journal.")
+                        !$0.hasPrefix("..") && $0 != "."
                     })
-                // The record that was dropped comes to life again, as from another boot.
-                let store = try Disk.open(directory + "/" + journal, OpenFlag.readWrite)
-                try store.write(Array("K".utf8), at: 0)
-                try store.write(Array("00000000".utf8), at: 8)
-                try handle.write([UInt8](repeating: 67, count: 50_000), at: 10_000)
-                _ = consume handle
-                try fixture.killDaemon()
+                // What the journal has is lost in the store, as a power cut may lose it.
+                let sealed = try Disk.open(stored, OpenFlag.readWrite)
+                try sealed.write([UInt8](repeating: 0xff, count: 30_000), at: 30_000)
+                try body(fixture, directory + "/" + journal)
+            }
+        }
+
+        @Test func `what the store lost comes back from the journal`() throws {
+            try Self.withJournal { fixture, journal in
                 try fixture.mount()
-                let content = try Disk.read(file)
-                #expect(content[10_000] == 67)
-                #expect(
-                    try Disk.names(in: directory).filter { !$0.isDots }.count == 1)
+                let content = try Disk.read(fixture.path("file"))
+                #expect(content[..<10_000].allSatisfy { $0 == 65 })
+                #expect(content[10_000..<60_000].allSatisfy { $0 == 66 })
+                #expect(content[60_000...].allSatisfy { $0 == 65 })
+                try fixture.unmount()
+                #expect(throws: Errno.noSuchFileOrDirectory) { try Disk.status(journal) }
+                try fixture.mount()
+                #expect(try Disk.read(fixture.path("file")) == content)
+            }
+        }
+
+        @Test func `a read-only mount leaves the journal for one that may write`() throws {
+            try Self.withJournal { fixture, journal in
+                try fixture.mount(options: ["ro"])
+                #expect(throws: Errno.ioError) { try Disk.read(fixture.path("file")) }
+                try fixture.remount(options: [])
+                #expect(try Disk.read(fixture.path("file")).count == 100_000)
+            }
+        }
+
+        @Test func `a journal that was changed is refused by name, and kept`() throws {
+            try Self.withJournal { fixture, journal in
+                let file = try Disk.open(journal, OpenFlag.readWrite)
+                try file.write([0x55], at: 20)
+                let refused = try fixture.mountCommand().result()
+                #expect(refused.status == 65 && refused.error.contains(".keyfold.journal/"))
+                #expect(try Disk.status(journal).sizeBytes > 0)
+                try file.write([0x55], at: 20)
+                try Disk.rename(journal, fixture.base.path + "/kept")
+                try fixture.mount()
+            }
+        }
+
+        /// The end of a journal is wherever its frames stop being whole and in order.
+        @Test func `a frame that was changed ends the journal, and is never applied`() throws {
+            try Self.withJournal { fixture, journal in
+                let file = try Disk.open(journal, OpenFlag.readWrite)
+                let byte = try file.read(count: 1, at: 20_000)
+                try file.write([byte[0] ^ 1], at: 20_000)
+                try fixture.mount()
+                // The damage in the store stays damage: nothing of the changed frame came there.
+                #expect(throws: Errno.ioError) { try Disk.read(fixture.path("file")) }
             }
         }
     }

@@ -71,31 +71,3 @@ enum Fixture {
             defaultKeyARN: arn, rootDomainID: domainID, createdAt: "2026-01-01T00:00:00Z")
     }
 }
-
-extension BlockCipher {
-    func seal(_ plain: [UInt8], block: UInt64, isFinal: Bool) -> [UInt8] {
-        var sealed = [UInt8](repeating: 0, count: plain.count + 28)
-        plain.withRawSpan { plain in
-            sealed.withMutableRawSpan { sealed in
-                seal(
-                    plain, 0..<plain.byteCount, block: block, isFinal: isFinal, into: &sealed,
-                    at: 0)
-            }
-        }
-        return sealed
-    }
-
-    func open(
-        _ sealed: [UInt8], block: UInt64, expectFinal: Bool
-    ) throws(FormatError) -> [UInt8] {
-        var plain = [UInt8](repeating: 0xaa, count: max(0, sealed.count - 28))
-        try sealed.withRawSpan { (sealed) throws(FormatError) in
-            try plain.withMutableRawSpan { (plain) throws(FormatError) in
-                try open(
-                    sealed, 0..<sealed.byteCount, block: block, expectFinal: expectFinal,
-                    into: &plain, at: 0)
-            }
-        }
-        return plain
-    }
-}

@@ -32,7 +32,7 @@ struct VaultPlace {
             case .notAVault: try refuseContents()
             case .system(.noSuchFileOrDirectory): break
             case .system, .format, .keys, .notEmpty, .alreadyAVault, .locked, .unknownDomain,
-                .dataKeyUsedUp:
+                .dataKeyUsedUp, .journal:
                 throw Failure(error, object: directory)
             }
         }

@@ -1,5 +1,4 @@
 internal import Glibc
-internal import Platform
 
 /// A thread that runs `body` a while after each ``wake()``, and sleeps without end otherwise.
 ///
@@ -9,7 +8,7 @@ internal import Platform
 // pthread calls only; `flags` is read and written under `mutex`, `thread` by start and stop, which
 // one owner calls in turn.
 @safe
-final class SyncThread: @unchecked Sendable {  // SAFETY: above
+package final class DelayedThread: @unchecked Sendable {  // SAFETY: above
     private struct Flags {
         var isWoken = false
         var isStopped = false
@@ -23,9 +22,9 @@ final class SyncThread: @unchecked Sendable {  // SAFETY: above
     private var flags = Flags()
     private var thread: pthread_t?
 
-    let processID = getpid()
+    package let processID: Int32 = getpid()
 
-    init(intervalMilliseconds: Int, body: @escaping @Sendable () -> Bool) {
+    package init(intervalMilliseconds: Int, body: @escaping @Sendable () -> Bool) {
         self.intervalMilliseconds = intervalMilliseconds
         self.body = body
         var attributes = pthread_condattr_t()
@@ -44,7 +43,7 @@ final class SyncThread: @unchecked Sendable {  // SAFETY: above
     }
 
     /// - Throws: `EAGAIN` when the system has no thread left.
-    func start() throws(Errno) {
+    package func start() throws(Errno) {
         var started = pthread_t()
         // SAFETY: the reference that the context carries is taken over by the thread.
         let context = unsafe Unmanaged.passRetained(self)
@@ -53,7 +52,7 @@ final class SyncThread: @unchecked Sendable {  // SAFETY: above
             { context in
                 // SAFETY: this is the retained reference from above, taken once.
                 if let context = unsafe context {
-                    unsafe Unmanaged<SyncThread>.fromOpaque(context).takeRetainedValue().run()
+                    unsafe Unmanaged<DelayedThread>.fromOpaque(context).takeRetainedValue().run()
                 }
                 return nil
             }, context.toOpaque())
@@ -65,7 +64,7 @@ final class SyncThread: @unchecked Sendable {  // SAFETY: above
         thread = started
     }
 
-    func wake() {
+    package func wake() {
         lock()
         flags.isWoken = true
         // SAFETY: made in init.
@@ -74,7 +73,7 @@ final class SyncThread: @unchecked Sendable {  // SAFETY: above
     }
 
     /// Waits for a running `body`, then for the thread's end. Not to be called by `body`.
-    func stop() {
+    package func stop() {
         guard let thread, processID == getpid() else { return }
         lock()
         flags.isStopped = true

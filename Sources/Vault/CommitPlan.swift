@@ -1,0 +1,34 @@
+import Platform
+import SealedFormat
+
+/// Why a file's overlay is committed.
+enum CommitPurpose {
+    /// By the timer, or because the overlay has grown: nobody was promised anything.
+    case background
+    /// fsync(2); with `dataOnly` fdatasync(2).
+    case sync(dataOnly: Bool)
+    /// The file grows by much: once this is durable, what follows goes straight into the store.
+    case spill
+
+    var syncs: Bool { if case .sync = self { true } else { false } }
+}
+
+/// What one commit of a file takes to the journal and then to the store.
+struct CommitPlan: Sendable {
+    var descriptor: Descriptor
+    var fileID: FileID?
+    var runs: [Overlay.Run]
+    /// The plain size that the stored file has with these runs in their places.
+    var placedSize: UInt64
+    /// The file's own sync must come before the journal's: it holds what no frame holds.
+    var syncsStore: Bool
+    var dataOnly: Bool
+    /// The state's count of changes of the store that this sync covers.
+    var storeChange: UInt64
+    /// The overlay holds more than fits into one commit.
+    var isPartial: Bool
+    /// From here on blocks go straight into the store, for a spill.
+    var intent: UInt64?
+
+    var isEmpty: Bool { runs.isEmpty && intent == nil }
+}

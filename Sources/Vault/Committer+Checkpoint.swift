@@ -1,0 +1,176 @@
+import Platform
+import SealedFormat
+
+// The journal begins anew when all of it is durable in the stored files.
+extension Committer {
+    /// Fewer files than this are synced one by one, else the whole store is.
+    private static let fewFiles = 16
+
+    func checkpoint() throws(VaultError) {
+        try phase.withWriteLock { _ throws(VaultError) in
+            let isNeeded = books.withLock { books in
+                books.live.count > CommitBooks.maximumLive
+                    || books.intents.count > CommitBooks.maximumIntents
+            }
+            guard isNeeded || journal.isHalfFull else { return }
+            guard !books.withLock({ $0.isStuck }) else { throw .system(.ioError) }
+            try placeAgain()
+            // What is closed now is synced as it is; others may go on growing meanwhile.
+            let closed = books.withLock { books in
+                books.intents.filter { $0.value.inode.openContent == nil }.map(\.key)
+            }
+            if place.broken != .checkpointSync { try syncLive() }
+            try beginAnew(without: closed)
+        }
+    }
+
+    private func placeAgain() throws(VaultError) {
+        for (backing, unplaced) in books.withLock({ $0.unplaced }) {
+            try unplaced.content.put(unplaced.plan)
+            unplaced.content.finishCommit(unplaced.plan)
+            books.withLock { _ = $0.unplaced.removeValue(forKey: backing) }
+        }
+    }
+
+    private func syncLive() throws(VaultError) {
+        let (waiting, hasIntents) = books.withLock { books in
+            (books.live.values.compactMap(\.unsynced), !books.intents.isEmpty)
+        }
+        do throws(Errno) {
+            if hasIntents || waiting.count > Self.fewFiles {
+                try place.root.synchronizeFileSystem()
+            } else {
+                for file in waiting { try file.synchronize(dataOnly: false) }
+            }
+        } catch {
+            // The store may have dropped what it could not write; only the journal has it now.
+            books.withLock { $0.isStuck = true }
+            throw .system(error)
+        }
+    }
+
+    /// Files that still grow straight in the store have their intents in the new epoch before
+    /// anything else is.
+    private func beginAnew(without synced: [BackingID]) throws(VaultError) {
+        books.withLock { books in
+            books.wantsCheckpoint = false
+            books.live = [:]
+            for backing in synced { books.intents[backing] = nil }
+            for backing in books.intents.keys { books.intents[backing]?.isLogged = false }
+        }
+        journal.begin()
+        try logDeferred()
+        try logIntentsHolding()
+    }
+
+    // MARK: Intents
+
+    /// Makes the intents of new files durable that are not yet.
+    func logIntents() throws(VaultError) {
+        try withRoom { () throws(VaultError) in
+            try renames.withReadLock { _ throws(VaultError) in
+                try phase.withReadLock { _ throws(VaultError) in try logIntentsHolding() }
+            }
+        }
+    }
+
+    /// Takes over what recovery could not finish: it is in our journal before theirs goes.
+    func adopt(_ tails: [Recovery.DeferredTail]) throws(VaultError) {
+        for tail in tails { books.withLock { $0.deferred[tail.backing] = tail } }
+        try logDeferred()
+    }
+
+    /// The torn tail of a file, for whoever opens it first with its key.
+    func deferredTail(of inode: Inode) -> Recovery.DeferredTail? {
+        books.withLock { $0.deferred[inode.backing] }
+    }
+
+    func finishDeferredTail(of inode: Inode) {
+        books.withLock { $0.deferred[inode.backing] = nil }
+    }
+
+    private func logDeferred() throws(VaultError) {
+        for tail in books.withLock({ Array($0.deferred.values) }) {
+            var body: [UInt8] = []
+            JournalEntry(.intent(firstBlock: tail.firstBlock), of: tail.file).append(to: &body)
+            guard journal.commit(body) == .durable else { throw .system(.ioError) }
+        }
+    }
+
+    @discardableResult
+    private func logIntentsHolding() throws(VaultError) -> Journal.Outcome {
+        let waiting = books.withLock { $0.intents.filter { !$0.value.isLogged } }
+        var rest = Array(waiting)[...]
+        while !rest.isEmpty {
+            var body: [UInt8] = []
+            var logged: [BackingID] = []
+            while let (backing, intent) = rest.first, body.count < journal.maximumBodyBytes / 2 {
+                rest.removeFirst()
+                logged.append(backing)
+                guard let path = intent.inode.storedPath else { continue }
+                let file = JournaledFile(fileID: intent.fileID, path: path)
+                JournalEntry(.intent(firstBlock: intent.firstBlock), of: file).append(to: &body)
+            }
+            let outcome = body.isEmpty ? .durable : journal.commit(body)
+            guard outcome == .durable else { return outcome }
+            books.withLock { books in
+                for backing in logged { books.intents[backing]?.isLogged = true }
+            }
+        }
+        return .durable
+    }
+
+    // MARK: Names
+
+    /// Before a name goes or changes, with `renames` held alone: the journal knows files by their
+    /// names, so what it has of them must be durable in the store first.
+    ///
+    /// - Parameter moved: the file or directory whose name it is.
+    func retire(_ moved: BackingID) throws(VaultError) {
+        let files = books.withLock { books in
+            books.live.values.filter { $0.unsynced != nil && $0.inode.isBelow(moved) }
+        }
+        for file in files where place.broken != .renameSync {
+            try system { () throws(Errno) in try file.unsynced?.synchronize(dataOnly: false) }
+            books.withLock { $0.live[file.inode.backing]?.unsynced = nil }
+        }
+        books.withLock { books in
+            for (backing, intent) in books.intents where intent.inode.isBelow(moved) {
+                books.intents[backing]?.isLogged = false
+            }
+        }
+        wakeTimer()
+    }
+
+    /// A file's last name is gone.
+    func forget(_ gone: BackingID) {
+        let dirty = books.withLock { books in
+            books.intents[gone] = nil
+            books.live[gone] = nil
+            books.unplaced[gone] = nil
+            return books.dirty.values.first { $0.inode.backing == gone }
+        }
+        guard let dirty else { return }
+        dirty.content.noteUnlinked()
+        discardUnlinked(dirty.content, of: dirty.inode)
+    }
+
+    /// A file without a name that nobody has open but us gives its space back at once.
+    func discardUnlinked(_ content: SealedFile, of inode: Inode) {
+        guard content.isUnlinked, inode.state.withLock({ $0.openHandles == 1 }) else { return }
+        content.discardOverlay()
+        noteCommitted(content)
+    }
+}
+
+extension Inode {
+    /// Whether it is the file of `backing`, or has it above itself.
+    func isBelow(_ backing: BackingID) -> Bool {
+        var current: Inode? = self
+        while let inode = current {
+            if inode.backing == backing { return true }
+            current = inode.id == .root ? nil : inode.links.first?.parent
+        }
+        return false
+    }
+}

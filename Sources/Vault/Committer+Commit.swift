@@ -1,0 +1,204 @@
+import Platform
+import SealedFormat
+
+// One commit: sync what the store alone has, make the rest durable in the journal, put it in place.
+extension Committer {
+    func commit(
+        _ content: SealedFile, of inode: Inode, _ purpose: CommitPurpose
+    ) throws(VaultError) {
+        var isPartial = true
+        while isPartial {
+            try withRoom { () throws(VaultError) in
+                try renames.withReadLock { _ throws(VaultError) in
+                    try content.withCommitsHeld { () throws(VaultError) in
+                        try phase.withReadLock { _ throws(VaultError) in
+                            try commitHolding(content, of: inode, purpose, &isPartial)
+                        }
+                    }
+                }
+            }
+        }
+        noteCommitted(content)
+        if books.withLock({ $0.wantsCheckpoint }) { try checkpoint() }
+    }
+
+    /// Runs `body` again behind a checkpoint as long as the journal has no room for it.
+    func withRoom(_ body: () throws(VaultError) -> Journal.Outcome) throws(VaultError) {
+        while true {
+            switch try body() {
+            case .durable: return
+            case .full: try checkpoint()
+            case .failed(let errno): throw .system(errno)
+            }
+        }
+    }
+
+    private func commitHolding(
+        _ content: SealedFile, of inode: Inode, _ purpose: CommitPurpose, _ isPartial: inout Bool
+    ) throws(VaultError) -> Journal.Outcome {
+        let isLogged = books.withLock { $0.intents[inode.backing]?.isLogged ?? false }
+        let plan = try content.prepareCommit(purpose, for: journal, keepsDirect: isLogged)
+        isPartial = plan.isPartial
+        if plan.syncsStore, place.broken != .storeSync {
+            try system { () throws(Errno) in
+                try plan.descriptor.synchronize(dataOnly: plan.dataOnly)
+            }
+        }
+        if plan.syncsStore { noteStoreSynced(content, of: inode, plan) }
+        guard !plan.isEmpty, let fileID = plan.fileID else { return .durable }
+        guard let path = inode.storedPath, path.count <= journal.maximumPathBytes else {
+            // No later mount could find the file.
+            try content.put(plan)
+            content.finishCommit(plan)
+            if purpose.syncs {
+                try system { () throws(Errno) in
+                    try plan.descriptor.synchronize(dataOnly: true)
+                }
+            }
+            return .durable
+        }
+        try content.reserve(plan)
+        let file = JournaledFile(fileID: fileID, path: path)
+        if place.broken == .placeFirst { try content.put(plan) }
+        if plan.intent == nil || place.broken != .intentFlush {
+            let outcome = log(plan, file)
+            guard outcome == .durable else { return outcome }
+        }
+        noteLogged(plan, of: inode, fileID)
+        try putInPlace(content, of: inode, plan)
+        return .durable
+    }
+
+    private func putInPlace(
+        _ content: SealedFile, of inode: Inode, _ plan: CommitPlan
+    ) throws(VaultError) {
+        do throws(VaultError) {
+            try content.put(plan)
+        } catch {
+            // It is durable all the same: the overlay keeps it, and so does the journal.
+            books.withLock {
+                $0.unplaced[inode.backing] = CommitBooks.Unplaced(content: content, plan: plan)
+            }
+            return
+        }
+        books.withLock { _ = $0.unplaced.removeValue(forKey: inode.backing) }
+        content.finishCommit(plan)
+    }
+
+    private func log(_ plan: CommitPlan, _ file: JournaledFile) -> Journal.Outcome {
+        var body: [UInt8] = []
+        if let firstBlock = plan.intent {
+            JournalEntry(.clean, of: file).append(to: &body)
+            JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
+        }
+        let entryBytes = JournalEntry.fixedBytes + file.path.count
+        for run in plan.runs {
+            if !body.isEmpty, body.count + entryBytes + run.bytes.count > journal.maximumBodyBytes {
+                let outcome = journal.commit(body)
+                guard outcome == .durable else { return outcome }
+                body = []
+            }
+            let offset = place.layout.sealedOffset(ofBlock: run.firstBlock)
+            JournalEntry(.write(sealedOffset: offset, bytes: run.bytes), of: file)
+                .append(to: &body)
+        }
+        return journal.commit(body)
+    }
+
+    private func noteLogged(_ plan: CommitPlan, of inode: Inode, _ fileID: FileID) {
+        books.withLock { books in
+            books.live[inode.backing] = CommitBooks.Live(
+                inode: inode, fileID: fileID, unsynced: plan.descriptor)
+            books.wantsCheckpoint = books.live.count > CommitBooks.maximumLive
+            if let firstBlock = plan.intent {
+                books.intents[inode.backing] = CommitBooks.Intent(
+                    inode: inode, fileID: fileID, firstBlock: firstBlock, isLogged: true)
+            }
+        }
+    }
+
+    private func noteStoreSynced(_ content: SealedFile, of inode: Inode, _ plan: CommitPlan) {
+        content.finishSync(plan)
+        books.withLock { books in
+            books.live[inode.backing]?.unsynced = nil
+            // An intent that stands in the journal goes on to hold for what is written next.
+            if books.intents[inode.backing]?.isLogged == false {
+                books.intents[inode.backing] = nil
+            }
+        }
+    }
+
+    // MARK: Changes that are no blocks
+
+    /// Runs `body` with the content alone and its commits held. What it logs is durable before it
+    /// changes the store; when the journal has no room it answers so, and is run again.
+    func perform(
+        on content: SealedFile, of inode: Inode,
+        _ body: (inout SealedFile.State, SealedFile.Log) throws(VaultError) -> Journal.Outcome
+    ) throws(VaultError) {
+        try withRoom { () throws(VaultError) in
+            try renames.withReadLock { _ throws(VaultError) in
+                try content.withCommitsHeld { () throws(VaultError) in
+                    try phase.withReadLock { _ throws(VaultError) in
+                        try performHolding(on: content, of: inode, body)
+                    }
+                }
+            }
+        }
+        noteCommitted(content)
+    }
+
+    private func performHolding(
+        on content: SealedFile, of inode: Inode,
+        _ body: (inout SealedFile.State, SealedFile.Log) throws(VaultError) -> Journal.Outcome
+    ) throws(VaultError) -> Journal.Outcome {
+        var isLogged = false
+        do throws(VaultError) {
+            return try content.change { state throws(VaultError) in
+                try body(&state) { state, actions in
+                    let outcome = log(actions, state, of: inode)
+                    if outcome == .durable { isLogged = true }
+                    return outcome
+                }
+            }
+        } catch {
+            // The next mount does what the journal says; until then the journal must not be lost.
+            if isLogged { books.withLock { $0.isStuck = true } }
+            throw error
+        }
+    }
+
+    private func log(
+        _ actions: [JournalAction], _ state: borrowing SealedFile.State, of inode: Inode
+    ) -> Journal.Outcome {
+        // Without a name there is nothing that a later mount could find.
+        guard let path = inode.storedPath, path.count <= journal.maximumPathBytes,
+            let fileID = state.seal?.fileID, !isBroken(actions)
+        else { return .durable }
+        let file = JournaledFile(fileID: fileID, path: path)
+        var body: [UInt8] = []
+        for action in actions { JournalEntry(action, of: file).append(to: &body) }
+        let outcome = journal.commit(body)
+        guard outcome == .durable else { return outcome }
+        let live = CommitBooks.Live(
+            inode: inode, fileID: fileID, unsynced: state.descriptor)
+        books.withLock { $0.live[inode.backing] = live }
+        return .durable
+    }
+
+    private func isBroken(_ actions: [JournalAction]) -> Bool {
+        switch place.broken {
+        case .truncateRecord:
+            actions.contains { if case .truncate = $0 { true } else { false } }
+        case .punchRecord:
+            actions.contains { if case .punch = $0 { true } else { false } }
+        default: false
+        }
+    }
+
+    /// Whether the journal's epoch has entries of this file that a recovery would use.
+    func hasEntries(_ inode: Inode, _ fileID: FileID?) -> Bool {
+        guard let fileID else { return false }
+        return books.withLock { $0.live[inode.backing]?.fileID == fileID }
+    }
+}

@@ -1,0 +1,237 @@
+import Cryptography
+import Platform
+import SealedFormat
+import Synchronization
+
+/// The file in which changes of old blocks are durable before they reach the stored files
+/// (DESIGN §4b, docs/crash-safety.md).
+///
+/// Frames follow each other from the head on; when the file is full and everything in it stands in
+/// the stored files, it begins anew with the next epoch. Any thread may commit: whoever finds the
+/// file free writes and flushes for all who wait.
+final class Journal: Sendable {
+    /// What a mount reserves where there is room.
+    static let usualBytes = 32 << 20
+    private static let smallestBytes = 1 << 20
+    /// Space is written once before it is used, so that later writes change no metadata.
+    private static let stretchBytes = 1 << 20
+
+    enum Outcome: Equatable {
+        case durable
+        /// There is no room: a checkpoint must come first.
+        case full
+        case failed(Errno)
+    }
+
+    private final class Request {
+        let body: [UInt8]
+        /// Read and written under `writer`.
+        var outcome: Outcome?
+
+        init(_ body: [UInt8]) {
+            self.body = body
+        }
+    }
+
+    // SAFETY: requests and cipher are used under the mutex that holds them.
+    private struct Waiting: @unchecked Sendable { var requests: [Request] = [] }  // SAFETY: above
+    private struct Writer: @unchecked Sendable {  // SAFETY: above
+        let cipher = AESGCM256()
+        var epoch: UInt64 = 1
+        var sequence: UInt64 = 0
+        var offset = UInt64(JournalHead.byteCount)
+        /// Everything before was written at least once.
+        var preparedEnd = UInt64(JournalHead.byteCount)
+    }
+
+    static let directoryName = FileName(ReservedName.journal)
+
+    let name: FileName
+    let byteCount: Int
+    private let directory: Descriptor
+    private let file: Descriptor
+    private let key: SecretBytes
+    private let flushes: Bool
+    private let waiting = Mutex(Waiting())
+    private let writer = Mutex(Writer())
+
+    /// A new journal, durable and empty, with all its space reserved.
+    ///
+    /// - Throws: `ENOSPC` when the store has not even room for a small one.
+    init(in vault: Descriptor, keys: DomainKeys, flushes: Bool) throws(Errno) {
+        let head = JournalHead(journalID: Random.bytes(16), bootID: try Self.currentBootID())
+        key = keys.journalKey(of: head)
+        self.flushes = flushes
+        directory = try vault.openOrMakeDirectory(Self.directoryName)
+        name = FileName("\(ReservedName.journal).\(hexadecimal(Random.bytes(8)))")
+        let statistics = try vault.fileSystemStatistics()
+        let free = statistics.availableBlocks * statistics.fragmentSizeBytes
+        byteCount = Int(min(UInt64(Self.usualBytes), max(UInt64(Self.smallestBytes), free / 16)))
+        file = try directory.open(name, OpenFlag.createNew | OpenFlag.readWrite, mode: 0o600)
+        do throws(Errno) {
+            try file.tryLock(.exclusive)
+            try file.allocate(mode: 0, at: 0, count: UInt64(byteCount))
+            try file.write(head.encoded(with: keys), at: 0)
+            try file.synchronize(dataOnly: false)
+            try directory.synchronize(dataOnly: false)
+            try vault.synchronize(dataOnly: false)
+        } catch {
+            try? directory.unlink(name)
+            throw error
+        }
+    }
+
+    /// Everything in it stands in the stored files.
+    func remove() {
+        try? directory.unlink(name)
+        file.unlock()
+    }
+
+    /// Leaves it for the next mount's recovery.
+    func abandon() {
+        file.unlock()
+    }
+
+    static func currentBootID() throws(Errno) -> [UInt8] {
+        let text = try Descriptor.open(path: "/proc/sys/kernel/random/boot_id", 0)
+            .read(count: JournalHead.bootIDBytes, at: 0)
+        guard text.count == JournalHead.bootIDBytes else { throw .ioError }
+        return text
+    }
+
+    /// A commit's body may not be larger than this; what is larger goes in several commits.
+    var maximumBodyBytes: Int { min(JournalFrame.maximumBodyBytes, byteCount / 4) }
+    /// Of the blocks that go with one write.
+    var maximumRunBytes: Int {
+        min(Scratch.runBlocks * BlockLayout.sealedBlockBytes, maximumBodyBytes / 2)
+    }
+    /// Of the names that lead to a file.
+    var maximumPathBytes: Int { maximumBodyBytes / 4 }
+
+    /// Whether a checkpoint would gain much.
+    var isHalfFull: Bool { writer.withLock { $0.offset > UInt64(byteCount / 2) } }
+
+    /// Makes a body of entries durable; with others that wait, in one write and one flush.
+    func commit(_ body: [UInt8]) -> Outcome {
+        precondition(body.count <= maximumBodyBytes, "BUG: a body of \(body.count) bytes")
+        let request = Request(body)
+        waiting.withLock { $0.requests.append(request) }
+        return writer.withLock { writer in
+            while request.outcome == nil {
+                let batch = takeBatch()
+                let body = batch.count == 1 ? batch[0].body : Array(batch.map(\.body).joined())
+                let outcome = write(body, &writer)
+                for request in batch { request.outcome = outcome }
+            }
+            return request.outcome ?? .full
+        }
+    }
+
+    private func takeBatch() -> [Request] {
+        waiting.withLock { waiting in
+            var bytes = 0
+            let count =
+                waiting.requests.firstIndex { request in
+                    bytes += request.body.count
+                    return bytes > maximumBodyBytes
+                } ?? waiting.requests.count
+            defer { waiting.requests.removeFirst(count) }
+            return Array(waiting.requests[..<count])
+        }
+    }
+
+    /// After an error the same place is written again by the next commit.
+    private func write(_ body: [UInt8], _ writer: inout Writer) -> Outcome {
+        let count = JournalFrame.byteCount(bodyBytes: body.count)
+        let end = writer.offset + UInt64(count)
+        guard end <= UInt64(byteCount) else { return .full }
+        let frame = JournalFrame(epoch: writer.epoch, sequence: writer.sequence, body: body)
+        do throws(Errno) {
+            try prepare(to: end, &writer)
+            try file.write(frame.encoded(with: writer.cipher, key: key), at: writer.offset)
+            if flushes { try file.synchronize(dataOnly: true) }
+        } catch {
+            return .failed(error)
+        }
+        writer.offset = end
+        writer.sequence += 1
+        return .durable
+    }
+
+    private func prepare(to end: UInt64, _ writer: inout Writer) throws(Errno) {
+        guard end > writer.preparedEnd else { return }
+        let target = min(end + UInt64(Self.stretchBytes), UInt64(byteCount))
+        let zeros = [UInt8](repeating: 0, count: Int(target - writer.preparedEnd))
+        try file.write(zeros, at: writer.preparedEnd)
+        writer.preparedEnd = target
+    }
+
+    /// Begins anew: all that was committed stands, durable, in the stored files.
+    func begin() {
+        writer.withLock { writer in
+            writer.epoch += 1
+            writer.sequence = 0
+            writer.offset = UInt64(JournalHead.byteCount)
+        }
+    }
+}
+
+// MARK: - Reading
+
+extension Journal {
+    /// A journal that some mount left behind, as its frames say.
+    struct Remains {
+        let name: FileName
+        let head: JournalHead
+        /// Those of the last epoch, in their order.
+        let entries: [JournalEntry]
+    }
+
+    /// Reads a journal of a mount that is gone.
+    ///
+    /// - Returns: nil for a file that never became a journal.
+    /// - Throws: for a journal of a later version, or of another vault.
+    static func read(
+        _ file: Descriptor, name: FileName, keys: DomainKeys
+    ) throws(VaultError) -> Remains? {
+        let bytes = try system { () throws(Errno) in
+            try file.read(count: JournalHead.byteCount, at: 0)
+        }
+        // Torn when it was made: nothing was ever committed to it.
+        if bytes.allSatisfy({ $0 == 0 }) { return nil }
+        let head: JournalHead
+        do throws(FormatError) {
+            head = try JournalHead(decoding: bytes)
+            try head.authenticate(bytes, with: keys)
+        } catch {
+            throw .journal(path: "\(ReservedName.journal)/\(name.string)", error)
+        }
+        let entries = try system { () throws(Errno) in
+            try readEntries(file, key: keys.journalKey(of: head))
+        }
+        return Remains(name: name, head: head, entries: entries)
+    }
+
+    private static func readEntries(
+        _ file: Descriptor, key: SecretBytes
+    ) throws(Errno) -> [JournalEntry] {
+        let cipher = AESGCM256()
+        var entries: [JournalEntry] = []
+        var offset = UInt64(JournalHead.byteCount)
+        var epoch: UInt64?
+        var sequence: UInt64 = 0
+        while true {
+            let head = try file.read(count: JournalFrame.headBytes, at: offset)
+            guard let count = JournalFrame.byteCount(head: head),
+                let frame = JournalFrame(
+                    decoding: try file.read(count: count, at: offset), with: cipher, key: key),
+                frame.sequence == sequence, epoch == nil || frame.epoch == epoch,
+                let found = JournalEntry.decode(frame.body)
+            else { return entries }
+            entries += found
+            epoch = frame.epoch
+            sequence += 1
+            offset += UInt64(count)
+        }
+    }
+}

@@ -1,0 +1,90 @@
+import SealedFormat
+
+/// Sealed blocks of one file that are newer than the store's, by index.
+///
+/// A block that holds data from before the last sync stays in the store until its new content is
+/// durable in the journal; until then, and until it was put in its place, reads find it here.
+struct Overlay: Sendable {
+    struct Block: Sendable {
+        /// 29…4,124 bytes.
+        let bytes: [UInt8]
+        /// When it was written, in the order of this overlay's writes.
+        let stamp: UInt64
+    }
+
+    private(set) var blocks: [UInt64: Block] = [:]
+    private(set) var byteCount = 0
+    private var lastStamp: UInt64 = 0
+
+    var isEmpty: Bool { blocks.isEmpty }
+
+    subscript(block: UInt64) -> [UInt8]? { blocks[block]?.bytes }
+
+    mutating func put(_ bytes: [UInt8], at block: UInt64) {
+        lastStamp += 1
+        remove(block)
+        blocks[block] = Block(bytes: bytes, stamp: lastStamp)
+        byteCount += bytes.count
+    }
+
+    mutating func remove(_ block: UInt64) {
+        if let old = blocks.removeValue(forKey: block) { byteCount -= old.bytes.count }
+    }
+
+    /// Removes the blocks of a range, whatever its size.
+    mutating func remove(in range: Range<UInt64>) {
+        if range.upperBound - range.lowerBound < UInt64(blocks.count) {
+            for block in range { remove(block) }
+        } else {
+            for block in blocks.keys where range.contains(block) { remove(block) }
+        }
+    }
+
+    /// Removes what was put in its place, but for blocks that were written again meanwhile.
+    mutating func remove(_ placed: [PlacedBlock]) {
+        for block in placed where blocks[block.index]?.stamp == block.stamp { remove(block.index) }
+    }
+
+    mutating func removeAll() {
+        blocks = [:]
+        byteCount = 0
+    }
+
+    func count(below limit: UInt64) -> Int {
+        limit == .max ? blocks.count : blocks.keys.count { $0 < limit }
+    }
+
+    struct PlacedBlock: Sendable {
+        let index: UInt64
+        let stamp: UInt64
+    }
+
+    /// Blocks that follow each other and can go to the store with one write.
+    struct Run: Sendable {
+        let firstBlock: UInt64
+        var bytes: [UInt8]
+        var blocks: [PlacedBlock]
+    }
+
+    /// The blocks of a range in order, as runs of at most `maximumBytes`, and no more of them than
+    /// `budgetBytes` (or one block).
+    func runs(in range: Range<UInt64>, maximumBytes: Int, budgetBytes: Int = .max) -> [Run] {
+        var runs: [Run] = []
+        var bytes = 0
+        for index in blocks.keys.sorted() where range.contains(index) {
+            guard let block = blocks[index] else { continue }
+            bytes += block.bytes.count
+            if bytes > budgetBytes, !runs.isEmpty { break }
+            let placed = PlacedBlock(index: index, stamp: block.stamp)
+            if let last = runs.last, last.firstBlock + UInt64(last.blocks.count) == index,
+                last.bytes.count + block.bytes.count <= maximumBytes
+            {
+                runs[runs.count - 1].bytes += block.bytes
+                runs[runs.count - 1].blocks.append(placed)
+            } else {
+                runs.append(Run(firstBlock: index, bytes: block.bytes, blocks: [placed]))
+            }
+        }
+        return runs
+    }
+}

@@ -1,0 +1,241 @@
+import Cryptography
+import KMSModel
+import Platform
+import SealedFormat
+
+/// Puts a vault right that was not unmounted in order, before the first request of the next mount.
+///
+/// Everything it does can be done again, and can be cut at any point: a journal goes only when all
+/// that it holds is durable in the stored files. Journals of living mounts are locked, and are left
+/// alone.
+struct Recovery {
+    /// A file whose tail may be torn and whose key can't be used now: it is mended when somebody
+    /// opens it.
+    struct DeferredTail: Sendable {
+        let backing: BackingID
+        let file: JournaledFile
+        let firstBlock: UInt64
+        let isSameBoot: Bool
+    }
+
+    let vault: Descriptor
+    let config: VaultConfig
+    let domain: Domain
+    let service: any KeyService
+    let caller: Caller
+    let onIncident: @Sendable (String) -> Void
+
+    /// Whether a mount that is gone has left a journal.
+    var isNeeded: Bool {
+        guard let left = try? leftJournals() else { return false }
+        return !left.isEmpty
+    }
+
+    /// - Returns: what waits for a key.
+    /// - Throws: what must keep the vault from being mounted; nothing is lost then.
+    func run() throws(VaultError) -> [DeferredTail] {
+        var deferred: [DeferredTail] = []
+        for (name, file) in try leftJournals() {
+            guard let remains = try Journal.read(file, name: name, keys: domain.keys) else {
+                continue
+            }
+            let isSameBoot = try system { () throws(Errno) in
+                try Journal.currentBootID() == remains.head.bootID
+            }
+            let histories = FileHistory.all(remains.entries)
+            for history in histories {
+                if let tail = try mend(history, isSameBoot: isSameBoot) { deferred.append(tail) }
+            }
+            if !histories.isEmpty {
+                onIncident(
+                    "the vault was not unmounted in order; \(histories.count) files were put right "
+                        + "from the journal")
+            }
+        }
+        try system { () throws(Errno) in try vault.synchronizeFileSystem() }
+        return deferred
+    }
+
+    /// Takes the journals away that ``run()`` has worked through.
+    func finish() throws(VaultError) {
+        for (name, _) in try leftJournals() {
+            try system { () throws(Errno) in
+                try vault.open(Journal.directoryName, OpenFlag.directory).unlink(name)
+            }
+        }
+    }
+
+    private func leftJournals() throws(VaultError) -> [(FileName, Descriptor)] {
+        guard let directory = try? vault.open(Journal.directoryName, OpenFlag.directory) else {
+            return []
+        }
+        var found: [(FileName, Descriptor)] = []
+        var stream = DirectoryStream(directory)
+        while let entry = try system({ () throws(Errno) in try stream.next() }) {
+            guard !entry.name.isDots,
+                let journal = try? directory.open(entry.name, 0),
+                (try? journal.tryLock(.exclusive)) != nil
+            else { continue }
+            found.append((entry.name, journal))
+        }
+        return found
+    }
+
+    // MARK: One file
+
+    private func mend(
+        _ history: FileHistory, isSameBoot: Bool
+    ) throws(VaultError) -> DeferredTail? {
+        guard let (file, path) = find(history) else { return nil }
+        let before = try system { () throws(Errno) in try file.status() }
+        for action in history.actions {
+            try system { () throws(Errno) in try apply(action, to: file) }
+        }
+        var deferred: DeferredTail?
+        if let firstBlock = history.firstDirectBlock {
+            do throws(VaultError) {
+                try mendTail(file, path, firstBlock: firstBlock, isSameBoot: isSameBoot)
+            } catch {
+                guard case .keys = error else { throw error }
+                deferred = DeferredTail(
+                    backing: BackingID(before),
+                    file: JournaledFile(fileID: history.fileID, path: path),
+                    firstBlock: firstBlock, isSameBoot: isSameBoot)
+            }
+        }
+        try system { () throws(Errno) in
+            try file.setTimes(access: .keep, modification: .set(before.modificationTime))
+        }
+        return deferred
+    }
+
+    private func apply(_ action: JournalAction, to file: Descriptor) throws(Errno) {
+        switch action {
+        case .write(let offset, let bytes):
+            try file.write(bytes, at: offset)
+        case .truncate(let size):
+            if try file.status().sizeBytes > size { try file.truncate(to: size) }
+        case .punch(let offset, let count):
+            try file.allocate(
+                mode: AllocateFlag.punchHole | AllocateFlag.keepSize, at: offset, count: count)
+        case .intent, .clean: break
+        }
+    }
+
+    /// The file by one of the names that the journal has of it, if it is still the same: names are
+    /// opened one by one and without following links, and the header must hold the file id.
+    private func find(_ history: FileHistory) -> (Descriptor, path: [UInt8])? {
+        for path in history.paths {
+            guard let file = open(path) else { continue }
+            // Nothing else was ever in a file that has no header yet.
+            if let id = fileID(of: file) {
+                if id == history.fileID { return (file, path) }
+            } else if history.firstDirectBlock == 0, history.actions.isEmpty {
+                return (file, path)
+            }
+        }
+        return nil
+    }
+
+    private func fileID(of file: Descriptor) -> FileID? {
+        guard let bytes = try? file.read(count: config.layout.headerBytes, at: 0) else {
+            return nil
+        }
+        return (try? FileHeader(decoding: bytes, layout: config.layout))?.fileID
+    }
+
+    private func open(_ path: [UInt8]) -> Descriptor? {
+        let names = path.split(separator: UInt8(ascii: "/")).map { FileName($0) }
+        guard let last = names.last, !names.contains(where: \.isDots) else { return nil }
+        var directory = vault
+        for name in names.dropLast() {
+            guard let next = try? directory.open(name, OpenFlag.path | OpenFlag.directory) else {
+                return nil
+            }
+            directory = next
+        }
+        guard let node = try? directory.open(last, OpenFlag.path),
+            (try? node.status())?.kind == .regular
+        else { return nil }
+        return try? node.reopen(OpenFlag.readWrite)
+    }
+
+    // MARK: Tails
+
+    private func mendTail(
+        _ file: Descriptor, _ path: [UInt8], firstBlock: UInt64, isSameBoot: Bool
+    ) throws(VaultError) {
+        let status = try system { () throws(Errno) in try file.status() }
+        guard status.sizeBytes > 0 else { return }
+        let bytes = try system { () throws(Errno) in
+            try file.read(count: config.layout.headerBytes, at: 0)
+        }
+        guard let header = try? FileHeader(decoding: bytes, layout: config.layout),
+            status.sizeBytes > UInt64(config.layout.headerBytes)
+        else {
+            // The first blocks came to the disk without the header, or the header without them.
+            guard firstBlock == 0 else { return }
+            try system { () throws(Errno) in try file.truncate(to: 0) }
+            return tell(path, "nothing of it had been synced; it is empty now")
+        }
+        let context = EncryptionContext(
+            vault: config.vaultID, domain: domain.id, file: header.fileID)
+        let dataKey = try unwrap(
+            header.wrappedKeys, context: context, service: service, as: caller)
+        let keys = FileKeys(dataKey: dataKey, fileID: header.fileID)
+        try format { () throws(FormatError) in try header.authenticate(with: keys) }
+        let tail = TornTail(
+            file: file, layout: config.layout, keys: keys, isSparse: header.isSparse,
+            firstBlock: firstBlock, isSameBoot: isSameBoot)
+        let mended = try system { () throws(Errno) in try tail.mend() }
+        if mended.cutBytes > 0 {
+            tell(path, "\(mended.cutBytes) bytes at its end had not come to the disk whole")
+        }
+    }
+
+    private func tell(_ path: [UInt8], _ what: String) {
+        onIncident("\(String(decoding: path, as: UTF8.self)) (stored name): \(what)")
+    }
+}
+
+/// What a journal says of one file, after the last entry that made all earlier ones void.
+struct FileHistory {
+    let fileID: FileID
+    /// Newest first.
+    private(set) var paths: [[UInt8]] = []
+    private(set) var actions: [JournalAction] = []
+    /// Blocks from here on may be torn; nil when none may.
+    private(set) var firstDirectBlock: UInt64?
+
+    /// In the order in which the files first appear.
+    static func all(_ entries: [JournalEntry]) -> [FileHistory] {
+        var order: [FileID] = []
+        var histories: [FileID: FileHistory] = [:]
+        for entry in entries {
+            let id = entry.file.fileID
+            if histories[id] == nil {
+                order.append(id)
+                histories[id] = FileHistory(fileID: id)
+            }
+            histories[id]?.add(entry)
+        }
+        return order.compactMap { histories[$0] }
+            .filter { !$0.actions.isEmpty || $0.firstDirectBlock != nil }
+    }
+
+    private init(fileID: FileID) {
+        self.fileID = fileID
+    }
+
+    private mutating func add(_ entry: JournalEntry) {
+        paths.removeAll { $0 == entry.file.path }
+        paths.insert(entry.file.path, at: 0)
+        switch entry.action {
+        case .write, .truncate, .punch: actions.append(entry.action)
+        case .intent(let block): firstDirectBlock = min(firstDirectBlock ?? block, block)
+        case .clean:
+            actions = []
+            firstDirectBlock = nil
+        }
+    }
+}

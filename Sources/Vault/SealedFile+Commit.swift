@@ -1,0 +1,224 @@
+import Platform
+import SealedFormat
+
+/// Who brings a file's changed blocks to the journal.
+struct Journaling: Sendable {
+    let committer: Committer
+    let inode: Inode
+    /// The kernel does not keep the file's times (no writeback cache).
+    let touches: Bool
+}
+
+/// How urgently an overlay wants to be committed.
+enum OverlayPressure {
+    case none
+    case large
+    /// The file grows by more than belongs into an overlay.
+    case growing
+}
+
+// The overlay of a file, and its way into the store.
+extension SealedFile {
+    /// Runs `body` while no commit of this file is under way. Before the state's lock, never in it.
+    func withCommitsHeld<Result>(
+        _ body: () throws(VaultError) -> Result
+    ) throws(VaultError) -> Result {
+        try commits.withLock { _ throws(VaultError) in try body() }
+    }
+
+    var isCommitted: Bool { withOpenState { $0.overlay.isEmpty } }
+    var fileID: FileID? { withOpenState { $0.seal?.fileID } }
+
+    var pressure: OverlayPressure {
+        withOpenState { state in
+            guard !state.overlay.isEmpty else { return .none }
+            let grown =
+                layout.blockCount(plainSize: state.plainSize)
+                - min(
+                    layout.blockCount(plainSize: state.storedSize),
+                    layout.blockCount(plainSize: state.plainSize))
+            if grown > Committer.spillBlocks { return .growing }
+            let limit = journaling?.committer.maximumFileOverlayBytes ?? .max
+            return state.overlay.byteCount > limit ? .large : .none
+        }
+    }
+
+    /// Runs `body` with the content alone, and has what it left in the overlay committed in time.
+    func changeContent(
+        _ body: (inout State) throws(VaultError) -> Void
+    ) throws(VaultError) {
+        defer { noteChange() }
+        try change(body)
+    }
+
+    func noteChange() {
+        guard let journaling else { return }
+        let (isNew, isOverlaid, fileID) = withOpenState {
+            ($0.isNewInStore, !$0.overlay.isEmpty, $0.seal?.fileID)
+        }
+        if isNew, let fileID {
+            changeOpenState { $0.isNewInStore = false }
+            journaling.committer.noteNewFile(fileID, of: journaling.inode)
+        }
+        guard isOverlaid else { return }
+        journaling.committer.noteDirty(self, of: journaling.inode)
+        journaling.committer.settle(self, of: journaling.inode)
+    }
+
+    // MARK: One commit
+
+    /// Settles what the commit is to hold.
+    ///
+    /// - Parameter keepsDirect: the journal has an intent for this file, under which it may go on
+    ///   growing in the store behind a sync.
+    func prepareCommit(
+        _ purpose: CommitPurpose, for journal: Journal, keepsDirect: Bool
+    ) throws(VaultError) -> CommitPlan {
+        try change { state throws(VaultError) in
+            if purpose.syncs, !state.gaps.isEmpty { try markSparse(&state) }
+            try putDirectBlocks(&state)
+            // What lies behind a gap can wait until the gap is filled, or is a hole.
+            var limit = state.gaps.runs.first?.lowerBound ?? .max
+            var intent: UInt64?
+            if case .spill = purpose {
+                let whole = min(limit, state.plainSize / UInt64(BlockLayout.plainBlockBytes))
+                if whole > layout.blockCount(plainSize: state.storedSize) {
+                    intent = whole
+                    limit = whole
+                }
+            }
+            let runs = state.overlay.runs(
+                in: 0..<limit, maximumBytes: journal.maximumRunBytes,
+                budgetBytes: journal.byteCount / 2)
+            let count = runs.reduce(0) { $0 + $1.blocks.count }
+            let isPartial = count < state.overlay.count(below: limit)
+            // Behind an intent everything before it must be in its place.
+            if isPartial { intent = nil }
+            let isChanged = state.storeChange != state.syncedChange
+            let syncs =
+                purpose.syncs && isChanged || intent != nil
+                || state.sparseChange > state.syncedChange
+            if purpose.syncs, state.hasHeader, state.firstDirect != .max {
+                let isWhole = state.plainSize.isMultiple(of: UInt64(BlockLayout.plainBlockBytes))
+                state.firstDirect =
+                    isWhole && keepsDirect ? layout.blockCount(plainSize: state.plainSize) : .max
+            }
+            var isDataOnly = true
+            if case .sync(let dataOnly) = purpose { isDataOnly = dataOnly }
+            return CommitPlan(
+                descriptor: state.descriptor, fileID: state.seal?.fileID, runs: runs,
+                placedSize: placedSize(state, runs), syncsStore: syncs, dataOnly: isDataOnly,
+                storeChange: state.storeChange, isPartial: isPartial, intent: intent)
+        }
+    }
+
+    private static let runBytes = Scratch.runBlocks * BlockLayout.sealedBlockBytes
+
+    private func placedSize(_ state: borrowing State, _ runs: [Overlay.Run]) -> UInt64 {
+        guard let last = runs.last else { return state.storedSize }
+        let blocks = last.firstBlock + UInt64(last.blocks.count)
+        return max(
+            state.storedSize, min(state.plainSize, blocks * UInt64(BlockLayout.plainBlockBytes)))
+    }
+
+    /// Blocks of the overlay that may go straight into the store: those behind an intent.
+    private func putDirectBlocks(_ state: inout State) throws(VaultError) {
+        guard state.firstDirect != .max, !state.overlay.isEmpty else { return }
+        let runs = state.overlay.runs(
+            in: state.firstDirect..<UInt64.max, maximumBytes: Self.runBytes)
+        guard !runs.isEmpty else { return }
+        let placedSize = placedSize(state, runs)
+        try put(runs, in: state.descriptor)
+        for run in runs { state.overlay.remove(run.blocks) }
+        state.storedSize = placedSize
+        state.storeChange += 1
+    }
+
+    /// Space for everything that the plan puts in its place: what is promised must fit.
+    func reserve(_ plan: CommitPlan) throws(VaultError) {
+        let descriptor = plan.descriptor
+        try system { () throws(Errno) in
+            let statistics = try descriptor.fileSystemStatistics()
+            let free = statistics.availableBlocks * statistics.fragmentSizeBytes
+            guard free < Self.ampleBytes else { return }
+            for run in plan.runs {
+                do throws(Errno) {
+                    try descriptor.allocate(
+                        mode: AllocateFlag.keepSize,
+                        at: layout.sealedOffset(ofBlock: run.firstBlock),
+                        count: UInt64(run.bytes.count))
+                } catch {
+                    if error != .notSupported { throw error }
+                }
+            }
+        }
+    }
+
+    /// With so much free space no commit asks for it block by block.
+    private static let ampleBytes: UInt64 = 256 << 20
+
+    /// Writes the plan's blocks to their places in the store.
+    func put(_ plan: CommitPlan) throws(VaultError) {
+        try put(plan.runs, in: plan.descriptor)
+    }
+
+    private func put(_ runs: [Overlay.Run], in descriptor: Descriptor) throws(VaultError) {
+        try system { () throws(Errno) in
+            // The file changed when it was written, not now.
+            let before = try descriptor.status()
+            for run in runs {
+                try descriptor.write(
+                    run.bytes, at: layout.sealedOffset(ofBlock: run.firstBlock))
+            }
+            try descriptor.setTimes(access: .keep, modification: .set(before.modificationTime))
+        }
+    }
+
+    /// The plan's blocks stand in their places.
+    func finishCommit(_ plan: CommitPlan) {
+        changeOpenState { state in
+            for run in plan.runs { state.overlay.remove(run.blocks) }
+            state.storedSize = max(state.storedSize, plan.placedSize)
+            if let intent = plan.intent { state.firstDirect = intent }
+        }
+    }
+
+    /// The store was synced as it was when the plan was made.
+    func finishSync(_ plan: CommitPlan) {
+        changeOpenState { state in
+            state.syncedChange = max(state.syncedChange, plan.storeChange)
+        }
+    }
+
+    /// The file's last name is gone: nothing of it needs to reach the store any more, and nothing
+    /// may hold its space once nobody has it open.
+    func noteUnlinked() {
+        changeOpenState { $0.isUnlinked = true }
+    }
+
+    var isUnlinked: Bool { withOpenState { $0.isUnlinked } }
+
+    func discardOverlay() {
+        changeOpenState { $0.overlay.removeAll() }
+    }
+
+    // MARK: Failures
+
+    /// Every handle hears of it at its next sync, once.
+    func noteFailure(_ error: VaultError) {
+        failures.withLock { failures in
+            failures.count += 1
+            failures.last = error
+        }
+    }
+
+    /// - Returns: the newest failure, when there was one since `seen`.
+    func failure(since seen: inout Int) -> VaultError? {
+        failures.withLock { failures in
+            defer { seen = failures.count }
+            return failures.count > seen ? failures.last : nil
+        }
+    }
+
+    var failureCount: Int { failures.withLock { $0.count } }
+}

@@ -1,0 +1,163 @@
+import Platform
+import SealedFormat
+
+// truncate(2), up and down. What was in the store at the last sync is cut only when the journal can
+// do it again.
+extension SealedFile {
+    /// Makes an action durable in the journal; answers `.durable` where there is none.
+    typealias Log = (borrowing State, [JournalAction]) -> Journal.Outcome
+
+    /// Runs `body` with the content alone, and its commits held; again when the journal had no room
+    /// for what `body` logged, which must be the first thing that it does.
+    func changeJournaled(
+        _ body: (inout State, Log) throws(VaultError) -> Journal.Outcome
+    ) throws(VaultError) {
+        guard let journaling else {
+            return try change { state throws(VaultError) in
+                _ = try body(&state) { _, _ in .durable }
+            }
+        }
+        try journaling.committer.perform(on: self, of: journaling.inode, body)
+        noteChange()
+    }
+
+    func truncate(to newSize: UInt64) throws(VaultError) {
+        guard newSize <= BlockLayout.maximumPlainSize else { throw .system(.fileTooLarge) }
+        guard newSize > 0 else { return try empty() }
+        try withScratch { scratch throws(VaultError) in
+            try changeJournaled { state, log throws(VaultError) in
+                guard state.isWritable else { throw .system(.badFileDescriptor) }
+                if newSize < state.plainSize {
+                    return try shrink(&state, scratch, to: newSize, log)
+                }
+                if newSize > state.plainSize { try grow(&state, scratch, to: newSize) }
+                return .durable
+            }
+        }
+    }
+
+    // MARK: To nothing
+
+    func empty() throws(VaultError) {
+        try empty { state throws(VaultError) in
+            guard state.isWritable else { throw .system(.badFileDescriptor) }
+        }
+    }
+
+    /// - Parameter check: runs before anything is changed.
+    func empty(
+        _ check: (inout State) throws(VaultError) -> Void
+    ) throws(VaultError) {
+        try changeJournaled { state, log throws(VaultError) in
+            try check(&state)
+            guard state.hasHeader else { return .durable }
+            if let journaling,
+                journaling.committer.hasEntries(journaling.inode, state.seal?.fileID)
+            {
+                // A recovery must not bring old blocks into what is written next; and until the
+                // store has cut the file, its old content must be whole without the journal.
+                let descriptor = state.descriptor
+                try system { () throws(Errno) in try descriptor.synchronize(dataOnly: true) }
+                let outcome = log(state, [.clean])
+                guard outcome == .durable else { return outcome }
+            }
+            try cutToNothing(&state)
+            return .durable
+        }
+    }
+
+    /// The header goes too, under the lock that a rewrap takes to write one.
+    private func cutToNothing(_ state: inout State) throws(VaultError) {
+        let descriptor = state.descriptor
+        let seal = state.seal
+        state.seal = try withHeaderLocked(descriptor) { () throws(VaultError) in
+            let current = seal.map { currentSeal($0, in: descriptor) }
+            try system { () throws(Errno) in try descriptor.truncate(to: 0) }
+            return current
+        }
+        state.plainSize = 0
+        state.storedSize = 0
+        state.hasHeader = false
+        state.isSparse = false
+        state.gaps.removeAll()
+        state.overlay.removeAll()
+        state.firstDirect = 0
+        state.storeChange += 1
+    }
+
+    // MARK: Shorter
+
+    private func shrink(
+        _ state: inout State, _ scratch: Scratch, to newSize: UInt64, _ log: Log
+    ) throws(VaultError) -> Journal.Outcome {
+        let last = BlockLayout.block(containing: newSize - 1)
+        try reserveSeals(&state, 1)
+        let sealed = try sealedLastBlock(state, scratch, last, newSize: newSize)
+        let offset = layout.sealedOffset(ofBlock: last)
+        let sealedSize = layout.sealedSize(plainSize: newSize)
+        let isDirect = last >= state.firstDirect
+        // Nothing of what is cut off has come to the store yet.
+        let isOverlaid = !isDirect && newSize > state.storedSize
+        if !isDirect, !isOverlaid {
+            let outcome = log(
+                state,
+                [.write(sealedOffset: offset, bytes: sealed), .truncate(sealedSize: sealedSize)])
+            guard outcome == .durable else { return outcome }
+        }
+        if !isOverlaid {
+            let descriptor = state.descriptor
+            try system { () throws(Errno) in
+                try descriptor.write(sealed, at: offset)
+                try descriptor.truncate(to: sealedSize)
+            }
+            state.storedSize = newSize
+        }
+        state.overlay.remove(in: last..<UInt64.max)
+        if isOverlaid { state.overlay.put(sealed, at: last) }
+        if isDirect { state.storeChange += 1 } else { state.firstDirect = .max }
+        state.plainSize = newSize
+        state.gaps.subtract(last..<UInt64.max)
+        return .durable
+    }
+
+    /// The block that is the last one of a file that is cut inside of it.
+    private func sealedLastBlock(
+        _ state: borrowing State, _ scratch: Scratch, _ block: UInt64, newSize: UInt64
+    ) throws(VaultError) -> [UInt8] {
+        try readBlock(state, scratch, block)
+        let count = plainBytes(of: block, size: newSize)
+        scratch.cipher.use(seal(of: state).keys)
+        return scratch.block.withBytes { plain in
+            scratch.single.withMutableBytes { sealed in
+                scratch.cipher.seal(
+                    plain, 0..<count, block: block, isFinal: true, into: &sealed, at: 0)
+                return sealed.bytes.bytes(0..<count + BlockLayout.overheadBytes)
+            }
+        }
+    }
+
+    // MARK: Longer
+
+    /// Zeros behind the end: a hole, and one real, sealed, final block at its end.
+    private func grow(
+        _ state: inout State, _ scratch: Scratch, to newSize: UInt64
+    ) throws(VaultError) {
+        let newLast = BlockLayout.block(containing: newSize - 1)
+        let firstNew = lastBlock(ofSize: state.plainSize).map { $0 + 1 } ?? 0
+        if newLast > firstNew { try markSparse(&state) }
+        // One zero byte at the new end does the rest; the gap before it is a hole by now.
+        let zero: [UInt8] = [0]
+        try zero.withRawSpan { zero throws(VaultError) in
+            try writeRun(&state, scratch, zero, 0..<1, at: newSize - 1)
+        }
+    }
+}
+
+extension RawSpan {
+    /// A copy of some of its bytes.
+    func bytes(_ range: Range<Int>) -> [UInt8] {
+        var copy = [UInt8](repeating: 0, count: range.count)
+        copy.withMutableRawSpan { copyBytes(self, range, to: &$0, at: 0) }
+        return copy
+    }
+}

@@ -1,0 +1,88 @@
+import Platform
+import SealedFormat
+
+/// The end of a file that was growing straight in the store when a mount ended out of order.
+///
+/// Blocks from `firstBlock` on were never synced. After a power cut any of them may be missing, so
+/// the file ends before the first one that does not open. A process that was killed tears only what
+/// it was writing, so the file ends behind the last one that opens. The new last block is sealed as
+/// final, so that the next truncation is seen.
+struct TornTail {
+    let file: Descriptor
+    let layout: BlockLayout
+    let keys: FileKeys
+    let isSparse: Bool
+    let firstBlock: UInt64
+    let isSameBoot: Bool
+
+    struct Mended {
+        let sealedSize: UInt64
+        let cutBytes: UInt64
+    }
+
+    private enum Found {
+        case final, inner, hole, torn
+    }
+
+    func mend() throws(Errno) -> Mended {
+        let size = try file.status().sizeBytes
+        guard size > UInt64(layout.headerBytes) else {
+            return Mended(sealedSize: size, cutBytes: 0)
+        }
+        let blocks =
+            (size - UInt64(layout.headerBytes) + UInt64(BlockLayout.sealedBlockBytes) - 1)
+            / UInt64(BlockLayout.sealedBlockBytes)
+        let cipher = BlockCipher()
+        cipher.use(keys)
+        var end = try isSameBoot ? lastIntact(blocks, cipher) : firstTorn(blocks, cipher)
+        // A file ends with a real block.
+        while end > firstBlock, try look(at: end - 1, cipher).found == .hole { end -= 1 }
+        guard end > 0 else {
+            try file.truncate(to: 0)
+            return Mended(sealedSize: 0, cutBytes: size)
+        }
+        let last = try look(at: end - 1, cipher)
+        if last.found == .inner {
+            try file.write(
+                cipher.seal(last.plain, block: end - 1, isFinal: true), at: offset(end - 1))
+        }
+        let wanted = min(size, offset(end - 1) + UInt64(last.sealedBytes))
+        if wanted < size { try file.truncate(to: wanted) }
+        return Mended(sealedSize: wanted, cutBytes: size - wanted)
+    }
+
+    private func firstTorn(_ blocks: UInt64, _ cipher: BlockCipher) throws(Errno) -> UInt64 {
+        var block = min(firstBlock, blocks)
+        while block < blocks, try look(at: block, cipher).found != .torn { block += 1 }
+        return block
+    }
+
+    private func lastIntact(_ blocks: UInt64, _ cipher: BlockCipher) throws(Errno) -> UInt64 {
+        var end = blocks
+        while end > firstBlock {
+            let found = try look(at: end - 1, cipher).found
+            if found == .final || found == .inner { return end }
+            end -= 1
+        }
+        return end
+    }
+
+    private func offset(_ block: UInt64) -> UInt64 { layout.sealedOffset(ofBlock: block) }
+
+    private func look(
+        at block: UInt64, _ cipher: BlockCipher
+    ) throws(Errno) -> (found: Found, plain: [UInt8], sealedBytes: Int) {
+        let sealed = try file.read(count: BlockLayout.sealedBlockBytes, at: offset(block))
+        let isWhole = sealed.count == BlockLayout.sealedBlockBytes
+        guard sealed.count > BlockLayout.overheadBytes else { return (.torn, [], sealed.count) }
+        let isHole = sealed.withRawSpan { BlockCipher.isHole($0, 0..<sealed.count) }
+        if isHole { return (isSparse && isWhole ? .hole : .torn, [], sealed.count) }
+        if let plain = try? cipher.open(sealed, block: block, expectFinal: true) {
+            return (.final, plain, sealed.count)
+        }
+        if isWhole, let plain = try? cipher.open(sealed, block: block, expectFinal: false) {
+            return (.inner, plain, sealed.count)
+        }
+        return (.torn, [], sealed.count)
+    }
+}
