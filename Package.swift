@@ -78,6 +78,10 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
             swiftSettings: strict),
+        // The disk under Tools/powercut. Not part of the product.
+        .executableTarget(
+            name: "RecordingDisk", dependencies: ["CFUSE", "CLinux"], path: "Tests/RecordingDisk",
+            swiftSettings: strict),
         tests("CryptographyTests", uses: ["Cryptography"]),
         tests("PlatformTests", uses: ["Platform"]),
         tests("SealedFormatTests", uses: ["Cryptography", "SealedFormat"]),
