@@ -1,0 +1,108 @@
+"""Workloads of the key service: what the command line acknowledges."""
+
+import os
+import subprocess
+
+from .stores import CommandFailed
+from .verdict import LOST, UNREADABLE
+from .workloads import BLOCK, Workload, new_file
+
+DEFAULT_KEY = "alias/keyfold/default"
+
+
+class KeyWorkload(Workload):
+    needs_keys = True
+    short, usual = 6, 15
+
+    def problems(self, root, ledger, cut, system, store):
+        found = []
+        try:
+            for name, claim in ledger.claims.items():
+                kind, _, key = name.partition(" ")
+                allowed = claim.window(cut)
+                if kind == "key" and None not in allowed:
+                    system.run(store, "key", "show", key, "--json")
+                if kind == "versions" and self.is_safe(ledger, cut, key):
+                    found += self.version_problems(system, store, key, allowed)
+        except CommandFailed as failure:
+            missing = failure.status == 66  # No such key.
+            found.append((LOST if missing else UNREADABLE, str(failure)))
+        return found
+
+    @staticmethod
+    def is_safe(ledger, cut, key):
+        made = ledger.claims.get("key " + key)
+        return made is None or None not in made.window(cut)
+
+    @staticmethod
+    def version_problems(system, store, key, allowed):
+        lines = system.run(store, "key", "rotation", "list", key, "--json").splitlines()
+        if len(lines) in allowed:
+            return []
+        return [(LOST, f"{key} has {len(lines)} versions, not {' or '.join(map(str, allowed))}")]
+
+    @staticmethod
+    def rotate(actor, system, store, key):
+        versions = actor.ledger.claim("versions " + key, 1)
+        actor.claim("versions " + key, versions.steps[-1][1] + 1,
+                    lambda: system.run(store, "key", "rotate", key))
+
+
+class Keys(KeyWorkload):
+    name, description = "keys", "keys made and rotated, files written under each new version"
+
+    def run(self, actor, system, store):
+        keys = [DEFAULT_KEY]
+        actor.ledger.claim("versions " + DEFAULT_KEY, 1)
+        for step in range(self.size):
+            if step % 3 == 2:
+                self.create(actor, system, store, f"alias/key{step}")
+                keys.append(f"alias/key{step}")
+            else:
+                self.rotate(actor, system, store, self.source.choice(keys))
+            with actor.create(f"file.{step}") as file:
+                file.write(0, self.bytes(self.source.randrange(1, 9000)))
+                file.sync()
+
+    @staticmethod
+    def create(actor, system, store, alias):
+        actor.claim("key " + alias, True, lambda: system.run(
+            store, "key", "create", "--alias", alias, "--json"))
+        # Its only version comes with it: before, there is nothing to count.
+        actor.ledger.claim("versions " + alias, 1)
+
+
+class Rewrap(KeyWorkload):
+    name, description = "rewrap", "rotation and rewrap while the files are open and written"
+    short, usual = 3, 8
+
+    def setup(self, actor):
+        for number in range(8):
+            new_file(actor, f"file.{number}", self.bytes(3 * BLOCK + number * 100))
+
+    def run(self, actor, system, store):
+        files = [actor.open(f"file.{number}") for number in range(8)]
+        for _ in range(self.size):
+            self.rotate(actor, system, store, DEFAULT_KEY)
+            with self.rewrap(system, store) as process:
+                while process.poll() is None:
+                    file = self.source.choice(files)
+                    file.write(self.source.randrange(3 * BLOCK), self.bytes(700))
+                    file.sync()
+                if process.returncode:
+                    raise CommandFailed(process.args, process.returncode, process.stderr.read())
+        for file in files:
+            os.close(file.descriptor)
+
+    @staticmethod
+    def rewrap(system, store):
+        return subprocess.Popen(
+            [os.path.join(system.settings.binaries, "keyfold"), "rewrap", "--quiet",
+             os.path.join(store, "vault"), "--key-file", os.path.join(system.secrets, "key")],
+            env=dict(os.environ, KEYFOLD_KEYSTORE=os.path.join(store, "keystore")),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+KEY_WORKLOADS = (Keys, Rewrap)
+# No command makes a domain yet.
+NOT_YET = {"domains": "'keyfold domain create' does not exist yet"}

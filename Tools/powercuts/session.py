@@ -1,0 +1,240 @@
+"""One workload on one system and store: recorded once, then cut in many places."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import traceback
+
+from .actor import Actor
+from .ledger import Ledger
+from .linux import syncfs
+from .recording import Recording, RecordingDisk, StateImages, copy_sparse
+from .stores import CommandFailed, unmount
+from .verdict import UNREADABLE, Inspection
+
+STATE_SECONDS = 120
+
+
+class Unsupported(Exception):
+    """A peer cannot do what the workload asks for."""
+
+
+class Nudger:
+    """Lets the kernel write dirty pages back at odd times, as it does on a busy machine.
+
+    It writes nothing itself and flushes nothing: POSIX_FADV_DONTNEED begins the writeback of one
+    file. Without it, nearly all writes would come out of some fsync.
+    """
+
+    def __init__(self, folders, seed):
+        self.folders, self.source = folders, random.Random(seed)
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join()
+
+    def run(self):
+        while not self.stopping.wait(self.source.uniform(0.002, 0.03)):
+            files = [os.path.join(place, name) for folder in self.folders
+                     for place, _, names in os.walk(folder) for name in names]
+            if files:
+                self.nudge(self.source.choice(files))
+
+    @staticmethod
+    def nudge(path):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+        except OSError:
+            pass  # Renamed or removed meanwhile.
+
+
+class Session:
+    def __init__(self, settings, system, store, workload, place):
+        self.settings, self.system, self.store = settings, system, store
+        self.workload, self.place = workload, place
+        self.ledger = Ledger()
+        self.recording = self.start = None
+
+    @property
+    def title(self):
+        return f"{self.system.name} {self.store.name} {self.workload.name}"
+
+    # --- The run that is recorded
+
+    def record(self, base):
+        os.mkdir(self.place)
+        store, root = os.path.join(self.place, "store"), os.path.join(self.place, "root")
+        os.mkdir(store)
+        os.mkdir(root)
+        disk = RecordingDisk(self.settings.recorder, base, self.place)
+        try:
+            self.store.mount_image(disk.disk, store)
+            try:
+                end = self.run_workload(disk, store, root)
+            finally:
+                unmount(store)
+        finally:
+            disk.close()
+        self.recording = disk.recording(end)
+
+    def run_workload(self, disk, store, root):
+        """- Returns: where the record ends."""
+        actor = Actor(root, self.ledger, disk.position)
+        self.system.mount(store, root)
+        try:
+            self.attempt(lambda: self.workload.setup(actor))
+            # What the setup made is on the disk for sure.
+            self.system.unmount(root)
+            syncfs(store)
+            self.system.mount(store, root)
+            self.start = disk.position()
+            # Not in the mount: a peer's daemon may be busy with what the nudge asks for.
+            with Nudger([store, root], self.settings.seed):
+                self.attempt(lambda: self.workload.run(actor, self.system, store))
+            end = disk.position()
+            if self.system.has_keys:
+                self.ledger.claim("log events").change(0, self.system.events(store))
+        finally:
+            self.system.unmount(root)
+        return end
+
+    def attempt(self, body):
+        try:
+            body()
+        except (OSError, CommandFailed, sqlite3.Error) as error:
+            if self.system.name == "keyfold":
+                raise
+            raise Unsupported(f"{type(error).__name__}: {error}"[:200]) from error
+
+    # --- Cuts
+
+    def check(self, states):
+        """Yields (state, findings) for each, from as many processes as are wanted."""
+        context = multiprocessing.get_context("fork")
+        results = context.Queue()
+        states = sorted(states, key=lambda state: state.cut)
+        jobs = max(1, min(self.settings.jobs, len(states)))
+        size = -(-len(states) // jobs)
+        workers = [
+            context.Process(target=self.work, args=(number, states[at:at + size], results))
+            for number, at in enumerate(range(0, len(states), size))]
+        for worker in workers:
+            worker.start()
+        running = len(workers)
+        while running:
+            kind, value = results.get()
+            if kind == "failed":
+                raise RuntimeError(f"a worker failed:\n{value}")
+            if kind == "ended":
+                running -= 1
+            else:
+                yield value
+        for worker in workers:
+            worker.join()
+
+    def work(self, number, states, results):
+        try:
+            signal.signal(signal.SIGALRM, overdue)
+            place = os.path.join(self.place, f"worker{number}")
+            os.mkdir(place)
+            images = StateImages(self.recording, place)
+            for state in states:
+                results.put(("state", (state, self.look(images.make(state), state, place))))
+            shutil.rmtree(place)
+            results.put(("ended", None))
+        except BaseException:  # noqa: the parent must hear of it, whatever it is.
+            results.put(("failed", traceback.format_exc()))
+
+    def look(self, image, state, place, hold=False):
+        """Mounts the image and judges what is there."""
+        store, root = os.path.join(place, "store"), os.path.join(place, "root")
+        os.makedirs(store, exist_ok=True)
+        os.makedirs(root, exist_ok=True)
+        try:
+            self.store.mount_image(image, store)
+        except CommandFailed as failure:
+            return [("store", f"the store itself cannot be mounted: {failure}")]
+        try:
+            signal.alarm(STATE_SECONDS)
+            findings = self.look_mounted(store, root, state, hold)
+            findings += self.system.problems_unmounted(store)
+        except TimeoutError:
+            findings = [(UNREADABLE, f"no end after {STATE_SECONDS} s")]
+        finally:
+            signal.alarm(0)
+            unmount(store)
+        return findings
+
+    def look_mounted(self, store, root, state, hold):
+        try:
+            self.system.mount(store, root)
+        except CommandFailed as failure:
+            return [(UNREADABLE, f"cannot be mounted: {failure}")]
+        try:
+            grain = self.system.state_grain(state.grain)
+            findings = Inspection(root, self.ledger, state.cut, grain).run()
+            findings += self.workload.problems(root, self.ledger, state.cut, self.system, store)
+            findings += self.system.problems(store, self.ledger, self.recording.time(state.cut))
+            if hold:
+                show(findings)
+                print(f"store: {store}\nmount: {root}\nThe shell's end goes on.")
+                subprocess.run([os.environ.get("SHELL", "sh")], cwd=store)
+        finally:
+            self.system.unmount(root)
+        return findings
+
+    # --- Failures that can be looked at again
+
+    def keep(self, folder):
+        """Saves what a replay needs; returns where."""
+        place = os.path.join(folder, f"{self.title.replace(' ', '-')}-seed{self.settings.seed}")
+        os.makedirs(place, exist_ok=True)
+        copy_sparse(self.recording.base, os.path.join(place, "base"))
+        for kind in ("index", "data"):
+            shutil.copy(f"{self.recording.record}.{kind}", os.path.join(place, f"record.{kind}"))
+        shutil.copytree(self.system.secrets, os.path.join(place, "secrets"), dirs_exist_ok=True)
+        with open(os.path.join(place, "ledger"), "wb") as file:
+            pickle.dump((self.ledger, self.workload), file)
+        with open(os.path.join(place, "run.json"), "w") as file:
+            json.dump({"system": self.system.name, "store": self.store.name,
+                       "seed": self.settings.seed, "end": len(self.recording.entries)}, file)
+        return place
+
+    @classmethod
+    def kept(cls, settings, folder, place, systems, stores):
+        """A session that was kept. Only for folders of one's own: pickle trusts them."""
+        with open(os.path.join(folder, "run.json")) as file:
+            about = json.load(file)
+        system = systems[about["system"]](settings, os.path.join(folder, "secrets"))
+        with open(os.path.join(folder, "ledger"), "rb") as file:
+            ledger, workload = pickle.load(file)
+        session = cls(settings, system, stores[about["store"]], workload, place)
+        session.ledger = ledger
+        session.recording = Recording(
+            os.path.join(folder, "base"), os.path.join(folder, "record"), about["end"])
+        return session
+
+
+def overdue(*_):
+    raise TimeoutError
+
+
+def show(findings, most=6):
+    for kind, message in findings[:most]:
+        print(f"    {kind}: {message}")
+    if len(findings) > most:
+        print(f"    and {len(findings) - most} more")

@@ -1,0 +1,181 @@
+"""What lies on a store: nothing, Keyfold, or another encrypting file system."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+
+from .stores import CommandFailed, run, unmount
+
+PASSPHRASE = "a passphrase for power cuts only\n"
+
+
+def write_secret(path):
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write(PASSPHRASE)
+
+
+class System:
+    """`store` is where the store is mounted, `secrets` a directory that no cut touches."""
+
+    grain = 4096  # The block in which an unsynced change shows whole or not at all.
+    has_keys = False
+
+    def __init__(self, settings, secrets):
+        self.settings, self.secrets = settings, secrets
+        self.passphrase = os.path.join(secrets, "passphrase")
+
+    @classmethod
+    def missing(cls, settings):
+        return None if shutil.which(cls.name) else f"{cls.name} is not installed"
+
+    def state_grain(self, grain):
+        return self.grain
+
+    def problems(self, store, ledger, state_time):
+        """What else is wrong while the system is mounted: (kind, message)."""
+        return []
+
+    def problems_unmounted(self, store):
+        return []
+
+
+class Plain(System):
+    """A directory of the store itself."""
+
+    name = "plain"
+
+    @classmethod
+    def missing(cls, settings):
+        return None
+
+    def state_grain(self, grain):
+        return grain  # An overwritten block of an ordinary file may be torn.
+
+    def prepare(self, store):
+        os.mkdir(os.path.join(store, "files"))
+
+    def mount(self, store, root):
+        run("mount", "--bind", os.path.join(store, "files"), root)
+
+    def unmount(self, root):
+        unmount(root)
+
+
+class Gocryptfs(System):
+    name = "gocryptfs"
+
+    def prepare(self, store):
+        write_secret(self.passphrase)
+        os.mkdir(os.path.join(store, "vault"))
+        run("gocryptfs", "-q", "-init", "-scryptn", "10", "-passfile", self.passphrase,
+            os.path.join(store, "vault"))
+
+    def mount(self, store, root):
+        run("gocryptfs", "-q", "-allow_other", "-passfile", self.passphrase,
+            os.path.join(store, "vault"), root)
+
+    def unmount(self, root):
+        unmount(root)
+
+
+class Securefs(System):
+    name = "securefs"
+
+    def prepare(self, store):
+        write_secret(self.passphrase)
+        os.mkdir(os.path.join(store, "vault"))
+        run("securefs", "create", "--keyfile", self.passphrase, "--rounds", "1", "--pbkdf",
+            "pkcs5-pbkdf2-hmac-sha256", os.path.join(store, "vault"))
+
+    def mount(self, store, root):
+        before = os.stat(root).st_dev
+        # It goes to the background before it has mounted, and tells nobody when it failed.
+        process = subprocess.Popen(
+            ["securefs", "mount", "--keyfile", self.passphrase, "-o", "allow_other",
+             os.path.join(store, "vault"), root],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while os.stat(root).st_dev == before:
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                _, message = process.communicate()
+                raise CommandFailed(["securefs", "mount"], process.returncode, message)
+            time.sleep(0.01)
+        self.process = process
+
+    def unmount(self, root):
+        unmount(root)
+        self.process.stderr.close()
+        self.process.wait(60)
+
+
+class Keyfold(System):
+    name = "keyfold"
+    has_keys = True
+    # An event is stamped before it is acknowledged, and promised a second after that.
+    log_seconds = 1.5
+
+    @classmethod
+    def missing(cls, settings):
+        program = os.path.join(settings.binaries, "keyfold")
+        return None if os.access(program, os.X_OK) else f"{program} is missing: swift build"
+
+    def run(self, store, *words, unlock=True):
+        environment = dict(
+            os.environ, KEYFOLD_KEYSTORE=os.path.join(store, "keystore"),
+            KEYFOLD_PASSPHRASE_FILE=self.passphrase)
+        if unlock:
+            words += ("--key-file", os.path.join(self.secrets, "key"))
+        return run(os.path.join(self.settings.binaries, "keyfold"), *words, env=environment)
+
+    def prepare(self, store):
+        write_secret(self.passphrase)
+        self.run(store, "init", "--json", os.path.join(store, "vault"), unlock=False)
+        # A passphrase costs a second of scrypt at each mount; a key file costs nothing.
+        self.run(store, "slot", "add", "key-file", os.path.join(self.secrets, "key"), unlock=False)
+
+    def mount(self, store, root):
+        options = [f"key_file={os.path.join(self.secrets, 'key')}", "allow_other", "log_file="
+                   + os.path.join(self.secrets, "daemon.log")] + self.settings.mount_options
+        self.run(store, "mount", os.path.join(store, "vault"), root, "-o", ",".join(options),
+                 unlock=False)
+
+    def unmount(self, root):
+        run(os.path.join(self.settings.binaries, "keyfold"), "unmount", "--quiet", root)
+
+    def events(self, store):
+        """The usage log: {event id: when it was made, in seconds}."""
+        found = {}
+        for line in self.run(store, "log", "--json").splitlines():
+            event = json.loads(line)
+            found[event["eventID"]] = (
+                event["additionalEventData"]["eventTimeMilliseconds"] / 1000, event["eventName"])
+        return found
+
+    def problems(self, store, ledger, state_time):
+        found = []
+        try:
+            self.run(store, "keystore", "verify", "--quiet")  # The usage log, too.
+            events = self.events(store)
+        except CommandFailed as failure:
+            return [("unreadable", f"the keystore or its log: {failure}")]
+        expected = ledger.claims.get("log events")
+        for event, (seconds, name) in (expected.steps[-1][1] if expected else {}).items():
+            if seconds + self.log_seconds <= state_time and event not in events:
+                age = state_time - seconds
+                found.append(("lost", f"log: {name} {event}, {age:.1f} s before the cut"))
+        return found
+
+    def problems_unmounted(self, store):
+        if not self.settings.has_check:
+            return []
+        try:
+            self.run(store, "check", os.path.join(store, "vault"), "--read-data", "--quiet")
+        except CommandFailed as failure:
+            return [("unreadable", str(failure))]
+        return []
+
+
+SYSTEMS = {system.name: system for system in (Keyfold, Gocryptfs, Securefs, Plain)}
