@@ -76,7 +76,8 @@ STORES = {
     for store in (
         Store("ext4", 192 * MIB, ["mkfs.ext4", "-q", "-b", "4096", "-J", "size=8", "-N", "8192"],
               "noatime", (512, 4096)),
-        Store("xfs", 304 * MIB, ["mkfs.xfs", "-q", "-s", "size=4096"], "noatime", (4096,)),
+        Store("xfs", 304 * MIB, ["mkfs.xfs", "-q", "-s", "size=4096"],
+              "noatime,nouuid", (4096,)),  # Several copies of one image are mounted at once.
         Store("btrfs", 256 * MIB, ["mkfs.btrfs", "-q", "-m", "single", "-s", "4096"], "noatime",
               (4096,)),
     )
