@@ -12,11 +12,13 @@ class OpenFile:
     def __init__(self, actor, thing, descriptor, path):
         self.actor, self.thing, self.descriptor, self.path = actor, thing, descriptor, path
         self.size = os.fstat(descriptor).st_size
+        actor.opened.append(self)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.actor.opened.remove(self)
         os.close(self.descriptor)
 
     def change(self, kind, offset, what):
@@ -83,6 +85,11 @@ class Actor:
 
     def __init__(self, root, ledger, position):
         self.root, self.ledger, self.position = root, ledger, position
+        self.opened = []
+
+    def close_all(self):
+        while self.opened:
+            os.close(self.opened.pop().descriptor)
 
     def path(self, path):
         return os.path.join(self.root, path)

@@ -91,8 +91,6 @@ class Rewrap(KeyWorkload):
                     file.sync()
                 if process.returncode:
                     raise CommandFailed(process.args, process.returncode, process.stderr.read())
-        for file in files:
-            os.close(file.descriptor)
 
     @staticmethod
     def rewrap(system, store):

@@ -47,23 +47,31 @@ class SQLite(Workload):
     def open(self, root):
         # Autocommit: BEGIN and COMMIT stand below.
         database = sqlite3.connect(os.path.join(root, "base", "data.db"), isolation_level=None)
-        for pragma in self.pragmas:
-            database.execute("PRAGMA " + pragma)
+        try:
+            for pragma in self.pragmas:
+                database.execute("PRAGMA " + pragma)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     def setup(self, actor):
         actor.ledger.own.append("base")
         os.mkdir(actor.path("base"))
         database = self.open(actor.root)
-        database.execute("CREATE TABLE items (number INTEGER PRIMARY KEY, text TEXT)")
-        database.close()
+        try:
+            database.execute("CREATE TABLE items (number INTEGER PRIMARY KEY, text TEXT)")
+        finally:
+            database.close()
         actor.ledger.claim("transactions", 0)
 
     def run(self, actor, system, store):
         database = self.open(actor.root)
-        for number in range(self.size):
-            actor.claim("transactions", number + 1, lambda: self.transaction(database, number))
-        database.close()
+        try:
+            for number in range(self.size):
+                actor.claim("transactions", number + 1, lambda: self.transaction(database, number))
+        finally:
+            database.close()
 
     def transaction(self, database, number):
         database.execute("BEGIN IMMEDIATE")

@@ -17,6 +17,7 @@ from .linux import KEEP_SIZE, PUNCH_HOLE, fallocate
 from .stores import unmount
 
 WRITE, ZERO, FLUSH = 1, 2, 3
+SECOND_CUTS = 0.15  # How many of the drawn states are cut again while they are mounted.
 ENTRY = struct.Struct("<5Q")  # As Tests/RecordingDisk writes it.
 
 
@@ -29,15 +30,20 @@ class Entry:
 
 
 class Recording:
-    """The record of one run, which stays as it is: a base image and what was done to it."""
+    """The record of one run, which stays as it is: a base image and what was done to it.
 
-    def __init__(self, base, record, end):
+    A disk that is not honest answers flushes and does nothing for them.
+    """
+
+    def __init__(self, base, record, end, honest=True):
         self.base, self.record = base, record
         with open(record + ".index", "rb") as file:
             packed = file.read()
-        whole = min(end, len(packed) // ENTRY.size) * ENTRY.size
-        self.entries = [Entry(packed[at:at + ENTRY.size]) for at in range(0, whole, ENTRY.size)]
-        self.flushes = [n for n, entry in enumerate(self.entries) if entry.kind == FLUSH]
+        whole = len(packed) // ENTRY.size
+        self.entries = [Entry(packed[n * ENTRY.size:(n + 1) * ENTRY.size])
+                        for n in range(whole if end is None else min(end, whole))]
+        self.flushes = [n for n, entry in enumerate(self.entries)
+                        if honest and entry.kind == FLUSH]
         with open(record + ".data", "rb") as file:
             size = os.fstat(file.fileno()).st_size
             self.data = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if size else b""
@@ -145,22 +151,34 @@ def chosen(subset, pieces):
 
 
 class State:
-    """One power cut: behind which record, in pieces of what size, and which of them are there."""
+    """One power cut: behind which record, in pieces of what size, and which of them are there.
 
-    __slots__ = ("cut", "grain", "subset")
+    `again` is a second cut, while what the first one left is mounted: (how far, from 0 to 1, and
+    the subset).
+    """
 
-    def __init__(self, cut, grain, subset):
-        self.cut, self.grain, self.subset = cut, grain, subset
+    __slots__ = ("cut", "grain", "subset", "again")
+
+    def __init__(self, cut, grain, subset, again=None):
+        self.cut, self.grain, self.subset, self.again = cut, grain, subset, again
 
     def __str__(self):
-        return f"--cut {self.cut} --subset {self.grain}/{self.subset}"
+        text = f"--cut {self.cut} --subset {self.grain}/{self.subset}"
+        if self.again:
+            text += f" --again {self.again[0]:.3f}/{self.again[1]}"
+        return text
 
 
 def drawn_states(recording, start, end, grains, count, source):
-    """`count` cuts between two positions at random, each with a random subset."""
+    """`count` cuts between two positions at random, each with a random subset.
+
+    Half of them are right before a flush is answered, where most is on its way.
+    """
     states = []
     for _ in range(count):
         cut = source.randint(start, end)
+        if source.random() < 0.5 and recording.flushes:
+            cut = recording.epoch_end(cut)
         kind = source.choice(("random", "random", "requests", "first", "all"))
         grain = source.choice(grains)
         if kind == "first":
@@ -170,8 +188,15 @@ def drawn_states(recording, start, end, grains, count, source):
         else:
             percent = source.choice((5, 25, 50, 50, 75, 95))
             subset = f"{kind}:{source.randrange(1 << 31)}:{percent}"
-        states.append(State(cut, grain, subset))
+        states.append(State(cut, grain, subset, drawn_again(source)))
     return states
+
+
+def drawn_again(source):
+    if source.random() >= SECOND_CUTS:
+        return None
+    subset = source.choice(("all", "none", f"random:{source.randrange(1 << 31)}:50"))
+    return source.random(), subset
 
 
 def all_states(recording, start, end, grains, bound, source):
@@ -255,5 +280,5 @@ class RecordingDisk:
         self.process.wait(30)
         os.unlink(self.working)
 
-    def recording(self, end):
-        return Recording(self.base, self.record, end)
+    def recording(self, end=None, honest=True):
+        return Recording(self.base, self.record, end, honest)

@@ -15,7 +15,7 @@ import traceback
 from .actor import Actor
 from .ledger import Ledger
 from .linux import syncfs
-from .recording import Recording, RecordingDisk, StateImages, copy_sparse
+from .recording import Recording, RecordingDisk, State, StateImages, copy_sparse
 from .stores import CommandFailed, unmount
 from .verdict import UNREADABLE, Inspection
 
@@ -77,9 +77,7 @@ class Session:
 
     def record(self, base):
         os.mkdir(self.place)
-        store, root = os.path.join(self.place, "store"), os.path.join(self.place, "root")
-        os.mkdir(store)
-        os.mkdir(root)
+        store, root = self.mount_points(self.place)
         disk = RecordingDisk(self.settings.recorder, base, self.place)
         try:
             self.store.mount_image(disk.disk, store)
@@ -89,7 +87,7 @@ class Session:
                 unmount(store)
         finally:
             disk.close()
-        self.recording = disk.recording(end)
+        self.recording = disk.recording(end, self.settings.honest)
 
     def run_workload(self, disk, store, root):
         """- Returns: where the record ends."""
@@ -102,13 +100,13 @@ class Session:
             syncfs(store)
             self.system.mount(store, root)
             self.start = disk.position()
-            # Not in the mount: a peer's daemon may be busy with what the nudge asks for.
             with Nudger([store, root], self.settings.seed):
                 self.attempt(lambda: self.workload.run(actor, self.system, store))
             end = disk.position()
             if self.system.has_keys:
                 self.ledger.claim("log events").change(0, self.system.events(store))
         finally:
+            actor.close_all()
             self.system.unmount(root)
         return end
 
@@ -153,17 +151,47 @@ class Session:
             os.mkdir(place)
             images = StateImages(self.recording, place)
             for state in states:
-                results.put(("state", (state, self.look(images.make(state), state, place))))
+                image = images.make(state)
+                if state.again:
+                    image = self.cut_again(image, state, place)
+                results.put(("state", (state, self.look(image, state, place))))
             shutil.rmtree(place)
             results.put(("ended", None))
         except BaseException:  # noqa: the parent must hear of it, whatever it is.
             results.put(("failed", traceback.format_exc()))
 
-    def look(self, image, state, place, hold=False):
-        """Mounts the image and judges what is there."""
+    @staticmethod
+    def mount_points(place):
         store, root = os.path.join(place, "store"), os.path.join(place, "root")
         os.makedirs(store, exist_ok=True)
         os.makedirs(root, exist_ok=True)
+        return store, root
+
+    def cut_again(self, image, state, place):
+        """The image when power fails once more, while the store and the system are mounted."""
+        store, root = self.mount_points(place)
+        own = os.path.join(place, "again")
+        shutil.rmtree(own, ignore_errors=True)
+        os.mkdir(own)
+        disk = RecordingDisk(self.settings.recorder, image, own)
+        try:
+            self.store.mount_image(disk.disk, store)
+            try:
+                self.system.mount(store, root)
+                self.system.unmount(root)
+            finally:
+                unmount(store)
+        except CommandFailed:
+            pass  # It is looked at, and then it fails again.
+        finally:
+            disk.close()
+        recording = disk.recording()
+        cut = round(state.again[0] * len(recording.entries))
+        return StateImages(recording, own).make(State(cut, state.grain, state.again[1]))
+
+    def look(self, image, state, place, hold=False):
+        """Mounts the image and judges what is there."""
+        store, root = self.mount_points(place)
         try:
             self.store.mount_image(image, store)
         except CommandFailed as failure:
@@ -211,7 +239,8 @@ class Session:
             pickle.dump((self.ledger, self.workload), file)
         with open(os.path.join(place, "run.json"), "w") as file:
             json.dump({"system": self.system.name, "store": self.store.name,
-                       "seed": self.settings.seed, "end": len(self.recording.entries)}, file)
+                       "seed": self.settings.seed, "end": len(self.recording.entries),
+                       "honest": self.settings.honest}, file)
         return place
 
     @classmethod
@@ -225,7 +254,8 @@ class Session:
         session = cls(settings, system, stores[about["store"]], workload, place)
         session.ledger = ledger
         session.recording = Recording(
-            os.path.join(folder, "base"), os.path.join(folder, "record"), about["end"])
+            os.path.join(folder, "base"), os.path.join(folder, "record"), about["end"],
+            about["honest"])
         return session
 
 
@@ -235,6 +265,6 @@ def overdue(*_):
 
 def show(findings, most=6):
     for kind, message in findings[:most]:
-        print(f"    {kind}: {message}")
+        print(f"    {kind}: {' / '.join(message.splitlines())}")
     if len(findings) > most:
         print(f"    and {len(findings) - most} more")

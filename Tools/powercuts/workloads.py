@@ -7,7 +7,10 @@ BLOCK = 4096
 
 
 class Workload:
-    """`size` is how many steps are made; `setup` comes before the first cut."""
+    """`size` is how many steps are made; `setup` comes before the first cut.
+
+    Files that are left open are closed when the run has ended.
+    """
 
     name = description = ""
     needs_keys = False
@@ -76,8 +79,6 @@ class Lines(Workload):
             if self.source.random() < 0.1:
                 file.append(self.bytes(self.source.randrange(5000, 20000)))
             file.sync(data_only=self.source.random() < 0.3)
-        for file in files:
-            os.close(file.descriptor)
 
 
 class Mail(Workload):
@@ -145,7 +146,6 @@ class Truncate(Workload):
                 file.sync()
         for file in files:
             file.sync()
-            os.close(file.descriptor)
 
 
 class Sparse(Workload):
@@ -176,8 +176,6 @@ class Sparse(Workload):
                 file.preallocate(file.size, 4 * BLOCK)
             if self.source.random() < 0.7:
                 file.sync()
-        for file in files:
-            os.close(file.descriptor)
 
 
 class HardLinks(Workload):
