@@ -60,7 +60,6 @@ final class KeystoreDatabase: Sendable {
         configuration.prepareDatabase { connection in
             try connection.execute(
                 sql: """
-                    PRAGMA synchronous = FULL;
                     PRAGMA trusted_schema = OFF;
                     PRAGMA cell_size_check = ON;
                     """)
@@ -113,8 +112,11 @@ final class KeystoreDatabase: Sendable {
 
     private static func connect(_ path: String) throws(KeystoreError) -> KeystoreDatabase {
         do {
-            return KeystoreDatabase(
-                path: path, queue: try DatabaseQueue(path: path, configuration: configuration()))
+            let queue = try DatabaseQueue(path: path, configuration: configuration())
+            // Here, not in the configuration: GRDB sets NORMAL when it turns to WAL, after that
+            // has run, and with NORMAL a commit is not synced.
+            try queue.inDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+            return KeystoreDatabase(path: path, queue: queue)
         } catch {
             throw KeystoreError(error, path: path)
         }
