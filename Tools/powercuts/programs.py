@@ -231,6 +231,7 @@ class PostgreSQL(Workload):
 
     def setup(self, actor):
         actor.ledger.own.append("base")
+        os.chmod(actor.root, 0o755)
         os.mkdir(actor.path("base"), 0o700)
         os.chown(actor.path("base"), self.user, self.user)
         run(os.path.join(self.programs(), "initdb"), "-D", actor.path("base"), "-U", "postgres",

@@ -278,7 +278,6 @@ class RecordingDisk:
         """After the file system on the disk was unmounted."""
         unmount(self.served)
         self.process.wait(30)
-        os.unlink(self.working)
 
     def recording(self, end=None, honest=True):
         return Recording(self.base, self.record, end, honest)

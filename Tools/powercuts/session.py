@@ -88,6 +88,19 @@ class Session:
         finally:
             disk.close()
         self.recording = disk.recording(end, self.settings.honest)
+        self.look_uncut(disk.working)
+
+    def look_uncut(self, image):
+        """Without a power cut nothing may be missing; else the comparison would not be fair."""
+        cut = len(self.recording.entries) + 1  # Behind whatever was begun.
+        findings = self.look(image, State(cut, 4096, "all"), self.place)
+        os.unlink(image)
+        if not findings:
+            return
+        message = "; ".join(message for _, message in findings[:3])
+        if self.system.name in ("keyfold", "plain"):
+            raise RuntimeError(f"{self.title}: wrong without a power cut: {message}")
+        raise Unsupported(f"wrong without a power cut: {message[:300]}")
 
     def run_workload(self, disk, store, root):
         """- Returns: where the record ends."""
@@ -185,6 +198,7 @@ class Session:
             pass  # It is looked at, and then it fails again.
         finally:
             disk.close()
+        os.unlink(disk.working)
         recording = disk.recording()
         cut = round(state.again[0] * len(recording.entries))
         return StateImages(recording, own).make(State(cut, state.grain, state.again[1]))

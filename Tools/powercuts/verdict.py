@@ -1,11 +1,22 @@
 """Compares a mount after a cut with what the ledger says may be there."""
 
+import errno
 import os
 import stat
 
 from .ledger import Directory, FileObject, Symlink
 
 LOST, UNREADABLE, THIRD = "lost", "unreadable", "third state"
+
+
+def extended_attributes(descriptor):
+    try:
+        names = os.listxattr(descriptor)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return {}  # This system has none.
+    return {"xattr " + name: os.getxattr(descriptor, name) for name in names}
 
 
 class Inspection:
@@ -57,9 +68,7 @@ class Inspection:
             return Symlink(os.readlink(full))
         with open(full, "rb", buffering=0) as file:
             content = file.readall()
-            attributes = {}
-            for name in os.listxattr(file.fileno()):
-                attributes["xattr " + name] = os.getxattr(file.fileno(), name)
+            attributes = extended_attributes(file.fileno())
         attributes["mode"] = stat.S_IMODE(status.st_mode)
         attributes["mtime"] = status.st_mtime_ns
         if len(content) != status.st_size:
