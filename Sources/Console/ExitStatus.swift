@@ -5,6 +5,7 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
     case success = 0
     case failure = 1
     case partial = 2
+    case left = 4
     case usage = 64
     case damagedData = 65
     case notFound = 66
@@ -20,8 +21,11 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
     package var meaning: String {
         switch self {
         case .success: "everything was done"
-        case .failure: "it was not done, for a reason that no other number names"
+        case .failure: 
+            "it was not done, for a reason that no other number names; of 'check': all that was "
+                + "found is repaired"
         case .partial: "some of it was done; the messages name the rest"
+        case .left: "'check' found what is not repaired"
         case .usage: "the command line or a value in it is wrong"
         case .damagedData: "data were damaged, changed or are of another kind"
         case .notFound: "no such vault, keystore, key, alias, slot or file"

@@ -11,8 +11,8 @@ package struct KeystorePaths: Sendable, Hashable {
         self.directory = directory
     }
 
-    static let databaseName = "keystore.db"
-    static let logName = "log"
+    package static let databaseName = "keystore.db"
+    package static let logName = "log"
 
     var database: String { "\(directory)/\(KeystorePaths.databaseName)" }
     /// The shared counter of commits (``CommitCounter``).

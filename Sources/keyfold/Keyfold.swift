@@ -16,7 +16,7 @@ struct Keyfold: ParsableCommand {
                 name: "Vaults",
                 subcommands: [
                     InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self,
-                    RewrapCommand.self, InspectCommand.self,
+                    RewrapCommand.self, InspectCommand.self, CheckCommand.self,
                 ]),
             CommandGroup(name: "Keys", subcommands: [KeyCommand.self, AliasCommand.self]),
             CommandGroup(

@@ -9,6 +9,23 @@ struct CommonOptions: ParsableArguments {
                 + "$XDG_DATA_HOME/keyfold/keystore).", valueName: "dir"), completion: .directory)
     var keystore: String?
 
+    @OptionGroup var basic: BasicOptions
+
+    var passphraseFile: String? { basic.passphraseFile }
+    var recoveryKeyFile: String? { basic.recoveryKeyFile }
+    var keyFile: String? { basic.keyFile }
+    var json: Bool { basic.json }
+    var quiet: Bool { basic.quiet }
+    var output: Output { basic.output }
+    var unlockSources: UnlockSources { basic.unlockSources }
+
+    func keystoreLocation(vault: String? = nil) throws(Failure) -> KeystoreLocation {
+        try KeystoreLocation.find(option: keystore, vault: vault)
+    }
+}
+
+/// Those of them that say how to unlock and how to answer.
+struct BasicOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "A file with the passphrase on its first line (else KEYFOLD_PASSPHRASE_FILE, else "
@@ -37,9 +54,5 @@ struct CommonOptions: ParsableArguments {
     var unlockSources: UnlockSources {
         UnlockSources(
             passphraseFile: passphraseFile, recoveryKeyFile: recoveryKeyFile, keyFile: keyFile)
-    }
-
-    func keystoreLocation(vault: String? = nil) throws(Failure) -> KeystoreLocation {
-        try KeystoreLocation.find(option: keystore, vault: vault)
     }
 }

@@ -78,10 +78,14 @@ extension CommonOptions {
     func withSession<Result>(
         vault: String? = nil, _ body: (Session) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        let unlocking = Unlocking(
-            location: try keystoreLocation(vault: vault), sources: unlockSources)
-        let keystore = try unlocking.open()
+        let keystore = try basic.openKeystore(at: try keystoreLocation(vault: vault))
         defer { keystore.close() }
         return try body(Session(keystore))
+    }
+}
+
+extension BasicOptions {
+    func openKeystore(at location: KeystoreLocation) throws(Failure) -> Keystore {
+        try Unlocking(location: location, sources: unlockSources).open()
     }
 }

@@ -1,0 +1,82 @@
+import Platform
+import SealedFormat
+
+/// Finds file ids that two stored files bear, within a fixed amount of memory.
+///
+/// A first pass keeps some bits of each id (a Bloom filter; the ids are random already). Ids that
+/// may have been there before are candidates, and a second pass looks at who bears those. So
+/// nothing is found that is not so; and a copy is missed only when it has as many names as its
+/// original has, and the filter takes it for another name of it.
+struct CheckDuplicates {
+    private static let filterBits = 1 << 26
+    private static let probes = 4
+    /// Beyond this many, further ones are not looked at.
+    private static let maximumCandidates = 1 << 18
+
+    private var seenIDs = Filter()
+    private var seenNames = Filter()
+    private(set) var candidates: Set<FileID> = []
+
+    private struct Filter {
+        private var words = [UInt64](repeating: 0, count: CheckDuplicates.filterBits / 64)
+
+        /// - Returns: whether all bits of these 16 bytes were set already.
+        mutating func insert(_ bytes: [UInt8]) -> Bool {
+            var isKnown = true
+            for probe in 0..<CheckDuplicates.probes {
+                let bits = bytes[probe * 4..<probe * 4 + 4].reduce(0) { $0 << 8 | Int($1) }
+                let bit = bits % CheckDuplicates.filterBits
+                let mask = UInt64(1) << UInt64(bit % 64)
+                if words[bit / 64] & mask == 0 {
+                    isKnown = false
+                    words[bit / 64] |= mask
+                }
+            }
+            return isKnown
+        }
+    }
+
+    mutating func add(_ file: CheckInspection.Identity) {
+        let bytes = file.fileID.bytes
+        // Further names of one file are no copies.
+        if file.hasSeveralNames, seenNames.insert(Self.mixed(bytes, file.backing)) { return }
+        if seenIDs.insert(bytes), candidates.count < Self.maximumCandidates {
+            candidates.insert(file.fileID)
+        }
+    }
+
+    /// The id's bytes, told apart by the file that bears it.
+    private static func mixed(_ bytes: [UInt8], _ backing: BackingID) -> [UInt8] {
+        var number = (backing.inodeNumber ^ backing.device << 40) &* 0x9E37_79B9_7F4A_7C15
+        return bytes.map { byte in
+            number = number &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return byte ^ UInt8(truncatingIfNeeded: number >> 33)
+        }
+    }
+}
+
+/// Who bears the candidates, as the second pass sees it.
+struct CheckBearers {
+    struct Bearer {
+        let storedPath: String
+        let plainPath: String?
+    }
+
+    private var bearers: [FileID: [BackingID: Bearer]] = [:]
+
+    mutating func add(_ file: CheckInspection.Identity, _ bearer: Bearer) {
+        bearers[file.fileID, default: [:]][file.backing] = bearer
+    }
+
+    /// One finding for each file but the first of those with one id.
+    var findings: [CheckFinding] {
+        bearers.values.filter { $0.count > 1 }.flatMap { files -> [CheckFinding] in
+            let sorted = files.values.sorted { $0.storedPath < $1.storedPath }
+            return sorted.dropFirst().map { file in
+                CheckFinding(
+                    .fileIDDuplicate, storedPath: file.storedPath, plainPath: file.plainPath,
+                    detail: "the same file id as \(sorted[0].plainPath ?? sorted[0].storedPath)")
+            }
+        }.sorted { $0.storedPath < $1.storedPath }
+    }
+}

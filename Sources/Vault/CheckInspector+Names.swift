@@ -1,0 +1,205 @@
+import Cryptography
+import Platform
+import SealedFormat
+
+// Stored names: entries, sidecars, temporaries, and the journals of mounts.
+extension CheckInspector {
+    struct NameOutcome {
+        var plain: String?
+        var problems: [CheckProblem] = []
+    }
+
+    /// No regular temporary of Keyfold is longer.
+    private static let maximumTemporaryBytes = UInt64(DirectoryRecord.maximumBytes)
+    private static let maximumSidecarBytes = 1024
+
+    // MARK: Entries
+
+    func nameOutcome(
+        _ item: CheckItem, _ status: FileStatus, isLong: Bool
+    ) throws(Errno) -> NameOutcome {
+        guard config.names == .sealed else { return NameOutcome(plain: item.name.string) }
+        guard let keys, let directoryID = item.place.directoryID else {
+            // Without the record, or a key, no name tells anything; that is said once, above it.
+            return NameOutcome()
+        }
+        if isLong { return try longName(item, status, keys, directoryID) }
+        do throws(FormatError) {
+            let name = try keys.openName(item.name.string, in: directoryID)
+            return NameOutcome(plain: String(decoding: name, as: UTF8.self))
+        } catch {
+            // A file that was put here by hand, or Keyfold's own under a name that was changed?
+            let isOurs = isKeyfoldsOwn(item, status, hasSealedName: error.isAuthenticationFailure)
+            return NameOutcome(problems: [
+                CheckProblem(
+                    isOurs ? .nameUndecodable : .nameForeign, isOurs ? "\(error)" : nil,
+                    evidence: status.identityEvidence)
+            ])
+        }
+    }
+
+    private func longName(
+        _ item: CheckItem, _ status: FileStatus, _ keys: DomainKeys, _ directoryID: DirectoryID
+    ) throws(Errno) -> NameOutcome {
+        let stored = item.name.string
+        func problem(_ code: CheckCode, _ detail: String?, _ seen: [UInt8] = []) -> NameOutcome {
+            NameOutcome(problems: [
+                CheckProblem(code, detail, evidence: status.identityEvidence + seen)
+            ])
+        }
+        let sidecar: [UInt8]
+        do throws(Errno) {
+            sidecar = try item.directory.open(FileName(ReservedName.sidecar(ofLong: stored)), 0)
+                .readAll(limitBytes: Self.maximumSidecarBytes)
+        } catch {
+            switch error {
+            case .noSuchFileOrDirectory:
+                // Entry and sidecar may have gone together.
+                _ = try item.directory.status(of: item.name)
+                return problem(.sidecarMissing, nil)
+            case .fileTooLarge, .isDirectory, .symbolicLinkLoop:
+                return problem(.sidecarDamaged, "\(error)")
+            default: throw error
+            }
+        }
+        do throws(FormatError) {
+            let name = try keys.openLongName(sidecar: sidecar, stored: stored, in: directoryID)
+            return NameOutcome(plain: String(decoding: name, as: UTF8.self))
+        } catch {
+            return problem(
+                error.isAuthenticationFailure ? .nameUndecodable : .sidecarDamaged, "\(error)",
+                SHA256.hash(sidecar))
+        }
+    }
+
+    /// Whether an entry that no name leads to was made by Keyfold.
+    private func isKeyfoldsOwn(
+        _ item: CheckItem, _ status: FileStatus, hasSealedName: Bool
+    ) -> Bool {
+        switch status.kind {
+        case .regular:
+            if status.sizeBytes == 0 { return hasSealedName }
+            return isSealedFile(item.name, in: item.directory)
+        case .directory:
+            guard
+                let directory = try? item.directory.open(
+                    item.name, OpenFlag.path | OpenFlag.directory)
+            else { return false }
+            return (try? record(in: directory))?.record != nil
+        case .symbolicLink:
+            guard let text = try? item.directory.readSymbolicLink(item.name) else { return false }
+            return (try? keys?.openSymbolicLink(text)) != nil
+        case .special: return hasSealedName
+        }
+    }
+
+    private func isSealedFile(_ name: FileName, in directory: Descriptor) -> Bool {
+        guard
+            let bytes = try? directory.open(name, 0)
+                .read(count: config.layout.headerBytes, at: 0)
+        else { return false }
+        return (try? FileHeader(decoding: bytes, layout: config.layout)) != nil
+    }
+
+    // MARK: Keyfold's own files
+
+    func sidecarProblems(
+        _ item: CheckItem, _ status: FileStatus
+    ) throws(Errno) -> [CheckProblem] {
+        guard status.kind == .regular, status.sizeBytes <= UInt64(Self.maximumSidecarBytes) else {
+            return [CheckProblem(.nameReserved, evidence: status.evidence)]
+        }
+        do throws(Errno) {
+            _ = try item.directory.status(of: Self.entry(ofSidecar: item.name))
+            return []
+        } catch {
+            guard error == .noSuchFileOrDirectory else { throw error }
+            return [CheckProblem(.sidecarOrphan, evidence: status.evidence)]
+        }
+    }
+
+    /// The entry that a sidecar belongs to.
+    static func entry(ofSidecar name: FileName) -> FileName {
+        FileName(
+            ReservedName.longPrefix
+                + String(name.string.dropFirst(ReservedName.sidecarPrefix.count)))
+    }
+
+    func temporaryProblems(
+        _ item: CheckItem, _ status: FileStatus
+    ) throws(Errno) -> [CheckProblem] {
+        let code: CheckCode
+        switch status.kind {
+        case .regular:
+            if isSealedFile(item.name, in: item.directory) {
+                code = .temporaryWithData
+            } else {
+                code =
+                    status.sizeBytes <= Self.maximumTemporaryBytes
+                    ? .temporaryStale : .nameReserved
+            }
+        case .directory:
+            let directory = try item.directory.open(item.name, OpenFlag.directory)
+            if try Self.holdsNothing(directory) {
+                code = .temporaryStale
+            } else {
+                let (record, problem) = try record(in: directory)
+                // Without a record it would be no better anywhere else.
+                if record == nil, let problem { return [problem] }
+                code = .temporaryWithData
+            }
+        case .symbolicLink, .special: code = .nameReserved
+        }
+        return [CheckProblem(code, evidence: status.evidence)]
+    }
+
+    /// Whether a temporary directory has nothing in it but what Keyfold itself puts there: its
+    /// record, and sidecars and temporaries that are small files.
+    static func holdsNothing(_ directory: Descriptor) throws(Errno) -> Bool {
+        var stream = DirectoryStream(try directory.reopen(OpenFlag.directory))
+        while let entry = try stream.next() {
+            let name = entry.name.string
+            if entry.name.isDots || name == ReservedName.directoryRecord { continue }
+            guard
+                name.utf8.starts(with: ReservedName.sidecarPrefix.utf8)
+                    || name.utf8.starts(with: ReservedName.temporaryPrefix.utf8)
+            else { return false }
+            let status = try directory.status(of: entry.name)
+            guard status.kind == .regular, status.sizeBytes <= UInt64(maximumSidecarBytes) else {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Journals that no living mount holds.
+    func journalProblems(
+        _ item: CheckItem, _ status: FileStatus
+    ) throws(Errno) -> [CheckProblem] {
+        guard status.kind == .directory else {
+            return [CheckProblem(.nameReserved, evidence: status.evidence)]
+        }
+        let directory = try item.directory.open(item.name, OpenFlag.directory)
+        var stream = DirectoryStream(try directory.reopen(OpenFlag.directory))
+        let locked = CheckLocks.current()
+        var count = 0
+        while let entry = try stream.next() {
+            if !entry.name.isDots, !locked.contains(entry.inodeNumber) { count += 1 }
+        }
+        guard count > 0 else { return [] }
+        return [CheckProblem(.journalLeft, count == 1 ? "1 journal" : "\(count) journals")]
+    }
+}
+
+extension FormatError {
+    fileprivate var isAuthenticationFailure: Bool {
+        if case .authenticationFailed = self { true } else { false }
+    }
+}
+
+extension FileStatus {
+    /// The same as long as the name leads to the same file.
+    fileprivate var identityEvidence: [UInt8] {
+        (0..<8).map { UInt8(truncatingIfNeeded: inodeNumber >> UInt64(8 * $0)) }
+    }
+}

@@ -1,0 +1,160 @@
+import Cryptography
+import Platform
+import SealedFormat
+
+/// Mends what a check found, one finding at a time. The caller holds the vault's lock.
+///
+/// Every step is one rename or one unlink, so a repair that is killed is run again. Nothing that
+/// holds data is deleted, and nothing is written over.
+struct CheckRepair {
+    struct Action {
+        let place: CheckPlace
+        let name: FileName
+        let problem: CheckProblem
+        let finding: CheckFinding
+
+        /// To lost+found; else what is found is removed.
+        var moves: Bool { problem.code != .temporaryStale && problem.code != .sidecarOrphan }
+    }
+
+    static let lostAndFound = "lost+found"
+
+    private let inspector: CheckInspector
+    /// Journals name files by their stored paths: nothing may move before they are recovered.
+    private let hasJournals: Bool
+    private var target: (directory: Descriptor, id: DirectoryID)?
+
+    init(inspector: CheckInspector, hasJournals: Bool) {
+        self.inspector = inspector
+        self.hasJournals = hasJournals
+    }
+
+    mutating func carryOut(_ action: Action) -> CheckFinding.Outcome {
+        do throws(Errno) {
+            let directory = try action.place.open(below: inspector.root)
+            let item = CheckItem(place: action.place, directory: directory, name: action.name)
+            let now = inspector.inspect(item, .identities)
+            guard now.problems.contains(where: { action.problem.confirmed(by: $0) != nil }) else {
+                return .notRepaired("it has changed meanwhile")
+            }
+            switch action.problem.code {
+            case .temporaryStale: try removeTemporary(item)
+            case .sidecarOrphan: try directory.unlink(item.name)
+            case .nameUndecodable, .sidecarMissing, .sidecarDamaged, .temporaryWithData:
+                if hasJournals {
+                    return .notRepaired("mount the vault first: a journal waits for its recovery")
+                }
+                try moveToLostAndFound(item)
+            case .configMalformed, .configChanged, .recordMissing, .recordMalformed,
+                .recordChanged, .recordForeign, .nameForeign, .nameReserved, .sizeImpossible,
+                .headerMalformed, .headerChanged, .keyUnusable, .keyMissing, .wrappedKeyDamaged,
+                .finalBlockMissing, .blockDamaged, .holeUnexpected, .holeUnsettled,
+                .fileIDDuplicate, .linkDamaged, .attributeDamaged, .attributeForeign,
+                .journalLeft, .changing, .notPermitted, .unreadable:
+                preconditionFailure("BUG: nothing repairs \(action.problem.code)")
+            }
+            try directory.synchronize(dataOnly: false)
+            return .repaired
+        } catch {
+            return .notRepaired("\(error)")
+        }
+    }
+
+    private func removeTemporary(_ item: CheckItem) throws(Errno) {
+        guard try item.directory.status(of: item.name).kind == .directory else {
+            return try item.directory.unlink(item.name)
+        }
+        let inner = try item.directory.open(item.name, OpenFlag.directory)
+        guard try CheckInspector.holdsNothing(inner) else { throw .directoryNotEmpty }
+        var names: [FileName] = []
+        var stream = DirectoryStream(try inner.reopen(OpenFlag.directory))
+        while let entry = try stream.next() {
+            if !entry.name.isDots { names.append(entry.name) }
+        }
+        for name in names { try inner.unlink(name) }
+        try item.directory.removeDirectory(item.name)
+    }
+
+    // MARK: lost+found
+
+    /// The entry gets a name that a mount shows, `undecodable-` and a hash of where it stood.
+    private mutating func moveToLostAndFound(_ item: CheckItem) throws(Errno) {
+        let target = try openLostAndFound()
+        let path = item.place.storedPath(item.name)
+        let hash = hexadecimal(Array(SHA256.hash(Array(path.utf8)).prefix(8)))
+        for attempt in 0..<100 {
+            let plain = "undecodable-\(hash)" + (attempt == 0 ? "" : "-\(attempt)")
+            guard let stored = inspector.storedName(of: plain, in: target.id) else {
+                throw .noKey
+            }
+            do throws(Errno) {
+                try item.directory.rename(
+                    item.name, to: target.directory, stored, flags: RenameFlag.noReplace)
+            } catch {
+                if error == .fileExists { continue }
+                throw error
+            }
+            try target.directory.synchronize(dataOnly: false)
+            if ReservedName.isLong(item.name.string) {
+                try? item.directory.unlink(
+                    FileName(ReservedName.sidecar(ofLong: item.name.string)))
+            }
+            return
+        }
+        throw .fileExists
+    }
+
+    /// The sealed directory `lost+found` at the vault's root, made when it is not there.
+    private mutating func openLostAndFound() throws(Errno) -> (directory: Descriptor, id: DirectoryID)
+    {
+        if let target { return target }
+        let root = inspector.root
+        let (rootRecord, _) = try inspector.record(in: root)
+        guard let keys = inspector.keys, let rootID = rootRecord?.directoryID,
+            let stored = inspector.storedName(of: Self.lostAndFound, in: rootID)
+        else { throw .noKey }
+        if (try? root.status(of: stored)) == nil { try makeLostAndFound(stored, keys) }
+        let directory = try root.open(stored, OpenFlag.directory)
+        guard let record = try inspector.record(in: directory).record else { throw .ioError }
+        let opened = (directory, record.directoryID)
+        target = opened
+        return opened
+    }
+
+    /// Appears whole, with its record, and belongs to whom the vault belongs.
+    private func makeLostAndFound(_ stored: FileName, _ keys: DomainKeys) throws(Errno) {
+        let root = inspector.root
+        let temporary = FileName(ReservedName.temporaryPrefix + hexadecimal(Random.bytes(8)))
+        try root.makeDirectory(temporary, mode: 0o700)
+        let directory = try root.open(temporary, OpenFlag.directory)
+        let record = DirectoryRecord(
+            directoryID: DirectoryID(), domainID: inspector.config.rootDomainID)
+        let file = try directory.open(
+            FileName(ReservedName.directoryRecord), OpenFlag.createNew, mode: 0o600)
+        try file.write(record.encoded(with: keys), at: 0)
+        let owner = try root.status()
+        try file.changeOwner(uid: owner.uid, gid: owner.gid)
+        try directory.changeOwner(uid: owner.uid, gid: owner.gid)
+        try file.synchronize(dataOnly: false)
+        try directory.synchronize(dataOnly: false)
+        try root.rename(temporary, to: root, stored, flags: RenameFlag.noReplace)
+        try root.reopen(OpenFlag.directory).synchronize(dataOnly: false)
+    }
+}
+
+extension CheckInspector {
+    /// The stored form of a short plaintext name; nil where no key seals names.
+    func storedName(of plain: String, in directory: DirectoryID) -> FileName? {
+        switch config.names {
+        case .plaintext: return FileName(plain)
+        case .sealed:
+            return keys.map { FileName($0.sealName(Array(plain.utf8), in: directory).stored) }
+        }
+    }
+
+    func storedName(of plain: String, in place: CheckPlace) -> FileName? {
+        if config.names == .plaintext { return FileName(plain) }
+        guard (1...DomainKeys.maximumNameBytes).contains(plain.utf8.count) else { return nil }
+        return place.directoryID.flatMap { storedName(of: plain, in: $0) }
+    }
+}
