@@ -119,7 +119,9 @@ package struct CheckConclusion: Sendable, Equatable {
 
     /// One line with its newline.
     package var text: String {
-        let checked = counts.map { "\($0.count) \($0.name)" }.joined(separator: ", ")
+        let checked = counts.map { name, count in
+            count == 1 ? "1 \(Self.singular(name))" : "\(count) \(name)"
+        }.joined(separator: ", ")
         var found: [String] = []
         if summary.repaired > 0 { found.append("\(summary.repaired) repaired") }
         if summary.repairable > 0 { found.append("\(summary.repairable) that --repair mends") }
@@ -127,5 +129,9 @@ package struct CheckConclusion: Sendable, Equatable {
         if summary.information > 0 { found.append("\(summary.information) to know of") }
         return checked + ": "
             + (found.isEmpty ? "nothing wrong" : found.joined(separator: ", ")) + "\n"
+    }
+
+    private static func singular(_ name: String) -> String {
+        name.hasSuffix("ies") ? name.dropLast(3) + "y" : String(name.dropLast())
     }
 }

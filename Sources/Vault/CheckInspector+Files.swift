@@ -33,6 +33,7 @@ extension CheckInspector {
             fileID: header.fileID, backing: BackingID(status),
             hasSeveralNames: status.linkCount > 1)
         if case .identities = depth { return }
+        if case .content(everyBlock: true) = depth { count(UInt64(bytes.count)) }
         guard self.keys != nil,
             let keys = fileKeys(of: header, seen: bytes, &inspection.problems), let size
         else { return }
@@ -87,7 +88,11 @@ extension CheckInspector {
             while first <= file.lastBlock {
                 let last = min(file.lastBlock, first + UInt64(Scratch.runBlocks) - 1)
                 try look(file, first...last, &found)
-                count((last - first + 1) * UInt64(BlockLayout.sealedBlockBytes))
+                count(
+                    config.layout.sealedOffset(ofBlock: last)
+                        - config.layout.sealedOffset(ofBlock: first)
+                        + UInt64(
+                            config.layout.sealedBytes(ofBlock: last, plainSize: file.plainSize)))
                 first = last + 1
             }
         case .blocks(let blocks):

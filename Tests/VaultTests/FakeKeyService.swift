@@ -8,6 +8,8 @@ final class FakeKeyService: KeyService {
         var version: UInt32 = 1
         var failure: KMSError?
         var calls = 0
+        /// Runs before each decryption.
+        var onDecrypt: (@Sendable () -> Void)?
     }
 
     let arn: KeyARN
@@ -54,6 +56,7 @@ final class FakeKeyService: KeyService {
         _ blob: [UInt8], under key: String?, context: EncryptionContext, as caller: Caller
     ) throws(KMSError) -> UnwrappedData {
         _ = try count()
+        state.withLock { $0.onDecrypt }?()
         guard let parsed = SymmetricBlob(decoding: blob) else { throw .invalidCiphertext }
         guard key == nil || key == "\(arn)" else { throw .notFound("no such key") }
         let cipher = AESGCM256()

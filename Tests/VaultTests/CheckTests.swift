@@ -1,0 +1,227 @@
+import KMSModel
+import Platform
+import SealedFormat
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Vault
+
+@Suite
+struct CheckTests {
+    @Test(arguments: [false, true])
+    func `a vault that nobody harmed is clean`(_ readsData: Bool) throws {
+        try CheckBench.with { bench in
+            let result = try bench.check(readsData: readsData, repairs: readsData)
+            #expect(result.findings == [])
+            #expect(result.isClean)
+            // victim twice, bystander, long name, inner, empty, link, pipe
+            #expect(result.summary.files == 8)
+            #expect(result.summary.directories == 2)
+            let sealed = UInt64(512 + CheckBench.content.count + 6 * 28)
+            #expect(result.summary.bytes == 5 * sealed)
+        }
+    }
+
+    @Test func `a part of the tree is checked alone`() throws {
+        try CheckBench.with { bench in
+            try bench.flip(try bench.stored("victim"), at: 40)
+            try bench.flip(try bench.stored("folder/inner"), at: CheckBench.block(2) + 5)
+            #expect(try bench.check("bystander", readsData: true).isClean)
+            let folder = try bench.check("folder/", readsData: true)
+            #expect(Set(folder.codes) == [.blockDamaged, .headerChanged])
+            #expect(Set(folder.findings.map(\.plainPath)) == ["folder/inner", "folder/second name"])
+            #expect(try bench.check("victim").codes == [.headerChanged])
+            #expect(throws: VaultError.self) { try bench.check("nowhere") }
+            #expect(throws: VaultError.self) { try bench.check("victim/inside") }
+        }
+    }
+
+    @Test func `blocks in the middle are read with read-data only`() throws {
+        try CheckBench.with { bench in
+            let file = try bench.stored("bystander")
+            for block in [1, 3, 4] as [UInt64] {
+                try bench.flip(file, at: CheckBench.block(block) + 100)
+            }
+            #expect(try bench.check().isClean)
+            let result = try bench.check(readsData: true)
+            #expect(result.codes == [.blockDamaged])
+            #expect(result.findings.first?.detail == "blocks 1, 3…4")
+            #expect(result.findings.first?.storedPath == bench.below(file))
+        }
+    }
+
+    @Test func `hard links are one file, a copy is not`() throws {
+        try CheckBench.with { bench in
+            let bytes = try Disk.read(try bench.stored("victim"))
+            try Disk.write(try bench.stored("bystander"), bytes)
+            let result = try bench.check()
+            #expect(result.codes == [.fileIDDuplicate])
+            let victims: Set = ["victim", "bystander", "folder/second name"]
+            #expect(result.findings.allSatisfy { victims.contains($0.plainPath ?? "") })
+        }
+    }
+
+    // MARK: Keys
+
+    @Test(arguments: [
+        (KMSError.disabled("off"), CheckCode.keyUnusable), (.invalidState("pending"), .keyUnusable),
+        (.accessDenied("no"), .keyUnusable), (.dependencyTimeout("slow"), .keyUnusable),
+        (.notFound("gone"), .keyMissing), (.invalidCiphertext, .wrappedKeyDamaged),
+    ])
+    func `a domain key that no CMK opens is told, and structure is checked all the same`(
+        _ error: KMSError, _ code: CheckCode
+    ) throws {
+        try CheckBench.with { bench in
+            try bench.flip(try bench.stored("victim"), at: 2)
+            try bench.flip(try bench.stored("folder") + "/.keyfold.dir", at: 3)
+            bench.bench.service.state.withLock { $0.failure = error }
+            let result = try bench.check()
+            #expect(result.codes.first == code)
+            #expect(result.findings.first?.plainPath == "")
+            #expect(result.findings.first?.detail?.contains("arn:aws:kms") == true)
+            let counts = Dictionary(grouping: result.codes) { $0 }.mapValues(\.count)
+            // One file under two names.
+            #expect(counts == [code: 1, .headerMalformed: 2, .recordMalformed: 1])
+            #expect(result.findings.dropFirst().allSatisfy { $0.plainPath == nil })
+            #expect(throws: VaultError.self) { try bench.check("victim") }
+        }
+    }
+
+    @Test func `of several wrapped keys one that opens is enough`() throws {
+        try CheckBench.with { bench in
+            let path = try bench.stored("bystander")
+            let layout = try BlockLayout(headerBytes: 512)
+            let old = try FileHeader(
+                decoding: Array(try Disk.read(path).prefix(512)), layout: layout)
+            func put(_ keys: [WrappedKey]) throws {
+                let bytes = try old.withWrappedKeys(keys).encoded(layout: layout)
+                try Disk.open(path, OpenFlag.readWrite).write(bytes, at: 0)
+            }
+            let good = old.wrappedKeys[0]
+            let other = WrappedKey(keyARN: good.keyARN + "0", blob: [1])
+            try put([other, good])
+            let two = try bench.check()
+            #expect(two.codes == [.wrappedKeyDamaged])
+            try put([WrappedKey(keyARN: good.keyARN + "0", blob: good.blob)])
+            #expect(try bench.check().codes == [.keyMissing])
+        }
+    }
+
+    // MARK: Two looks
+
+    @Test func `what a second look does not see is no finding`() throws {
+        try CheckBench.with { bench in
+            let path = try bench.stored("bystander")
+            let good = try Disk.read(path)
+            try bench.flip(path, at: CheckBench.block(5) + 3)
+            let calls = Mutex(0)
+            bench.bench.service.state.withLock { state in
+                state.onDecrypt = {
+                    // The domain's key, the file's first look, its second one.
+                    if calls.withLock({ $0 += 1; return $0 }) == 3 { try? Disk.write(path, good) }
+                }
+            }
+            #expect(try bench.check("bystander").findings == [])
+            #expect(calls.withLock { $0 } == 3)
+        }
+    }
+
+    @Test func `what is another thing at each look is said to be changing`() throws {
+        try CheckBench.with { bench in
+            let path = try bench.stored("bystander")
+            let number = Mutex<UInt64>(0)
+            bench.bench.service.state.withLock { state in
+                state.onDecrypt = {
+                    let offset = CheckBench.block(5) + number.withLock({ $0 += 1; return $0 })
+                    try? bench.flip(path, at: offset)
+                }
+            }
+            let result = try bench.check("bystander")
+            #expect(result.codes == [.changing])
+            #expect(result.isClean)
+        }
+    }
+
+    @Test func `a file with gaps that is open is no damage`() throws {
+        try CheckBench.with { bench in
+            let vault = try bench.bench.open()
+            let handle = try bench.bench.open("bystander", in: vault)
+            try vault.put(handle, [1], at: 100_000)
+            let open = try bench.check(readsData: true)
+            #expect(open.codes == [.holeUnsettled])
+            #expect(open.isClean)
+            vault.release(handle)
+            vault.close()
+            #expect(try bench.check(readsData: true).findings == [])
+        }
+    }
+
+    @Test func `a journal that no mount holds is told, a living one is not`() throws {
+        try CheckBench.with { bench in
+            let vault = try bench.bench.open()
+            #expect(try bench.check().findings == [])
+            vault.close()
+            try Disk.write(bench.root + "/.keyfold.journal/old", "left")
+            let result = try bench.check()
+            #expect(result.codes == [.journalLeft])
+            #expect(result.isClean)
+        }
+    }
+}
+
+@Suite
+struct CheckRulesTests {
+    @Test func `locks are read from the kernel's list`() {
+        let text = """
+            1: FLOCK  ADVISORY  WRITE 4711 08:01:131 0 EOF
+            2: OFDLCK ADVISORY  READ  -1 00:17:77 0 EOF
+            3: POSIX  ADVISORY  WRITE 12 00:17:78 0 EOF
+            4: FLOCK  ADVISORY  READ 4712 00:2a:18446744073709551615 0 EOF
+            4: -> FLOCK  ADVISORY  WRITE 4713 00:2a:5 0 EOF
+            """
+        #expect(CheckLocks.inodeNumbers(in: text) == [131, .max])
+    }
+
+    @Test(arguments: [
+        ("keyfold.json", CheckNameKind.own, CheckNameKind.reserved),
+        (".keyfold.lock", .own, .reserved), (".keyfold.keystore", .own, .reserved),
+        (".keyfold.journal", .journal, .reserved), (".keyfold.dir", .own, .own),
+        (".keyfold.tmp.0", .temporary, .temporary), (".keyfold.long.A", .long, .long),
+        (".keyfold.name.A", .sidecar, .sidecar), (".keyfold.later", .reserved, .reserved),
+        ("README.txt", .direct, .direct),
+    ])
+    func `a stored name is of one kind, at the root and below`(
+        _ name: String, _ atRoot: CheckNameKind, _ below: CheckNameKind
+    ) {
+        #expect(CheckNameKind(name, isRoot: true, names: .sealed) == atRoot)
+        #expect(CheckNameKind(name, isRoot: false, names: .sealed) == below)
+    }
+
+    @Test func `in a vault with plaintext names nothing is long`() {
+        #expect(CheckNameKind(".keyfold.long.A", isRoot: false, names: .plaintext) == .reserved)
+        #expect(CheckNameKind(".keyfold.name.A", isRoot: false, names: .plaintext) == .reserved)
+    }
+
+    @Test func `two looks agree about the blocks that both saw fail alike`() {
+        func block(_ index: UInt64, _ byte: UInt8) -> CheckProblem.Block {
+            CheckProblem.Block(index: index, digest: [byte])
+        }
+        var first = CheckProblem(.blockDamaged)
+        for index in 0..<4 as Range<UInt64> { first.add(block(index, 1)) }
+        var second = CheckProblem(.blockDamaged)
+        for index in 2..<6 as Range<UInt64> { second.add(block(index, index == 3 ? 9 : 1)) }
+        #expect(first.confirmed(by: second)?.blocks == [block(2, 1)])
+        #expect(first.confirmed(by: CheckProblem(.blockDamaged)) == nil)
+        #expect(CheckProblem(.changing).confirmed(by: first) == nil)
+    }
+
+    @Test func `no more blocks of a file are remembered than there is room for`() {
+        var problem = CheckProblem(.blockDamaged)
+        for index in 0...UInt64(CheckProblem.maximumBlocks) {
+            problem.add(CheckProblem.Block(index: index, digest: []))
+        }
+        #expect(problem.blocks.count == CheckProblem.maximumBlocks)
+        #expect(problem.words == "blocks 0…1023 and more")
+    }
+}
