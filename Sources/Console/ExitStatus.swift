@@ -21,7 +21,7 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
     package var meaning: String {
         switch self {
         case .success: "everything was done"
-        case .failure: 
+        case .failure:
             "it was not done, for a reason that no other number names; of 'check': all that was "
                 + "found is repaired"
         case .partial: "some of it was done; the messages name the rest"

@@ -1,12 +1,53 @@
+extension FileID {
+    /// Stands for no sealed file.
+    package static let none: FileID = {
+        guard let none = FileID(bytes: [UInt8](repeating: 0, count: 16)) else {
+            preconditionFailure("BUG: an id has 16 bytes")
+        }
+        return none
+    }()
+}
+
 /// Which stored file a journal's entry is about.
 package struct JournaledFile: Hashable, Sendable {
     package let fileID: FileID
     /// Stored names from the vault's root down with "/" between them.
     package let path: [UInt8]
 
+    /// Of a file that is not sealed: a directory record or a sidecar.
+    package init(metadata path: [UInt8]) {
+        fileID = FileID.none
+        self.path = path
+    }
+
     package init(fileID: FileID, path: [UInt8]) {
         self.fileID = fileID
         self.path = path
+    }
+}
+
+/// A time of a file; nanoseconds are 0…999,999,999.
+package struct JournalTime: Equatable, Sendable {
+    package let seconds: Int64
+    package let nanoseconds: UInt32
+
+    package init(seconds: Int64, nanoseconds: UInt32) {
+        self.seconds = seconds
+        self.nanoseconds = nanoseconds
+    }
+
+    fileprivate var encoded: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(bigEndian: UInt64(bitPattern: seconds))
+        bytes.append(bigEndian: nanoseconds)
+        return bytes
+    }
+
+    fileprivate init?(_ reader: inout ByteReader) {
+        guard let seconds = reader.integer(UInt64.self),
+            let nanoseconds = reader.integer(UInt32.self), nanoseconds < 1_000_000_000
+        else { return nil }
+        self.init(seconds: Int64(bitPattern: seconds), nanoseconds: nanoseconds)
     }
 }
 
@@ -21,20 +62,26 @@ package enum JournalAction: Equatable, Sendable {
     case intent(firstBlock: UInt64)
     /// All earlier entries of the file are void: the store has everything.
     case clean
+    /// The file's times, as utimensat(2) takes them: seconds and nanoseconds.
+    case times(access: JournalTime, modification: JournalTime)
+    /// A whole directory record or a long name's sidecar, for the case that the store lost it. The
+    /// file id is zero.
+    case metadata([UInt8])
 }
 
 /// One entry in the body of a ``JournalFrame``.
 ///
 /// ```
 /// size  field
-///    1  kind: 1 write, 2 truncate, 3 punch, 4 intent, 5 clean
+///    1  kind: 1 write, 2 truncate, 3 punch, 4 intent, 5 clean, 6 times, 7 metadata
 ///   16  file id
 ///    4  bytes of the path
 ///    n  path
 ///    8  sealed offset, sealed size or first block
-///    4  bytes that follow (write), or 0
+///    4  bytes that follow (write, times, metadata), or 0
 ///    8  bytes of the hole (punch), or 0
-///    m  sealed bytes (write)
+///    m  sealed bytes (write); for access and modification time each seconds i64 and nanoseconds
+///       u32 (times); the whole file (metadata)
 /// ```
 package struct JournalEntry: Equatable, Sendable {
     package let file: JournaledFile
@@ -58,6 +105,8 @@ package struct JournalEntry: Equatable, Sendable {
         case .punch(let offset, let count): (number, holeBytes) = (offset, count)
         case .intent(let block): number = block
         case .clean: break
+        case .times(let access, let modification): bytes = access.encoded + modification.encoded
+        case .metadata(let content): bytes = content
         }
         body.append(kind)
         body += file.fileID.bytes
@@ -76,6 +125,8 @@ package struct JournalEntry: Equatable, Sendable {
         case .punch: 3
         case .intent: 4
         case .clean: 5
+        case .times: 6
+        case .metadata: 7
         }
     }
 
@@ -105,6 +156,13 @@ package struct JournalEntry: Equatable, Sendable {
         case 3: action = .punch(sealedOffset: number, byteCount: holeBytes)
         case 4: action = .intent(firstBlock: number)
         case 5: action = .clean
+        case 6:
+            var times = ByteReader(bytes)
+            guard let access = JournalTime(&times), let modification = JournalTime(&times),
+                times.isAtEnd
+            else { return nil }
+            action = .times(access: access, modification: modification)
+        case 7: action = .metadata(bytes)
         default: return nil
         }
         return JournalEntry(

@@ -35,6 +35,12 @@ package enum ReservedName {
         return sidecarPrefix + String(stored.dropFirst(longPrefix.count))
     }
 
+    /// The long stored name that a sidecar belongs to; nil for a name of another kind.
+    package static func long(ofSidecar stored: String) -> String? {
+        guard starts(stored, with: sidecarPrefix) else { return nil }
+        return longPrefix + String(stored.dropFirst(sidecarPrefix.count))
+    }
+
     /// By bytes, as the store compares; not by characters, as `hasPrefix` does.
     private static func starts(_ name: String, with prefix: String) -> Bool {
         name.utf8.starts(with: prefix.utf8)

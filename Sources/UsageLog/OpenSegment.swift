@@ -248,10 +248,15 @@ final class OpenSegment {
         return frameBytes
     }
 
-    /// Takes away what a failed write left of a record.
+    /// Takes away what a failed write, or a crash, left of a record.
+    ///
+    /// The cut is durable before anything is written in its place: else a power cut may leave the
+    /// new record with the rest of the old one behind it.
     private func cutBack() throws(UsageLogError) {
         do throws(Errno) {
-            if try file.status().sizeBytes != sizeBytes { try file.truncate(to: sizeBytes) }
+            guard try file.status().sizeBytes != sizeBytes else { return }
+            try file.truncate(to: sizeBytes)
+            try file.synchronize(dataOnly: false)
         } catch {
             throw .tampered(path: path, reason: "a torn event could not be cut off: \(error)")
         }

@@ -29,6 +29,8 @@ final class SegmentScanner {
         case crashed(tornBytes: UInt64)
     }
 
+    /// The smallest piece that a disk writes whole.
+    private static let sectorBytes: UInt64 = 512
     private static let chunkBytes = 128 << 10
     /// Behind the anchored head of a living writer: a short write that is being cut off looks like
     /// damage for a moment.
@@ -270,21 +272,30 @@ final class SegmentScanner {
                 return nil
             }
         }
-        if let zeros = try zeroTail() { return .end(.crashed(tornBytes: zeros)) }
+        if let torn = try tornTail() { return .end(.crashed(tornBytes: torn)) }
         return problem(.changedRecord)
     }
 
-    /// What a power cut can leave where data was not on the disk yet: nothing but zeros up to the
-    /// end, so many bytes.
-    private func zeroTail() throws(Errno) -> UInt64? {
-        let recordOffset = offset
-        var offset = recordOffset
-        while true {
-            let bytes = try file.read(count: SegmentScanner.chunkBytes, at: offset)
-            if bytes.isEmpty { return offset - recordOffset }
-            guard bytes.allSatisfy({ $0 == 0 }) else { return nil }
-            offset += UInt64(bytes.count)
+    /// What a power cut can leave of records that were not synced: some of a disk's sectors are
+    /// there and others are zeros. Whoever could zero one could as well cut the file here, which no
+    /// reader can tell from a crash either; what is anchored never counts as torn.
+    ///
+    /// - Returns: the bytes from the record on, when it has such a sector.
+    private func tornTail() throws(Errno) -> UInt64? {
+        let size = try file.status().sizeBytes
+        let prefix = try file.read(count: 4, at: offset)
+        let length = prefix.count == 4 ? prefix.reduce(0) { $0 << 8 | Int($1) } : 0
+        let isLength = SegmentFormat.lengthRange.contains(length)
+        let recordEnd = isLength ? min(size, offset + 4 + UInt64(length)) : size
+        var sector = offset / SegmentScanner.sectorBytes * SegmentScanner.sectorBytes
+        while sector < recordEnd {
+            let start = max(sector, offset)
+            let end = min(sector + SegmentScanner.sectorBytes, size)
+            let bytes = try file.read(count: Int(end - start), at: start)
+            if bytes.allSatisfy({ $0 == 0 }) { return size - offset }
+            sector += SegmentScanner.sectorBytes
         }
+        return nil
     }
 
     private func problem(_ kind: LogProblem.Kind) -> Step {

@@ -84,7 +84,8 @@ extension CheckCode {
             "the entry's long name can't be read; the mount does not show it"
         case .sidecarOrphan: "a long name of an entry that is gone"
         case .temporaryStale: "left behind by a crash; it holds no data"
-        case .temporaryWithData: "left behind by a crash; it holds data that the mount does not show"
+        case .temporaryWithData:
+            "left behind by a crash; it holds data that the mount does not show"
         case .sizeImpossible:
             "the file was cut or something was appended to it; its end can't be read"
         case .headerMalformed, .headerChanged: "the file can't be opened"
@@ -104,8 +105,9 @@ extension CheckCode {
                 + "an old version that was put back"
         case .linkDamaged: "the symbolic link's target can't be read"
         case .attributeDamaged: "the extended attribute can't be read"
-        case .attributeForeign: "an extended attribute that Keyfold did not make; the mount does "
-            + "not show it"
+        case .attributeForeign:
+            "an extended attribute that Keyfold did not make; the mount does "
+                + "not show it"
         case .journalLeft:
             "a mount that ended without warning left it: the next mount recovers it, and what is "
                 + "found in files that it was writing may be healed by that"

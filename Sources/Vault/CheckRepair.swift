@@ -105,8 +105,9 @@ struct CheckRepair {
     }
 
     /// The sealed directory `lost+found` at the vault's root, made when it is not there.
-    private mutating func openLostAndFound() throws(Errno) -> (directory: Descriptor, id: DirectoryID)
-    {
+    private mutating func openLostAndFound() throws(Errno) -> (
+        directory: Descriptor, id: DirectoryID
+    ) {
         if let target { return target }
         let root = inspector.root
         let (rootRecord, _) = try inspector.record(in: root)

@@ -30,5 +30,8 @@ struct CommitPlan: Sendable {
     /// From here on blocks go straight into the store, for a spill.
     var intent: UInt64?
 
-    var isEmpty: Bool { runs.isEmpty && intent == nil }
+    /// The file's times are to be durable, and no sync of the store makes them so.
+    var logsTimes: Bool
+
+    var isEmpty: Bool { runs.isEmpty && intent == nil && !logsTimes }
 }

@@ -8,16 +8,16 @@ extension Committer {
 
     func checkpoint() throws(VaultError) {
         try phase.withWriteLock { _ throws(VaultError) in
-            let isNeeded = books.withLock { books in
-                books.live.count > CommitBooks.maximumLive
-                    || books.intents.count > CommitBooks.maximumIntents
-            }
+            let isNeeded = books.withLock { $0.hasTooMuch }
             guard isNeeded || journal.isHalfFull else { return }
             guard !books.withLock({ $0.isStuck }) else { throw .system(.ioError) }
             try placeAgain()
             // What is closed now is synced as it is; others may go on growing meanwhile.
             let closed = books.withLock { books in
-                books.intents.filter { $0.value.inode.openContent == nil }.map(\.key)
+                (
+                    files: books.intents.filter { $0.value.inode.openContent == nil }.map(\.key),
+                    metadata: Set(books.metadata.keys)
+                )
             }
             if place.broken != .checkpointSync { try syncLive() }
             try beginAnew(without: closed)
@@ -34,7 +34,10 @@ extension Committer {
 
     private func syncLive() throws(VaultError) {
         let (waiting, hasIntents) = books.withLock { books in
-            (books.live.values.compactMap(\.unsynced), !books.intents.isEmpty)
+            (
+                books.live.values.compactMap(\.unsynced),
+                !books.intents.isEmpty || !books.metadata.isEmpty
+            )
         }
         do throws(Errno) {
             if hasIntents || waiting.count > Self.fewFiles {
@@ -51,12 +54,17 @@ extension Committer {
 
     /// Files that still grow straight in the store have their intents in the new epoch before
     /// anything else is.
-    private func beginAnew(without synced: [BackingID]) throws(VaultError) {
+    private func beginAnew(
+        without synced: (files: [BackingID], metadata: Set<CommitBooks.MetadataKey>)
+    ) throws(VaultError) {
         books.withLock { books in
             books.wantsCheckpoint = false
             books.live = [:]
-            for backing in synced { books.intents[backing] = nil }
+            books.metadata = books.metadata.filter { !synced.metadata.contains($0.key) }
+            for key in books.metadata.keys { books.metadata[key]?.isLogged = false }
+            for backing in synced.files { books.intents[backing] = nil }
             for backing in books.intents.keys { books.intents[backing]?.isLogged = false }
+            books.unloggedCount = books.intents.count + books.metadata.count
         }
         journal.begin()
         try logDeferred()
@@ -65,7 +73,7 @@ extension Committer {
 
     // MARK: Intents
 
-    /// Makes the intents of new files durable that are not yet.
+    /// Makes intents and metadata durable in the journal that are not yet.
     func logIntents() throws(VaultError) {
         try withRoom { () throws(VaultError) in
             try renames.withReadLock { _ throws(VaultError) in
@@ -99,25 +107,51 @@ extension Committer {
 
     @discardableResult
     private func logIntentsHolding() throws(VaultError) -> Journal.Outcome {
-        let waiting = books.withLock { $0.intents.filter { !$0.value.isLogged } }
-        var rest = Array(waiting)[...]
-        while !rest.isEmpty {
-            var body: [UInt8] = []
-            var logged: [BackingID] = []
-            while let (backing, intent) = rest.first, body.count < journal.maximumBodyBytes / 2 {
-                rest.removeFirst()
-                logged.append(backing)
-                guard let path = intent.inode.storedPath else { continue }
-                let file = JournaledFile(fileID: intent.fileID, path: path)
-                JournalEntry(.intent(firstBlock: intent.firstBlock), of: file).append(to: &body)
-            }
-            let outcome = body.isEmpty ? .durable : journal.commit(body)
-            guard outcome == .durable else { return outcome }
-            books.withLock { books in
-                for backing in logged { books.intents[backing]?.isLogged = true }
+        let (intents, metadata) = books.withLock { books in
+            books.unloggedCount = 0
+            return (
+                books.intents.filter { !$0.value.isLogged },
+                books.metadata.filter { !$0.value.isLogged }
+            )
+        }
+        var entries: [JournalEntry] = intents.values.compactMap { intent in
+            intent.inode.storedPath.map { path in
+                JournalEntry(
+                    .intent(firstBlock: intent.firstBlock),
+                    of: JournaledFile(fileID: intent.fileID, path: path))
             }
         }
-        return .durable
+        entries += metadata.values.compactMap { metadata in
+            metadata.directory.storedPath.map { path in
+                JournalEntry(
+                    .metadata(metadata.content),
+                    of: JournaledFile(
+                        metadata: path + (path.isEmpty ? [] : [UInt8(ascii: "/")])
+                            + metadata.name.bytes))
+            }
+        }
+        let outcome = commit(entries)
+        books.withLock { books in
+            guard outcome == .durable else {
+                books.unloggedCount += entries.count
+                return
+            }
+            for backing in intents.keys { books.intents[backing]?.isLogged = true }
+            for key in metadata.keys { books.metadata[key]?.isLogged = true }
+        }
+        return outcome
+    }
+
+    private func commit(_ entries: [JournalEntry]) -> Journal.Outcome {
+        var body: [UInt8] = []
+        for entry in entries where entry.file.path.count <= journal.maximumPathBytes {
+            entry.append(to: &body)
+            guard body.count > journal.maximumBodyBytes / 2 else { continue }
+            let outcome = journal.commit(body)
+            guard outcome == .durable else { return outcome }
+            body = []
+        }
+        return body.isEmpty ? .durable : journal.commit(body)
     }
 
     // MARK: Names
@@ -137,6 +171,11 @@ extension Committer {
         books.withLock { books in
             for (backing, intent) in books.intents where intent.inode.isBelow(moved) {
                 books.intents[backing]?.isLogged = false
+                books.unloggedCount += 1
+            }
+            for (key, metadata) in books.metadata where metadata.directory.isBelow(moved) {
+                books.metadata[key]?.isLogged = false
+                books.unloggedCount += 1
             }
         }
         wakeTimer()

@@ -61,7 +61,7 @@ extension Committer {
         let file = JournaledFile(fileID: fileID, path: path)
         if place.broken == .placeFirst { try content.put(plan) }
         if plan.intent == nil || place.broken != .intentFlush {
-            let outcome = log(plan, file)
+            let outcome = try log(plan, file)
             guard outcome == .durable else { return outcome }
         }
         noteLogged(plan, of: inode, fileID)
@@ -85,11 +85,21 @@ extension Committer {
         content.finishCommit(plan)
     }
 
-    private func log(_ plan: CommitPlan, _ file: JournaledFile) -> Journal.Outcome {
+    private func log(
+        _ plan: CommitPlan, _ file: JournaledFile
+    ) throws(VaultError) -> Journal.Outcome {
         var body: [UInt8] = []
         if let firstBlock = plan.intent {
             JournalEntry(.clean, of: file).append(to: &body)
             JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
+        }
+        if plan.logsTimes {
+            let status = try system { () throws(Errno) in try plan.descriptor.status() }
+            JournalEntry(
+                .times(
+                    access: JournalTime(status.accessTime),
+                    modification: JournalTime(status.modificationTime)), of: file
+            ).append(to: &body)
         }
         let entryBytes = JournalEntry.fixedBytes + file.path.count
         for run in plan.runs {
@@ -109,7 +119,7 @@ extension Committer {
         books.withLock { books in
             books.live[inode.backing] = CommitBooks.Live(
                 inode: inode, fileID: fileID, unsynced: plan.descriptor)
-            books.wantsCheckpoint = books.live.count > CommitBooks.maximumLive
+            books.wantsCheckpoint = books.hasTooMuch
             if let firstBlock = plan.intent {
                 books.intents[inode.backing] = CommitBooks.Intent(
                     inode: inode, fileID: fileID, firstBlock: firstBlock, isLogged: true)
@@ -200,5 +210,11 @@ extension Committer {
     func hasEntries(_ inode: Inode, _ fileID: FileID?) -> Bool {
         guard let fileID else { return false }
         return books.withLock { $0.live[inode.backing]?.fileID == fileID }
+    }
+}
+
+extension JournalTime {
+    fileprivate init(_ time: Timespec) {
+        self.init(seconds: time.seconds, nanoseconds: UInt32(time.nanoseconds))
     }
 }

@@ -60,10 +60,40 @@ final class Committer: Sendable {
         let isFull = books.withLock { books in
             books.intents[inode.backing] = CommitBooks.Intent(
                 inode: inode, fileID: fileID, firstBlock: 0, isLogged: false)
-            return books.intents.count > CommitBooks.maximumIntents
+            books.unloggedCount += 1
+            return books.hasTooMuch
         }
         if isFull { _ = try? checkpoint() }
         wakeTimer()
+    }
+
+    /// A directory record or a sidecar that is not durable in the store yet.
+    func noteMetadata(_ content: [UInt8], _ name: FileName, in directory: Inode) {
+        let key = CommitBooks.MetadataKey(directory: directory.backing, name: name)
+        let isFull = books.withLock { books in
+            books.metadata[key] = CommitBooks.Metadata(
+                directory: directory, name: name, content: content, isLogged: false)
+            books.unloggedCount += 1
+            return books.hasTooMuch
+        }
+        if isFull { _ = try? checkpoint() }
+        wakeTimer()
+    }
+
+    /// It is durable in the store, or gone.
+    func forgetMetadata(_ name: FileName, in directory: Inode) {
+        let key = CommitBooks.MetadataKey(directory: directory.backing, name: name)
+        books.withLock { _ = $0.metadata.removeValue(forKey: key) }
+    }
+
+    /// Before a sync of the store, which makes more durable than was asked for: names above all.
+    /// What is needed to read those is durable in the journal then.
+    func prepareStoreSync(of inode: Inode) throws(VaultError) {
+        let isNeeded = books.withLock { books in
+            let own = books.intents[inode.backing].map { $0.isLogged ? 0 : 1 } ?? 0
+            return books.unloggedCount > own
+        }
+        if isNeeded { try logIntents() }
     }
 
     /// The overlay of a content may be empty now.
@@ -187,6 +217,19 @@ struct CommitBooks {
         var isLogged: Bool
     }
 
+    /// A directory record or a sidecar that was made and not synced.
+    struct Metadata {
+        let directory: Inode
+        let name: FileName
+        let content: [UInt8]
+        var isLogged: Bool
+    }
+
+    struct MetadataKey: Hashable {
+        let directory: BackingID
+        let name: FileName
+    }
+
     /// A plan that is durable in the journal and could not be put in its place.
     struct Unplaced {
         let content: SealedFile
@@ -195,6 +238,10 @@ struct CommitBooks {
 
     /// With more, the store is synced.
     static let maximumIntents = 65_536
+
+    var hasTooMuch: Bool {
+        live.count > Self.maximumLive || intents.count + metadata.count > Self.maximumIntents
+    }
     /// Their descriptors are kept open.
     static let maximumLive = 128
 
@@ -203,6 +250,9 @@ struct CommitBooks {
     var deferred: [BackingID: Recovery.DeferredTail] = [:]
     var live: [BackingID: Live] = [:]
     var intents: [BackingID: Intent] = [:]
+    var metadata: [MetadataKey: Metadata] = [:]
+    /// How many intents and metadata the journal does not have yet.
+    var unloggedCount = 0
     var unplaced: [BackingID: Unplaced] = [:]
     /// The store failed to keep what only the journal has: it must stay for the next mount.
     var isStuck = false

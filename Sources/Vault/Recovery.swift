@@ -42,6 +42,10 @@ struct Recovery {
             let isSameBoot = try system { () throws(Errno) in
                 try Journal.currentBootID() == remains.head.bootID
             }
+            for entry in remains.entries {
+                guard case .metadata(let content) = entry.action else { continue }
+                try mendMetadata(entry.file.path, content)
+            }
             let histories = FileHistory.all(remains.entries)
             for history in histories {
                 if let tail = try mend(history, isSameBoot: isSameBoot) { deferred.append(tail) }
@@ -104,7 +108,12 @@ struct Recovery {
             }
         }
         try system { () throws(Errno) in
-            try file.setTimes(access: .keep, modification: .set(before.modificationTime))
+            if let (access, modification) = history.times {
+                try file.setTimes(
+                    access: .set(Timespec(access)), modification: .set(Timespec(modification)))
+            } else {
+                try file.setTimes(access: .keep, modification: .set(before.modificationTime))
+            }
         }
         return deferred
     }
@@ -118,7 +127,7 @@ struct Recovery {
         case .punch(let offset, let count):
             try file.allocate(
                 mode: AllocateFlag.punchHole | AllocateFlag.keepSize, at: offset, count: count)
-        case .intent, .clean: break
+        case .intent, .clean, .times, .metadata: break
         }
     }
 
@@ -145,6 +154,42 @@ struct Recovery {
     }
 
     private func open(_ path: [UInt8]) -> Descriptor? {
+        guard let (directory, last) = parent(of: path),
+            let node = try? directory.open(last, OpenFlag.path),
+            (try? node.status())?.kind == .regular
+        else { return nil }
+        return try? node.reopen(OpenFlag.readWrite)
+    }
+
+    // MARK: Directory records and sidecars
+
+    /// Writes a record or a sidecar that the store lost. One that stands there whole stays, since
+    /// another directory may have come to the path meanwhile.
+    private func mendMetadata(_ path: [UInt8], _ content: [UInt8]) throws(VaultError) {
+        guard let (directory, name) = parent(of: path),
+            name.string == ReservedName.directoryRecord || isNeededSidecar(name, in: directory)
+        else { return }
+        let known = try? directory.open(name, 0).readAll(limitBytes: 1 << 16)
+        if let known, known == content || isWhole(known, name) { return }
+        try system { () throws(Errno) in
+            let file = try directory.open(name, OpenFlag.readWrite | OpenFlag.create, mode: 0o600)
+            try file.write(content, at: 0)
+            try file.truncate(to: UInt64(content.count))
+        }
+    }
+
+    private func isNeededSidecar(_ name: FileName, in directory: Descriptor) -> Bool {
+        guard let long = ReservedName.long(ofSidecar: name.string) else { return false }
+        return (try? directory.status(of: FileName(long))) != nil
+    }
+
+    private func isWhole(_ content: [UInt8], _ name: FileName) -> Bool {
+        guard name.string == ReservedName.directoryRecord else { return false }
+        guard let record = try? DirectoryRecord(decoding: content) else { return false }
+        return (try? record.authenticate(content, with: domain.keys)) != nil
+    }
+
+    private func parent(of path: [UInt8]) -> (Descriptor, FileName)? {
         let names = path.split(separator: UInt8(ascii: "/")).map { FileName($0) }
         guard let last = names.last, !names.contains(where: \.isDots) else { return nil }
         var directory = vault
@@ -154,10 +199,7 @@ struct Recovery {
             }
             directory = next
         }
-        guard let node = try? directory.open(last, OpenFlag.path),
-            (try? node.status())?.kind == .regular
-        else { return nil }
-        return try? node.reopen(OpenFlag.readWrite)
+        return (directory, last)
     }
 
     // MARK: Tails
@@ -204,6 +246,8 @@ struct FileHistory {
     /// Newest first.
     private(set) var paths: [[UInt8]] = []
     private(set) var actions: [JournalAction] = []
+    /// As they were last synced; nil when they were not.
+    private(set) var times: (access: JournalTime, modification: JournalTime)?
     /// Blocks from here on may be torn; nil when none may.
     private(set) var firstDirectBlock: UInt64?
 
@@ -211,7 +255,7 @@ struct FileHistory {
     static func all(_ entries: [JournalEntry]) -> [FileHistory] {
         var order: [FileID] = []
         var histories: [FileID: FileHistory] = [:]
-        for entry in entries {
+        for entry in entries where entry.file.fileID != .none {
             let id = entry.file.fileID
             if histories[id] == nil {
                 order.append(id)
@@ -220,7 +264,7 @@ struct FileHistory {
             histories[id]?.add(entry)
         }
         return order.compactMap { histories[$0] }
-            .filter { !$0.actions.isEmpty || $0.firstDirectBlock != nil }
+            .filter { !$0.actions.isEmpty || $0.firstDirectBlock != nil || $0.times != nil }
     }
 
     private init(fileID: FileID) {
@@ -233,9 +277,18 @@ struct FileHistory {
         switch entry.action {
         case .write, .truncate, .punch: actions.append(entry.action)
         case .intent(let block): firstDirectBlock = min(firstDirectBlock ?? block, block)
+        case .times(let access, let modification): times = (access, modification)
+        case .metadata: break
         case .clean:
             actions = []
             firstDirectBlock = nil
+            times = nil
         }
+    }
+}
+
+extension Timespec {
+    fileprivate init(_ time: JournalTime) {
+        self.init(seconds: time.seconds, nanoseconds: Int64(time.nanoseconds))
     }
 }

@@ -105,10 +105,15 @@ extension SealedFile {
             }
             var isDataOnly = true
             if case .sync(let dataOnly) = purpose { isDataOnly = dataOnly }
+            let logsTimes =
+                !isDataOnly && state.hasHeader && (state.hasNewTimes || !runs.isEmpty)
+                && (!syncs || !runs.isEmpty)
+            if !isDataOnly { state.hasNewTimes = false }
             return CommitPlan(
                 descriptor: state.descriptor, fileID: state.seal?.fileID, runs: runs,
                 placedSize: placedSize(state, runs), syncsStore: syncs, dataOnly: isDataOnly,
-                storeChange: state.storeChange, isPartial: isPartial, intent: intent)
+                storeChange: state.storeChange, isPartial: isPartial, intent: intent,
+                logsTimes: logsTimes)
         }
     }
 
@@ -200,6 +205,18 @@ extension SealedFile {
 
     func discardOverlay() {
         changeOpenState { $0.overlay.removeAll() }
+    }
+
+    // MARK: Attributes
+
+    /// The file's times were set in the store.
+    func noteTimes() {
+        changeOpenState { $0.hasNewTimes = true }
+    }
+
+    /// Its mode, owner or an attribute was set: only a sync of the store makes that durable.
+    func noteAttributes() {
+        changeOpenState { $0.storeChange += 1 }
     }
 
     // MARK: Failures

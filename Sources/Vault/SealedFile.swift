@@ -35,6 +35,8 @@ final class SealedFile: Sendable {
         /// The store has its first blocks, and the journal does not know of it yet.
         var isNewInStore = false
         var isUnlinked = false
+        /// Its times were set since the last sync.
+        var hasNewTimes = false
         /// Counts changes of the stored file that only its own sync makes durable.
         var storeChange: UInt64 = 1
         /// The count that the last sync covered.

@@ -65,6 +65,11 @@ extension VaultFileSystem {
             if inode.remains == nil {
                 let node = try node(inode)
                 try system { () throws(Errno) in try Self.apply(change, to: node, inode.kind) }
+                if change.setsTimesOnly {
+                    inode.openContent?.noteTimes()
+                } else {
+                    inode.openContent?.noteAttributes()
+                }
             }
         }
         return attributes(try status(of: inode), of: inode)

@@ -95,6 +95,7 @@ extension VaultFileSystem {
     package func makeDirectory(
         _ name: FileName, in parent: InodeID, mode: UInt32, as requester: Requester
     ) throws(VaultError) -> Entry {
+        var content: [UInt8] = []
         let entry = try makeEntry(name, in: parent) {
             parent, identity, directory, stored throws(VaultError) in
             let ownership = try ownership(for: requester, mode: mode, in: parent, directory)
@@ -103,7 +104,7 @@ extension VaultFileSystem {
                 try directory.makeDirectory(temporary, mode: ownership.mode)
             }
             do throws(VaultError) {
-                try writeRecord(
+                content = try writeRecord(
                     DirectoryRecord(directoryID: DirectoryID(), domainID: identity.domain.id),
                     in: directory, temporary, identity.domain)
                 try give(temporary, in: directory, ownership)
@@ -116,13 +117,15 @@ extension VaultFileSystem {
                 throw error
             }
         }
-        try inode(entry.inode).state.withLock { $0.hasUnsyncedRecord = true }
+        let inode = try inode(entry.inode)
+        inode.state.withLock { $0.hasUnsyncedRecord = true }
+        committer?.noteMetadata(content, FileName(ReservedName.directoryRecord), in: inode)
         return entry
     }
 
     private func writeRecord(
         _ record: DirectoryRecord, in parent: Descriptor, _ name: FileName, _ domain: Domain
-    ) throws(VaultError) {
+    ) throws(VaultError) -> [UInt8] {
         let bytes = record.encoded(with: domain.keys)
         try system { () throws(Errno) in
             let directory = try parent.open(name, OpenFlag.path | OpenFlag.directory)
@@ -130,6 +133,7 @@ extension VaultFileSystem {
                 FileName(ReservedName.directoryRecord), OpenFlag.createNew, mode: 0o600)
             try file.write(bytes, at: 0)
         }
+        return bytes
     }
 
     /// Removes a directory that holds nothing but Keyfold's own files.

@@ -8,6 +8,7 @@ extension VaultFileSystem {
     package func synchronize(_ id: HandleID, dataOnly: Bool) throws(VaultError) {
         let handle = try fileHandle(id)
         guard !options.isReadOnly else { return }
+        try committer?.prepareStoreSync(of: handle.inode)
         try synchronizeNames(of: handle.inode)
         do throws(VaultError) {
             try synchronize(handle.content, of: handle.inode, dataOnly: dataOnly)
@@ -32,6 +33,7 @@ extension VaultFileSystem {
     package func synchronizeDirectory(_ id: HandleID) throws(VaultError) {
         guard !options.isReadOnly else { return }
         let handle = try directoryHandle(id)
+        try committer?.prepareStoreSync(of: handle.inode)
         try synchronizeRecord(of: handle.inode)
         try synchronizeNames(of: handle.inode)
         try synchronizeSidecars(in: handle.inode, handle.descriptor)
@@ -75,6 +77,7 @@ extension VaultFileSystem {
             }
         }
         inode.state.withLock { $0.hasUnsyncedRecord = false }
+        committer?.forgetMetadata(FileName(ReservedName.directoryRecord), in: inode)
     }
 
     /// Of names that were made in a directory since its last sync.
@@ -85,7 +88,10 @@ extension VaultFileSystem {
             defer { state.unsyncedSidecars = [] }
             return state.unsyncedSidecars
         }
-        for name in names { try synchronize(name, in: directory) }
+        for name in names {
+            try synchronize(name, in: directory)
+            committer?.forgetMetadata(name, in: inode)
+        }
     }
 
     /// A file that is gone needs no sync.

@@ -76,6 +76,7 @@ extension VaultFileSystem {
         try system { () throws(Errno) in
             try node.setExtendedAttribute(stored, to: sealed, flags: flags)
         }
+        inode.openContent?.noteAttributes()
         if isACL { inode.state.withLock { $0.hasDefaultACL = nil } }
     }
 
@@ -87,6 +88,7 @@ extension VaultFileSystem {
         let stored = try stored(name, try attributeKeys(of: inode))
         let node = try node(inode)
         try system { () throws(Errno) in try node.removeExtendedAttribute(stored) }
+        inode.openContent?.noteAttributes()
         if passesThrough(name) != nil { inode.state.withLock { $0.hasDefaultACL = nil } }
     }
 }

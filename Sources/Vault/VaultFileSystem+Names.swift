@@ -48,21 +48,29 @@ extension VaultFileSystem {
     private static let maximumUnsyncedSidecars = 4096
 
     /// Puts a long name's sidecar beside it, before the name itself exists.
+    ///
+    /// - Parameter isSynced: the name will be that of a file that may be durable under another one.
     func prepare(
-        _ name: StoredName, in directory: Descriptor, of parent: Inode
+        _ name: StoredName, in directory: Descriptor, of parent: Inode, isSynced: Bool = false
     ) throws(VaultError) {
         guard let sidecar = name.sidecar else { return }
         let target = sidecar.name
-        let isNoted = parent.state.withLock { state in
-            guard state.unsyncedSidecars.count < Self.maximumUnsyncedSidecars else { return false }
-            state.unsyncedSidecars.insert(target)
-            return true
-        }
+        if !isSynced { committer?.noteMetadata(sidecar.content, target, in: parent) }
+        let isNoted =
+            !isSynced
+            && parent.state.withLock { state in
+                guard state.unsyncedSidecars.count < Self.maximumUnsyncedSidecars else {
+                    return false
+                }
+                state.unsyncedSidecars.insert(target)
+                return true
+            }
         try system { () throws(Errno) in
             // Its name is the hash of its content, so one that stands there whole is the right one.
             if let known = try? directory.open(target, 0).readAll(limitBytes: 1024),
                 known == sidecar.content
             {
+                if isSynced { try directory.open(target, 0).synchronize(dataOnly: false) }
                 return
             }
             let temporary = temporaryName()

@@ -143,7 +143,9 @@ extension VaultFileSystem {
         if let targetStatus, flags & RenameFlag.exchange != 0 || targetStatus.linkCount > 1 {
             try committer?.retire(BackingID(targetStatus))
         }
-        try prepare(target.sealed, in: targetDirectory, of: target.parent)
+        try prepare(
+            target.sealed, in: targetDirectory, of: target.parent,
+            isSynced: options.broken != .nameSync)
         let replacesDirectory =
             flags == 0 && sourceStatus.kind == .directory && targetStatus?.kind == .directory
             && targetStatus.map(BackingID.init) != BackingID(sourceStatus)

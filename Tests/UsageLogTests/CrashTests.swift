@@ -67,6 +67,32 @@ import Testing
         #expect(try fixture.verify().problems.map(\.sequence) == [3])
     }
 
+    /// After a power cut any sectors of what was not synced may be missing.
+    @Test func `lost sectors behind the anchored head pass as a power cut, whatever follows them`()
+        throws
+    {
+        let segment = try deadSegment()
+        let original = try fixture.bytes(of: segment)
+        let ranges = recordRanges(original)
+        let unsynced = ranges[2].lowerBound
+        for sector in stride(from: 0, to: original.count, by: 512) {
+            var changed = original
+            let range = max(sector, unsynced)..<min(sector + 512, original.count)
+            guard range.lowerBound < range.upperBound else { continue }
+            for index in range { changed[index] = 0 }
+            try fixture.replace(segment, with: changed)
+            let report = try fixture.verify()
+            #expect(report.problems == [], "sector at \(sector)")
+            let start = try #require(ranges.first { $0.upperBound > range.lowerBound }?.lowerBound)
+            #expect(report.crashes.map(\.tornBytes) == [UInt64(original.count - start)])
+        }
+        // What is anchored never passes as lost.
+        var changed = original
+        for index in ranges[0].lowerBound..<ranges[0].lowerBound + 512 { changed[index] = 0 }
+        try fixture.replace(segment, with: changed)
+        #expect(try fixture.verify().problems.count == 1)
+    }
+
     @Test func `the next writer closes what a dead one left`() throws {
         let dead = try deadSegment()
         let original = try fixture.bytes(of: dead)
