@@ -98,9 +98,11 @@ package struct CheckConclusion: Sendable, Equatable {
         a.json == b.json
     }
 
-    /// As fsck(8) does: 1 when all that was found is repaired, 4 when something is left.
+    /// As fsck(8) does: 1 when all that was found is repaired, 4 when something is left. What could
+    /// not be looked at is not clean either.
     package var status: ExitStatus {
         if summary.left > 0 { return .left }
+        if summary.isPartial { return .partial }
         return summary.repaired > 0 ? .failure : .success
     }
 
@@ -113,6 +115,7 @@ package struct CheckConclusion: Sendable, Equatable {
             JSONValue.Member(name: "repairable", value: .number(summary.repairable)),
             JSONValue.Member(name: "damage", value: .number(summary.damage)),
             JSONValue.Member(name: "left", value: .number(summary.left)),
+            JSONValue.Member(name: "partial", value: .flag(summary.isPartial)),
         ]
         return .object(members)
     }
@@ -127,7 +130,8 @@ package struct CheckConclusion: Sendable, Equatable {
         if summary.repairable > 0 { found.append("\(summary.repairable) that --repair mends") }
         if summary.damage > 0 { found.append("\(summary.damage) that nothing here mends") }
         if summary.information > 0 { found.append("\(summary.information) to know of") }
-        return checked + ": "
+        let partly = summary.isPartial ? ", checked only as far as no key is needed" : ""
+        return checked + partly + ": "
             + (found.isEmpty ? "nothing wrong" : found.joined(separator: ", ")) + "\n"
     }
 

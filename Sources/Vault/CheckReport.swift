@@ -79,6 +79,8 @@ package struct CheckSummary: Sendable, Hashable {
     /// Could be repaired and was not.
     package var repairable: UInt64 = 0
     package var damage: UInt64 = 0
+    /// No key opened the domain: only what needs no key was checked.
+    package var isPartial = false
 
     package init() {}
 

@@ -122,6 +122,7 @@ package final class Checker: Sendable {
         for problem in opened.recordProblems {
             report(problem, storedPath: ReservedName.directoryRecord, plainPath: "", &run)
         }
+        run.summary.isPartial = opened.keys == nil
         let inspector = CheckInspector(
             config: config, root: root, keys: opened.keys, service: service, caller: caller,
             isInUse: isInUse, onBytes: { bytes in self.count { $0.bytes += bytes } })

@@ -210,8 +210,9 @@ struct CheckDamageTests {
             let moves = repairable.contains {
                 $0.code != .sidecarOrphan && $0.code != .temporaryStale
             }
-            if expected.contains(where: { $0.path == "" || $0.code.rawValue.hasPrefix("config") })
-            { return }
+            if expected.contains(where: { $0.path == "" || $0.code.rawValue.hasPrefix("config") }) {
+                return
+            }
             let vault = try bench.bench.open()
             defer { vault.close() }
             let lost = try? vault.lookup(FileName("lost+found"), in: .root)
@@ -231,8 +232,9 @@ struct CheckDamageTests {
         let entry = try vault.lookup(names[0], in: lost)
         switch damage {
         case .directoryNameFlipped, .temporaryWithFile:
-            #expect(try Set(Self.names(in: entry.inode, of: vault).map(\.string))
-                == ["inner", "second name"])
+            #expect(
+                try Set(Self.names(in: entry.inode, of: vault).map(\.string))
+                    == ["inner", "second name"])
         case .linkMoved:
             #expect(try vault.readSymbolicLink(entry.inode) == Array("target".utf8))
         default:

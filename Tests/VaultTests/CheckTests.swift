@@ -30,7 +30,8 @@ struct CheckTests {
             #expect(try bench.check("bystander", readsData: true).isClean)
             let folder = try bench.check("folder/", readsData: true)
             #expect(Set(folder.codes) == [.blockDamaged, .headerChanged])
-            #expect(Set(folder.findings.map(\.plainPath)) == ["folder/inner", "folder/second name"])
+            #expect(
+                Set(folder.findings.map(\.plainPath)) == ["folder/inner", "folder/second name"])
             #expect(try bench.check("victim").codes == [.headerChanged])
             #expect(throws: VaultError.self) { try bench.check("nowhere") }
             #expect(throws: VaultError.self) { try bench.check("victim/inside") }
@@ -119,7 +120,11 @@ struct CheckTests {
             bench.bench.service.state.withLock { state in
                 state.onDecrypt = {
                     // The domain's key, the file's first look, its second one.
-                    if calls.withLock({ $0 += 1; return $0 }) == 3 { try? Disk.write(path, good) }
+                    if calls.withLock({
+                        $0 += 1; return $0
+                    }) == 3 {
+                        try? Disk.write(path, good)
+                    }
                 }
             }
             #expect(try bench.check("bystander").findings == [])
@@ -133,7 +138,11 @@ struct CheckTests {
             let number = Mutex<UInt64>(0)
             bench.bench.service.state.withLock { state in
                 state.onDecrypt = {
-                    let offset = CheckBench.block(5) + number.withLock({ $0 += 1; return $0 })
+                    let offset =
+                        CheckBench.block(5)
+                        + number.withLock({
+                            $0 += 1; return $0
+                        })
                     try? bench.flip(path, at: offset)
                 }
             }
