@@ -15,6 +15,8 @@ package struct Errno: Error, RawRepresentable, Hashable, Sendable {
     package static var fileExists: Errno { Errno(rawValue: EEXIST) }
     package static var fileNameTooLong: Errno { Errno(rawValue: ENAMETOOLONG) }
     package static var fileTooLarge: Errno { Errno(rawValue: EFBIG) }
+    /// Reading at an offset from a pipe or a socket.
+    package static var illegalSeek: Errno { Errno(rawValue: ESPIPE) }
     package static var improperLink: Errno { Errno(rawValue: EXDEV) }
     package static var interrupted: Errno { Errno(rawValue: EINTR) }
     package static var invalidArgument: Errno { Errno(rawValue: EINVAL) }

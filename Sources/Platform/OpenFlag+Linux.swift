@@ -8,6 +8,8 @@ package enum OpenFlag {
     package static var directory: Int32 { O_DIRECTORY }
     package static var readWrite: Int32 { O_RDWR }
     package static var append: Int32 { O_APPEND }
+    /// Waits for nobody, should the name lead to a FIFO.
+    package static var nonBlocking: Int32 { O_NONBLOCK }
     package static var create: Int32 { O_CREAT }
     /// For writing, and the name must be new.
     package static var createNew: Int32 { O_RDWR | O_CREAT | O_EXCL }

@@ -8,7 +8,7 @@ extension CheckInspector {
     func lookAtFile(
         _ item: CheckItem, _ depth: Depth, _ inspection: inout CheckInspection
     ) throws(Errno) {
-        let file = try item.directory.open(item.name, 0)
+        let file = try item.directory.open(item.name, OpenFlag.nonBlocking)
         let status = try file.status()
         inspection.sealedBytes = status.sizeBytes
         guard status.kind == .regular, status.sizeBytes > 0 else { return }

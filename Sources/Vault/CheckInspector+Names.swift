@@ -49,15 +49,17 @@ extension CheckInspector {
         }
         let sidecar: [UInt8]
         do throws(Errno) {
-            sidecar = try item.directory.open(FileName(ReservedName.sidecar(ofLong: stored)), 0)
-                .readAll(limitBytes: Self.maximumSidecarBytes)
+            sidecar = try item.directory.open(
+                FileName(ReservedName.sidecar(ofLong: stored)), OpenFlag.nonBlocking
+            ).readAll(limitBytes: Self.maximumSidecarBytes)
         } catch {
             switch error {
             case .noSuchFileOrDirectory:
                 // Entry and sidecar may have gone together.
                 _ = try item.directory.status(of: item.name)
                 return problem(.sidecarMissing, nil)
-            case .fileTooLarge, .isDirectory, .symbolicLinkLoop:
+            case .fileTooLarge, .isDirectory, .symbolicLinkLoop, .illegalSeek,
+                .noDeviceOrAddress:
                 return problem(.sidecarDamaged, "\(error)")
             default: throw error
             }
@@ -95,7 +97,7 @@ extension CheckInspector {
 
     private func isSealedFile(_ name: FileName, in directory: Descriptor) -> Bool {
         guard
-            let bytes = try? directory.open(name, 0)
+            let bytes = try? directory.open(name, OpenFlag.nonBlocking)
                 .read(count: config.layout.headerBytes, at: 0)
         else { return false }
         return (try? FileHeader(decoding: bytes, layout: config.layout)) != nil
@@ -106,7 +108,7 @@ extension CheckInspector {
     func sidecarProblems(
         _ item: CheckItem, _ status: FileStatus
     ) throws(Errno) -> [CheckProblem] {
-        guard status.kind == .regular, status.sizeBytes <= UInt64(Self.maximumSidecarBytes) else {
+        guard Self.isSidecar(status) else {
             return [CheckProblem(.nameReserved, evidence: status.evidence)]
         }
         do throws(Errno) {
@@ -116,6 +118,11 @@ extension CheckInspector {
             guard error == .noSuchFileOrDirectory else { throw error }
             return [CheckProblem(.sidecarOrphan, evidence: status.evidence)]
         }
+    }
+
+    /// Whether a file may be a sidecar, by its looks.
+    static func isSidecar(_ status: FileStatus) -> Bool {
+        status.kind == .regular && status.sizeBytes <= UInt64(maximumSidecarBytes)
     }
 
     /// The entry that a sidecar belongs to.

@@ -2,6 +2,7 @@ import Cryptography
 import KMSModel
 import Platform
 import SealedFormat
+import Synchronization
 
 /// What one look at an entry saw.
 struct CheckInspection: Sendable {
@@ -45,22 +46,28 @@ final class CheckInspector: Sendable {
     let keys: DomainKeys?
     let service: any KeyService
     let caller: Caller
-    /// A mount may be changing the vault.
-    let isInUse: Bool
+    /// A mount may be changing the vault; it may have begun since the check did.
+    private let isHeld = Atomic<Bool>(false)
     let scratches = ScratchPool()
     private let onBytes: @Sendable (UInt64) -> Void
 
     init(
         config: VaultConfig, root: Descriptor, keys: DomainKeys?, service: any KeyService,
-        caller: Caller, isInUse: Bool, onBytes: @escaping @Sendable (UInt64) -> Void
+        caller: Caller, onBytes: @escaping @Sendable (UInt64) -> Void
     ) {
         self.config = config
         self.root = root
         self.keys = keys
         self.service = service
         self.caller = caller
-        self.isInUse = isInUse
         self.onBytes = onBytes
+    }
+
+    var isInUse: Bool { isHeld.load(ordering: .relaxed) }
+
+    /// From now on the vault counts as in use.
+    func noteUse() {
+        isHeld.store(true, ordering: .relaxed)
     }
 
     func count(_ bytes: UInt64) {
@@ -136,15 +143,18 @@ final class CheckInspector: Sendable {
     ) throws(Errno) -> (record: DirectoryRecord?, problem: CheckProblem?) {
         let bytes: [UInt8]
         do throws(Errno) {
-            bytes = try directory.open(FileName(ReservedName.directoryRecord), 0)
-                .readAll(limitBytes: DirectoryRecord.maximumBytes)
+            bytes = try directory.open(
+                FileName(ReservedName.directoryRecord), OpenFlag.nonBlocking
+            )
+            .readAll(limitBytes: DirectoryRecord.maximumBytes)
         } catch {
             switch error {
             case .noSuchFileOrDirectory:
                 // The directory itself may have gone: then it has no link any more.
                 if try directory.status().linkCount == 0 { throw error }
                 return (nil, CheckProblem(.recordMissing))
-            case .fileTooLarge, .isDirectory, .symbolicLinkLoop:
+            case .fileTooLarge, .isDirectory, .symbolicLinkLoop, .illegalSeek,
+                .noDeviceOrAddress:
                 return (nil, CheckProblem(.recordMalformed, "\(error)"))
             default: throw error
             }
@@ -184,8 +194,11 @@ final class CheckInspector: Sendable {
     }
 
     private func attributeProblems(_ item: CheckItem) throws(Errno) -> [CheckProblem] {
+        try attributeProblems(of: try item.directory.open(item.name, OpenFlag.path))
+    }
+
+    func attributeProblems(of node: Descriptor) throws(Errno) -> [CheckProblem] {
         guard let keys else { return [] }
-        let node = try item.directory.open(item.name, OpenFlag.path)
         let names: [String]
         do throws(Errno) {
             names = try node.extendedAttributeNames()

@@ -95,13 +95,20 @@ struct CheckRepair {
                 throw error
             }
             try target.directory.synchronize(dataOnly: false)
-            if ReservedName.isLong(item.name.string) {
-                try? item.directory.unlink(
-                    FileName(ReservedName.sidecar(ofLong: item.name.string)))
-            }
+            removeSidecar(of: item)
             return
         }
         throw .fileExists
+    }
+
+    /// Of an entry that has moved away. What is no small file is not one, and stays.
+    private func removeSidecar(of item: CheckItem) {
+        guard ReservedName.isLong(item.name.string) else { return }
+        let sidecar = FileName(ReservedName.sidecar(ofLong: item.name.string))
+        guard let status = try? item.directory.status(of: sidecar),
+            CheckInspector.isSidecar(status)
+        else { return }
+        try? item.directory.unlink(sidecar)
     }
 
     /// The sealed directory `lost+found` at the vault's root, made when it is not there.

@@ -56,7 +56,7 @@ package final class Checker: Sendable {
         let config = try VaultInspection.config(at: request.vaultDirectory)
         let lock = request.repairs ? try lockVault(root) : nil
         defer { lock?.release() }
-        try check(root, config, isInUse: lock == nil && isHeld(root), &run)
+        try check(root, config, &run)
         return summary(run)
     }
 
@@ -81,9 +81,13 @@ package final class Checker: Sendable {
             mountPoint: nil)
     }
 
-    private func isHeld(_ root: Descriptor) -> Bool {
-        guard let lock = try? root.status(of: FileName(ReservedName.lock)) else { return false }
-        return CheckLocks.current().contains(lock.inodeNumber)
+    /// Asks again and again, since a mount may begin at any time; a repair itself keeps it out.
+    private func noteUse(_ inspector: CheckInspector) {
+        guard !request.repairs,
+            let lock = try? inspector.root.status(of: FileName(ReservedName.lock)),
+            CheckLocks.current().contains(lock.inodeNumber)
+        else { return }
+        inspector.noteUse()
     }
 
     private func summary(_ run: Run) -> CheckSummary {
@@ -113,7 +117,7 @@ package final class Checker: Sendable {
     }
 
     private func check(
-        _ root: Descriptor, _ config: VaultConfig, isInUse: Bool, _ run: inout Run
+        _ root: Descriptor, _ config: VaultConfig, _ run: inout Run
     ) throws(VaultError) {
         let opened = try CheckRoot(root, config, service, caller)
         for problem in opened.configProblems {
@@ -125,7 +129,11 @@ package final class Checker: Sendable {
         run.summary.isPartial = opened.keys == nil
         let inspector = CheckInspector(
             config: config, root: root, keys: opened.keys, service: service, caller: caller,
-            isInUse: isInUse, onBytes: { bytes in self.count { $0.bytes += bytes } })
+            onBytes: { bytes in self.count { $0.bytes += bytes } })
+        noteUse(inspector)
+        if let problems = try? inspector.attributeProblems(of: root) {
+            for problem in problems { report(problem, storedPath: "", plainPath: "", &run) }
+        }
         guard let start = try start(inspector, .root(opened.directoryID), &run) else { return }
         if request.countsFirst { countFirst(inspector, start) }
         walk(inspector, start, &run)
@@ -274,6 +282,7 @@ package final class Checker: Sendable {
         var suspects = run.suspects
         run.suspects = []
         for attempt in 1...Self.maximumLooks where !suspects.isEmpty {
+            noteUse(inspector)
             pause(inspector.isInUse ? Self.settlingSecondsInUse : Self.settlingSecondsAtRest)
             let again = concurrently(suspects) { suspect in
                 Self.lookAgain(inspector, suspect)

@@ -243,12 +243,22 @@ extension EndToEnd {
               $n++; }
             """
 
+        /// Overwrites one file for ever.
+        private static let overwriting = """
+            use Fcntl qw(SEEK_SET); use IO::Handle; open(my $f, '+>', 'big') or exit 1; my $n = 0;
+            while (1) { sysseek($f, 0, SEEK_SET);
+              for (1..8) { syswrite($f, chr(65 + $n % 26) x 1048576) or exit 1; }
+              $f->sync or exit 1; $n++; }
+            """
+
         @Test(needs("perl"))
         func `a mount that is being written to has no findings`() throws {
             try VaultFixture.withMount { fixture in
-                let writers = try (0..<2).map {
+                var writers = try (0..<2).map {
                     try Command("perl", "-e", Self.load, "w\($0)").in(fixture.mountPoint).start()
                 }
+                writers.append(
+                    try Command("perl", "-e", Self.overwriting).in(fixture.mountPoint).start())
                 let begun = Deadline.wait(seconds: 30) {
                     Disk.exists(fixture.path("w0/d30")) && Disk.exists(fixture.path("w1/d30"))
                 }
@@ -314,6 +324,25 @@ extension EndToEnd {
                 }
                 #expect(Set(contents) == Set((0..<count).map { "content \($0)" }))
                 #expect(contents.count == count)
+            }
+        }
+
+        @Test(needs("prlimit", "perl"))
+        func `a wide tree and a deep one are checked within few descriptors`() throws {
+            try VaultFixture.withMount { fixture in
+                let make = """
+                    for my $n (1..700) { mkdir "d$n"; open(my $f, '>', "d$n/f"); print $f $n; }
+                    for my $n (1..150) { mkdir "deep"; chdir "deep"; open(my $f, '>', 'f'); print $f 1; }
+                    """
+                try Command("perl", "-e", make).in(fixture.mountPoint).run()
+                try fixture.unmount()
+                let words = ["prlimit", "--nofile=400", Program.keyfold, "check", fixture.vault]
+                let result = try Command(words + ["--json", "--read-data"])
+                    .with(fixture.environment).run()
+                let lines = try JSON.lines(result.output)
+                #expect(lines.count == 1)
+                #expect(lines[0]["files"].int == 850)
+                #expect(lines[0]["directories"].int == 851)
             }
         }
 

@@ -39,6 +39,12 @@ extension EndToEnd {
             try Command([Program.keyfold, "mount", vault, mount] + unlock).run()
             try body(vault, mount)
             try Command(Program.keyfold, "unmount", mount).run()
+            let check = [
+                Program.keyfold, "check", vault, "--read-data", "--keystore",
+                vault + "/.keyfold.keystore",
+            ]
+            let checked = try Command(check + unlock).run()
+            #expect(checked.output.contains("nothing wrong"))
             let verify = [
                 Program.keyfold, "log", "verify", "--keystore", vault + "/.keyfold.keystore",
             ]

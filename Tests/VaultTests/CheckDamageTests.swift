@@ -17,6 +17,7 @@ struct CheckDamageTests {
         case sizeCut, sizeAppended, headerShort, headerFlipped, headerCommitment, headerWithoutMagic
         case cutAtBorder, lastBlockFlipped, blockFlipped, blocksSwapped, blockZeroed
         case linkFlipped, attributeFlipped, attributeForeign, fileIDFlipped
+        case recordIsPipe, sidecarIsPipe
 
         var testDescription: String { rawValue }
     }
@@ -99,6 +100,14 @@ struct CheckDamageTests {
         case .sidecarFlipped:
             try bench.flip(CheckBench.sidecar(of: long), at: 20)
             return [Expected(.sidecarDamaged, nil)]
+        case .recordIsPipe:
+            try Disk.unlink(record)
+            try Disk.makeNode(record, mode: NodeType.fifo | 0o600)
+            return [Expected(.recordMalformed, "folder")]
+        case .sidecarIsPipe:
+            try Disk.unlink(CheckBench.sidecar(of: long))
+            try Disk.makeNode(CheckBench.sidecar(of: long), mode: NodeType.fifo | 0o600)
+            return [Expected(.sidecarDamaged, nil), Expected(.nameReserved, nil)]
         case .sidecarAlone:
             try Disk.unlink(long)
             return [Expected(.sidecarOrphan, nil)]

@@ -166,6 +166,22 @@ struct CheckTests {
         }
     }
 
+    @Test func `the root's own attributes are checked, too`() throws {
+        try CheckBench.with { bench in
+            let vault = try bench.bench.open()
+            try vault.setExtendedAttribute(
+                Array("user.test".utf8), of: .root, to: [1, 2, 3], flags: 0)
+            vault.close()
+            #expect(try bench.check().findings == [])
+            let node = try Disk.open(bench.root, OpenFlag.directory)
+            let name = try #require(try node.extendedAttributeNames().first)
+            try node.setExtendedAttribute(name, to: [1], flags: 0)
+            let result = try bench.check()
+            #expect(result.codes == [.attributeDamaged])
+            #expect(result.findings.first?.plainPath == "")
+        }
+    }
+
     @Test func `a journal that no mount holds is told, a living one is not`() throws {
         try CheckBench.with { bench in
             let vault = try bench.bench.open()
