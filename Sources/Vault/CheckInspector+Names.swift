@@ -137,14 +137,7 @@ extension CheckInspector {
     ) throws(Errno) -> [CheckProblem] {
         let code: CheckCode
         switch status.kind {
-        case .regular:
-            if isSealedFile(item.name, in: item.directory) {
-                code = .temporaryWithData
-            } else {
-                code =
-                    status.sizeBytes <= Self.maximumTemporaryBytes
-                    ? .temporaryStale : .nameReserved
-            }
+        case .regular: code = try temporaryFileCode(item, status)
         case .directory:
             let directory = try item.directory.open(item.name, OpenFlag.directory)
             if try Self.holdsNothing(directory) {
@@ -160,6 +153,22 @@ extension CheckInspector {
         return [CheckProblem(code, evidence: status.evidence)]
     }
 
+    /// Only what is certain to be no data is stale: too short for a sealed block, or a record, or a
+    /// config, or zeros that a power cut left of one.
+    private func temporaryFileCode(
+        _ item: CheckItem, _ status: FileStatus
+    ) throws(Errno) -> CheckCode {
+        if isSealedFile(item.name, in: item.directory) { return .temporaryWithData }
+        if status.sizeBytes <= UInt64(config.layout.headerBytes) { return .temporaryStale }
+        guard status.sizeBytes <= Self.maximumTemporaryBytes else { return .nameReserved }
+        let bytes = try item.directory.open(item.name, OpenFlag.nonBlocking)
+            .read(count: Int(Self.maximumTemporaryBytes), at: 0)
+        let isKnown =
+            (try? DirectoryRecord(decoding: bytes)) != nil
+            || (try? VaultConfig(decoding: bytes)) != nil || bytes.allSatisfy { $0 == 0 }
+        return isKnown ? .temporaryStale : .nameReserved
+    }
+
     /// Whether a temporary directory has nothing in it but what Keyfold itself puts there: its
     /// record, and sidecars and temporaries that are small files.
     static func holdsNothing(_ directory: Descriptor) throws(Errno) -> Bool {
@@ -171,10 +180,7 @@ extension CheckInspector {
                 name.utf8.starts(with: ReservedName.sidecarPrefix.utf8)
                     || name.utf8.starts(with: ReservedName.temporaryPrefix.utf8)
             else { return false }
-            let status = try directory.status(of: entry.name)
-            guard status.kind == .regular, status.sizeBytes <= UInt64(maximumSidecarBytes) else {
-                return false
-            }
+            guard isSidecar(try directory.status(of: entry.name)) else { return false }
         }
         return true
     }

@@ -17,7 +17,7 @@ struct CheckDamageTests {
         case sizeCut, sizeAppended, headerShort, headerFlipped, headerCommitment, headerWithoutMagic
         case cutAtBorder, lastBlockFlipped, blockFlipped, blocksSwapped, blockZeroed
         case linkFlipped, attributeFlipped, attributeForeign, fileIDFlipped
-        case recordIsPipe, sidecarIsPipe
+        case recordIsPipe, sidecarIsPipe, temporaryRecords, temporaryUnknown
 
         var testDescription: String { rawValue }
     }
@@ -114,6 +114,16 @@ struct CheckDamageTests {
         case .temporaryFile:
             try Disk.write(root + "/.keyfold.tmp.00", try Disk.read(record))
             return [Expected(.temporaryStale, nil)]
+        case .temporaryRecords:
+            let config = try Disk.read(root + "/keyfold.json")
+            try Disk.write(root + "/.keyfold.tmp.a", config)
+            try Disk.write(root + "/.keyfold.tmp.b", try Disk.read(root + "/.keyfold.dir"))
+            try Disk.write(root + "/.keyfold.tmp.c", [UInt8](repeating: 0, count: 1024))
+            return Array(repeating: Expected(.temporaryStale, nil), count: 3)
+        case .temporaryUnknown:
+            // The rest of a sealed file whose header is gone.
+            try Disk.write(root + "/.keyfold.tmp.0", Array(try Disk.read(victim).dropFirst(512)))
+            return [Expected(.nameReserved, nil)]
         case .temporaryDirectory:
             try Disk.makeDirectory(folder + "/.keyfold.tmp.01")
             try Disk.write(folder + "/.keyfold.tmp.01/.keyfold.dir", try Disk.read(record))
