@@ -74,11 +74,31 @@ final class CheckInspector: Sendable {
         onBytes(bytes)
     }
 
+    /// Opens a directory for reading.
+    ///
+    /// - Throws: `ESTALE` when another directory is at its path by now, whose names are sealed
+    ///   under another id: a mount has renamed one of them.
+    func open(_ place: CheckPlace) throws(Errno) -> Descriptor {
+        let directory = try place.open(below: root)
+        guard let directoryID = place.directoryID,
+            let found = try record(in: directory).record?.directoryID, found != directoryID
+        else { return directory }
+        throw .staleFileHandle
+    }
+
+    /// Whether what was there when its parent was read has gone, or changed places, since.
+    func saysGone(_ error: Errno) -> Bool {
+        switch error {
+        case .noSuchFileOrDirectory, .staleFileHandle, .notDirectory, .symbolicLinkLoop: true
+        default: false
+        }
+    }
+
     func inspect(_ item: CheckItem, _ depth: Depth) -> CheckInspection {
         do throws(Errno) {
             return try look(item, depth)
         } catch {
-            if error == .noSuchFileOrDirectory || error == .staleFileHandle { return .gone }
+            if saysGone(error) { return .gone }
             var inspection = CheckInspection()
             inspection.problems = [CheckProblem(CheckCode(error), "\(error)")]
             return inspection

@@ -83,7 +83,7 @@ struct CheckWalk {
     /// Entries that one round hands to the threads; also how many directories it holds open.
     private static let batchEntries = 256
 
-    private let root: Descriptor
+    private let inspector: CheckInspector
     private var waiting: [CheckPlace]
     private var current: Listing?
     /// Directories that could not be read.
@@ -101,8 +101,8 @@ struct CheckWalk {
         }
     }
 
-    init(root: Descriptor, start: CheckPlace) {
-        self.root = root
+    init(_ inspector: CheckInspector, start: CheckPlace) {
+        self.inspector = inspector
         waiting = [start]
     }
 
@@ -136,10 +136,9 @@ struct CheckWalk {
     private mutating func openNext() -> Listing? {
         while let place = waiting.popLast() {
             do throws(Errno) {
-                return Listing(place, try place.open(below: root))
+                return Listing(place, try inspector.open(place))
             } catch {
-                // Gone since its parent was read.
-                if error != .noSuchFileOrDirectory { failures.append((place, error)) }
+                if !inspector.saysGone(error) { failures.append((place, error)) }
             }
         }
         return nil

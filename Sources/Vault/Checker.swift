@@ -150,7 +150,7 @@ package final class Checker: Sendable {
         var place = root
         let names = (request.plainPath ?? "").split(separator: "/").filter { $0 != "." }
         for (index, name) in names.enumerated() {
-            let directory = try system { () throws(Errno) in try place.open(below: inspector.root) }
+            let directory = try system { () throws(Errno) in try inspector.open(place) }
             guard let stored = inspector.storedName(of: String(name), in: place) else {
                 if inspector.keys == nil { throw .system(.noKey) }
                 throw .format(.authenticationFailed(.directoryRecord))
@@ -170,7 +170,7 @@ package final class Checker: Sendable {
     }
 
     private func countFirst(_ inspector: CheckInspector, _ start: CheckPlace) {
-        var walk = CheckWalk(root: inspector.root, start: start)
+        var walk = CheckWalk(inspector, start: start)
         while true {
             let batch = walk.nextBatch()
             if batch.isEmpty { break }
@@ -199,7 +199,7 @@ package final class Checker: Sendable {
     }
 
     private func walk(_ inspector: CheckInspector, _ start: CheckPlace, _ run: inout Run) {
-        var walk = CheckWalk(root: inspector.root, start: start)
+        var walk = CheckWalk(inspector, start: start)
         if start.isRoot { count { $0.directories += 1 } }
         while true {
             let batch = walk.nextBatch()
@@ -325,7 +325,7 @@ package final class Checker: Sendable {
     private static func lookAgain(
         _ inspector: CheckInspector, _ suspect: Suspect
     ) -> CheckInspection {
-        guard let directory = try? suspect.place.open(below: inspector.root) else { return .gone }
+        guard let directory = try? inspector.open(suspect.place) else { return .gone }
         return inspector.inspect(
             CheckItem(place: suspect.place, directory: directory, name: suspect.name),
             .blocks(suspect.seen.problems.flatMap { $0.blocks.map(\.index) }))
@@ -343,7 +343,7 @@ package final class Checker: Sendable {
         let candidates = run.duplicates.candidates
         guard !candidates.isEmpty else { return }
         var bearers = CheckBearers()
-        var walk = CheckWalk(root: inspector.root, start: start)
+        var walk = CheckWalk(inspector, start: start)
         while true {
             let batch = walk.nextBatch()
             if batch.isEmpty { break }

@@ -152,6 +152,23 @@ struct CheckTests {
         }
     }
 
+    @Test func `a directory that changed places with another is not taken for it`() throws {
+        try CheckBench.with { bench in
+            let (root, config) = try VaultInspection.open(bench.root)
+            let opened = try CheckRoot(root, config, bench.bench.service, VaultWorkbench.owner)
+            let inspector = CheckInspector(
+                config: config, root: root, keys: opened.keys, service: bench.bench.service,
+                caller: VaultWorkbench.owner, onBytes: { _ in })
+            let top = CheckPlace.root(opened.directoryID)
+            let stored = FileName(bench.below(try bench.stored("folder")))
+            let item = CheckItem(place: top, directory: root, name: stored)
+            let folder = try #require(inspector.inspect(item, .identities).child)
+            _ = try inspector.open(folder)
+            let other = top.child(stored, plainName: "folder", directoryID: DirectoryID())
+            #expect(throws: Errno.staleFileHandle) { try inspector.open(other) }
+        }
+    }
+
     @Test func `a file with gaps that is open is no damage`() throws {
         try CheckBench.with { bench in
             let vault = try bench.bench.open()
