@@ -129,6 +129,8 @@ package struct VaultOptions: Sendable {
     package var logsPaths = false
     /// For tests of the tests: what the mount does wrong on purpose.
     package var broken: BrokenOrdering?
+    /// For tests of power cuts, which happen within one boot: 36 characters that stand for another.
+    package var bootID: String?
     /// Where the mount is; told to whoever finds the vault locked.
     package var mountPoint: String?
     /// The principal that authorizes the mount's requests, as an ARN.

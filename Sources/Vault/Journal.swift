@@ -58,8 +58,10 @@ final class Journal: Sendable {
     /// A new journal, durable and empty, with all its space reserved.
     ///
     /// - Throws: `ENOSPC` when the store has not even room for a small one.
-    init(in vault: Descriptor, keys: DomainKeys, flushes: Bool) throws(Errno) {
-        let head = JournalHead(journalID: Random.bytes(16), bootID: try Self.currentBootID())
+    init(
+        in vault: Descriptor, keys: DomainKeys, bootID: [UInt8], flushes: Bool
+    ) throws(Errno) {
+        let head = JournalHead(journalID: Random.bytes(16), bootID: bootID)
         key = keys.journalKey(of: head)
         self.flushes = flushes
         directory = try vault.openOrMakeDirectory(Self.directoryName)

@@ -23,7 +23,14 @@ struct Recovery {
     let domain: Domain
     let service: any KeyService
     let caller: Caller
+    let bootID: [UInt8]
     let onIncident: @Sendable (String) -> Void
+
+    struct Result {
+        var deferred: [DeferredTail] = []
+        /// A journal of another boot was found: what was not synced may be torn.
+        var sawPowerCut = false
+    }
 
     /// Whether a mount that is gone has left a journal.
     var isNeeded: Bool {
@@ -31,24 +38,24 @@ struct Recovery {
         return !left.isEmpty
     }
 
-    /// - Returns: what waits for a key.
     /// - Throws: what must keep the vault from being mounted; nothing is lost then.
-    func run() throws(VaultError) -> [DeferredTail] {
-        var deferred: [DeferredTail] = []
+    func run() throws(VaultError) -> Result {
+        var result = Result()
         for (name, file) in try leftJournals() {
             guard let remains = try Journal.read(file, name: name, keys: domain.keys) else {
                 continue
             }
-            let isSameBoot = try system { () throws(Errno) in
-                try Journal.currentBootID() == remains.head.bootID
-            }
+            let isSameBoot = bootID == remains.head.bootID
+            if !isSameBoot { result.sawPowerCut = true }
             for entry in remains.entries {
                 guard case .metadata(let content) = entry.action else { continue }
                 try mendMetadata(entry.file.path, content)
             }
             let histories = FileHistory.all(remains.entries)
             for history in histories {
-                if let tail = try mend(history, isSameBoot: isSameBoot) { deferred.append(tail) }
+                if let tail = try mend(history, isSameBoot: isSameBoot) {
+                    result.deferred.append(tail)
+                }
             }
             if !histories.isEmpty {
                 onIncident(
@@ -57,7 +64,7 @@ struct Recovery {
             }
         }
         try system { () throws(Errno) in try vault.synchronizeFileSystem() }
-        return deferred
+        return result
     }
 
     /// Takes the journals away that ``run()`` has worked through.

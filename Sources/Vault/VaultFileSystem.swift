@@ -29,6 +29,8 @@ package final class VaultFileSystem: Sendable {
     private let lock: VaultLock?
     /// nil where blocks are overwritten in place.
     let committer: Committer?
+    /// The last mount ended by a power cut.
+    let mayHaveTornRecords: Bool
 
     /// Opens a vault: takes its lock, asks `service` for the root domain's key, and authenticates
     /// the config and the root's record with it.
@@ -52,7 +54,7 @@ package final class VaultFileSystem: Sendable {
         rootDomain = identity.domain
         rootRecord = Mutex(stamp)
         domains = Mutex([identity.domain.id: identity.domain])
-        committer = try Self.recover(
+        (committer, mayHaveTornRecords) = try Self.recover(
             descriptor, config, identity.domain, service, caller, options, renames)
         let status = try system { () throws(Errno) in try descriptor.status() }
         root = Inode(id: .root, backing: BackingID(status), kind: .directory)
@@ -79,22 +81,25 @@ package final class VaultFileSystem: Sendable {
     private static func recover(
         _ vault: Descriptor, _ config: VaultConfig, _ domain: Domain, _ service: any KeyService,
         _ caller: Caller, _ options: VaultOptions, _ renames: ReadWriteMutex<Void>
-    ) throws(VaultError) -> Committer? {
+    ) throws(VaultError) -> (Committer?, mayHaveTornRecords: Bool) {
+        let bootID =
+            try options.bootID.map { Array($0.utf8) }
+            ?? system { () throws(Errno) in try Journal.currentBootID() }
         let recovery = Recovery(
             vault: vault, config: config, domain: domain, service: service, caller: caller,
-            onIncident: options.onIncident)
+            bootID: bootID, onIncident: options.onIncident)
         guard !options.isReadOnly else {
             if recovery.isNeeded {
                 options.onIncident(
                     "the vault was not unmounted in order: what that left half-done is put right "
                         + "by a mount that may write")
             }
-            return nil
+            return (nil, false)
         }
-        let deferred = options.broken == .recovery ? [] : try recovery.run()
+        let result = options.broken == .recovery ? Recovery.Result() : try recovery.run()
         guard !options.overwritesInPlace else {
             try recovery.finish()
-            return nil
+            return (nil, result.sawPowerCut)
         }
         let place = Committer.Place(
             root: vault, layout: config.layout, onIncident: options.onIncident,
@@ -102,17 +107,18 @@ package final class VaultFileSystem: Sendable {
         let journal: Journal
         do throws(Errno) {
             journal = try Journal(
-                in: vault, keys: domain.keys, flushes: options.broken != .journalFlush)
+                in: vault, keys: domain.keys, bootID: bootID,
+                flushes: options.broken != .journalFlush)
         } catch {
             options.onIncident(
                 "no journal (\(error)): a block that is being overwritten when the mount is killed "
                     + "or the power fails may become unreadable")
-            return nil
+            return (nil, result.sawPowerCut)
         }
         let committer = Committer(journal: journal, place: place, renames: renames)
-        try committer.adopt(deferred)
+        try committer.adopt(result.deferred)
         try recovery.finish()
-        return committer
+        return (committer, result.sawPowerCut)
     }
 
     package func synchronizeAll() throws(VaultError) {
@@ -235,7 +241,7 @@ package final class VaultFileSystem: Sendable {
         guard inode.kind == .directory else { throw .system(.notDirectory) }
         if let known = inode.state.withLock({ $0.directory }) { return known }
         let bytes = try withDirectory(inode) { descriptor throws(VaultError) in
-            try RootDomain.readRecord(in: descriptor)
+            try record(in: descriptor, of: inode)
         }
         let record = try format { () throws(FormatError) in try DirectoryRecord(decoding: bytes) }
         guard let domain = domains.withLock({ $0[record.domainID] }) else {
@@ -245,6 +251,24 @@ package final class VaultFileSystem: Sendable {
         let identity = DirectoryIdentity(directoryID: record.directoryID, domain: domain)
         inode.state.withLock { $0.directory = identity }
         return identity
+    }
+
+    /// The bytes of a directory's record. A power cut may leave zeros of one that was never synced,
+    /// and nothing in such a directory was synced either: it begins anew.
+    private func record(in directory: Descriptor, of inode: Inode) throws(VaultError) -> [UInt8] {
+        let bytes = try RootDomain.readRecord(in: directory)
+        guard mayHaveTornRecords, bytes.allSatisfy({ $0 == 0 }) else { return bytes }
+        let record = DirectoryRecord(directoryID: DirectoryID(), domainID: rootDomain.id)
+            .encoded(with: rootDomain.keys)
+        try system { () throws(Errno) in
+            try VaultMaker.replace(
+                FileName(ReservedName.directoryRecord), in: directory, with: record)
+        }
+        let path = inode.storedPath.map { String(decoding: $0, as: UTF8.self) } ?? "?"
+        options.onIncident(
+            "\(path) (stored name): a directory that was made just before the power cut has a new "
+                + "record; what else was in it can't be read ('keyfold check --repair' moves it)")
+        return record
     }
 
     /// The CMK for new files: the root domain's, read anew when another process changed its record.

@@ -78,6 +78,7 @@ enum MountDaemon {
         options.logsPaths = request.logsPaths
         options.overwritesInPlace = request.overwritesInPlace
         options.broken = request.broken
+        options.bootID = request.bootID
         options.mountPoint = request.mountPoint
         options.principalARN = keystore.ownerPrincipalARN
         options.userAgent = "keyfoldfs/\(Product.version)"

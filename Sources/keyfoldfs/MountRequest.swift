@@ -16,6 +16,8 @@ struct MountRequest: Sendable {
     let overwritesInPlace: Bool
     /// `test-break=NAME`, in debug builds only: what the power-cut suite must find.
     let broken: BrokenOrdering?
+    /// `test-boot=ID`, in debug builds only: stands for another boot of the machine.
+    let bootID: String?
     /// For the kernel and libfuse.
     let mountOptions: MountOptions
 
@@ -23,7 +25,7 @@ struct MountRequest: Sendable {
     private static let ownOptions =
         Set(["recovery_key_file", "key_file", "log_file"] + testOptions)
     #if DEBUG
-        private static let testOptions = ["test-break"]
+        private static let testOptions = ["test-break", "test-boot"]
     #else
         private static let testOptions: [String] = []
     #endif
@@ -48,7 +50,8 @@ struct MountRequest: Sendable {
         }
         do throws(MountError) {
             let parsed = try MountOptions.parse(options, knownOthers: Self.ownOptions)
-            broken = try Self.broken(parsed.keyfold.others["test-break"])
+            broken = try Self.broken(parsed.keyfold.others["test-break", "test-boot"])
+            bootID = parsed.keyfold.others["test-boot"]
             let others = parsed.keyfold.others.mapValues(FilePaths.absolute)
             keystore = parsed.keyfold.keystore.map(FilePaths.absolute)
             sources = UnlockSources(

@@ -312,7 +312,9 @@ struct CheckDamageTests {
             let moved = bench.root + "/not.sealed"
             try Disk.rename(try bench.stored("bystander"), moved)
             try Disk.write(bench.root + "/.keyfold.tmp.00", "")
-            try Disk.write(bench.root + "/.keyfold.journal/old", "left")
+            // As a mount leaves it that is killed while it makes its journal.
+            try Disk.write(
+                bench.root + "/.keyfold.journal/old", [UInt8](repeating: 0, count: 4096))
             let result = try bench.check(repairs: true)
             #expect(result.summary.repaired == 1)
             #expect(result.summary.repairable == 1)

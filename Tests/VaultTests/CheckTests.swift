@@ -172,7 +172,9 @@ struct CheckTests {
     @Test func `a file with gaps that is open is no damage`() throws {
         try CheckBench.with { bench in
             let vault = try bench.bench.open()
-            let handle = try bench.bench.open("bystander", in: vault)
+            // A new file grows in the store itself, others in memory until their next commit.
+            let handle = try bench.bench.make("new", in: vault)
+            try vault.put(handle, [1], at: 0)
             try vault.put(handle, [1], at: 100_000)
             let open = try bench.check(readsData: true)
             #expect(open.codes == [.holeUnsettled])
