@@ -82,9 +82,12 @@ package final class VaultFileSystem: Sendable {
         _ vault: Descriptor, _ config: VaultConfig, _ domain: Domain, _ service: any KeyService,
         _ caller: Caller, _ options: VaultOptions, _ renames: ReadWriteMutex<Void>
     ) throws(VaultError) -> (Committer?, mayHaveTornRecords: Bool) {
-        let bootID =
-            try options.bootID.map { Array($0.utf8) }
-            ?? system { () throws(Errno) in try Journal.currentBootID() }
+        let bootID: [UInt8]
+        if let given = options.bootID {
+            bootID = Array(given.utf8)
+        } else {
+            bootID = try system { () throws(Errno) in try Journal.currentBootID() }
+        }
         let recovery = Recovery(
             vault: vault, config: config, domain: domain, service: service, caller: caller,
             bootID: bootID, onIncident: options.onIncident)
@@ -241,7 +244,7 @@ package final class VaultFileSystem: Sendable {
         guard inode.kind == .directory else { throw .system(.notDirectory) }
         if let known = inode.state.withLock({ $0.directory }) { return known }
         let bytes = try withDirectory(inode) { descriptor throws(VaultError) in
-            try record(in: descriptor, of: inode)
+            try recordBytes(in: descriptor, of: inode)
         }
         let record = try format { () throws(FormatError) in try DirectoryRecord(decoding: bytes) }
         guard let domain = domains.withLock({ $0[record.domainID] }) else {
@@ -255,20 +258,22 @@ package final class VaultFileSystem: Sendable {
 
     /// The bytes of a directory's record. A power cut may leave zeros of one that was never synced,
     /// and nothing in such a directory was synced either: it begins anew.
-    private func record(in directory: Descriptor, of inode: Inode) throws(VaultError) -> [UInt8] {
+    private func recordBytes(
+        in directory: Descriptor, of inode: Inode
+    ) throws(VaultError) -> [UInt8] {
         let bytes = try RootDomain.readRecord(in: directory)
         guard mayHaveTornRecords, bytes.allSatisfy({ $0 == 0 }) else { return bytes }
-        let record = DirectoryRecord(directoryID: DirectoryID(), domainID: rootDomain.id)
+        let fresh = DirectoryRecord(directoryID: DirectoryID(), domainID: rootDomain.id)
             .encoded(with: rootDomain.keys)
         try system { () throws(Errno) in
             try VaultMaker.replace(
-                FileName(ReservedName.directoryRecord), in: directory, with: record)
+                FileName(ReservedName.directoryRecord), in: directory, with: fresh)
         }
         let path = inode.storedPath.map { String(decoding: $0, as: UTF8.self) } ?? "?"
         options.onIncident(
             "\(path) (stored name): a directory that was made just before the power cut has a new "
                 + "record; what else was in it can't be read ('keyfold check --repair' moves it)")
-        return record
+        return fresh
     }
 
     /// The CMK for new files: the root domain's, read anew when another process changed its record.

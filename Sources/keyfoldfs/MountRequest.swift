@@ -50,7 +50,7 @@ struct MountRequest: Sendable {
         }
         do throws(MountError) {
             let parsed = try MountOptions.parse(options, knownOthers: Self.ownOptions)
-            broken = try Self.broken(parsed.keyfold.others["test-break", "test-boot"])
+            broken = try Self.broken(parsed.keyfold.others["test-break"])
             bootID = parsed.keyfold.others["test-boot"]
             let others = parsed.keyfold.others.mapValues(FilePaths.absolute)
             keystore = parsed.keyfold.keystore.map(FilePaths.absolute)

@@ -77,8 +77,9 @@ import Testing
         let unsynced = ranges[2].lowerBound
         for sector in stride(from: 0, to: original.count, by: 512) {
             var changed = original
-            let range = max(sector, unsynced)..<min(sector + 512, original.count)
-            guard range.lowerBound < range.upperBound else { continue }
+            let end = min(sector + 512, original.count)
+            guard end > unsynced else { continue }
+            let range = max(sector, unsynced)..<end
             for index in range { changed[index] = 0 }
             try fixture.replace(segment, with: changed)
             let report = try fixture.verify()
