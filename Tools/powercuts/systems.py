@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import time
+import uuid
 
 from .stores import CommandFailed, run, unmount
 
@@ -111,6 +112,10 @@ class Securefs(System):
         self.process.wait(60)
 
 
+# Exit codes of keyfold check.
+CHECK_REPAIRED, CHECK_LEFT = 1, 4
+
+
 class Keyfold(System):
     name = "keyfold"
     has_keys = True
@@ -139,6 +144,9 @@ class Keyfold(System):
     def mount(self, store, root):
         options = [f"key_file={os.path.join(self.secrets, 'key')}", "allow_other", "log_file="
                    + os.path.join(self.secrets, "daemon.log")] + self.settings.mount_options
+        if self.settings.has_test_options:
+            # After a power cut the machine has booted anew.
+            options.append(f"test-boot={uuid.uuid4()}")
         self.run(store, "mount", os.path.join(store, "vault"), root, "-o", ",".join(options),
                  unlock=False)
 
@@ -171,10 +179,22 @@ class Keyfold(System):
     def problems_unmounted(self, store):
         if not self.settings.has_check:
             return []
+        words = "check", os.path.join(store, "vault"), "--read-data", "--quiet"
         try:
-            self.run(store, "check", os.path.join(store, "vault"), "--read-data", "--quiet")
+            self.run(store, *words)
         except CommandFailed as failure:
-            return [("unreadable", str(failure))]
+            # What a crash leaves without harm, such as a temporary name, a repair takes away.
+            if failure.status != CHECK_LEFT:
+                return [("unreadable", str(failure))]
+            try:
+                self.run(store, *words, "--repair")
+            except CommandFailed as repaired:
+                if repaired.status != CHECK_REPAIRED:
+                    return [("unreadable", str(repaired))]
+            try:
+                self.run(store, *words)
+            except CommandFailed as again:
+                return [("unreadable", f"after a repair: {again}")]
         return []
 
 
