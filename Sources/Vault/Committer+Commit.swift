@@ -59,7 +59,10 @@ extension Committer {
         }
         try content.reserve(plan)
         let file = JournaledFile(fileID: fileID, path: path)
-        if place.broken == .placeFirst { try content.put(plan) }
+        if place.broken == .placeFirst {
+            try content.put(plan)
+            try system { () throws(Errno) in try plan.descriptor.synchronize(dataOnly: true) }
+        }
         if plan.intent == nil || place.broken != .intentFlush {
             let outcome = try log(plan, file)
             guard outcome == .durable else { return outcome }

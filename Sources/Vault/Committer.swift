@@ -69,6 +69,7 @@ final class Committer: Sendable {
 
     /// A directory record or a sidecar that is not durable in the store yet.
     func noteMetadata(_ content: [UInt8], _ name: FileName, in directory: Inode) {
+        guard place.broken != .nameSync else { return }
         let key = CommitBooks.MetadataKey(directory: directory.backing, name: name)
         let isFull = books.withLock { books in
             books.metadata[key] = CommitBooks.Metadata(

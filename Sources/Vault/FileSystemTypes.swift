@@ -131,6 +131,8 @@ package struct VaultOptions: Sendable {
     package var broken: BrokenOrdering?
     /// For tests of power cuts, which happen within one boot: 36 characters that stand for another.
     package var bootID: String?
+    /// For tests: the journal's size, at least 64 KiB; nil for what the store has room for.
+    package var journalBytes: Int?
     /// Where the mount is; told to whoever finds the vault locked.
     package var mountPoint: String?
     /// The principal that authorizes the mount's requests, as an ARN.

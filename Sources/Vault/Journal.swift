@@ -59,7 +59,8 @@ final class Journal: Sendable {
     ///
     /// - Throws: `ENOSPC` when the store has not even room for a small one.
     init(
-        in vault: Descriptor, keys: DomainKeys, bootID: [UInt8], flushes: Bool
+        in vault: Descriptor, keys: DomainKeys, bootID: [UInt8], byteCount given: Int?,
+        flushes: Bool
     ) throws(Errno) {
         let head = JournalHead(journalID: Random.bytes(16), bootID: bootID)
         key = keys.journalKey(of: head)
@@ -68,7 +69,8 @@ final class Journal: Sendable {
         name = FileName("\(ReservedName.journal).\(hexadecimal(Random.bytes(8)))")
         let statistics = try vault.fileSystemStatistics()
         let free = statistics.availableBlocks * statistics.fragmentSizeBytes
-        byteCount = Int(min(UInt64(Self.usualBytes), max(UInt64(Self.smallestBytes), free / 16)))
+        byteCount =
+            given ?? Int(min(UInt64(Self.usualBytes), max(UInt64(Self.smallestBytes), free / 16)))
         file = try directory.open(name, OpenFlag.createNew | OpenFlag.readWrite, mode: 0o600)
         do throws(Errno) {
             try file.tryLock(.exclusive)

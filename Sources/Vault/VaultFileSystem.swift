@@ -110,7 +110,7 @@ package final class VaultFileSystem: Sendable {
         let journal: Journal
         do throws(Errno) {
             journal = try Journal(
-                in: vault, keys: domain.keys, bootID: bootID,
+                in: vault, keys: domain.keys, bootID: bootID, byteCount: options.journalBytes,
                 flushes: options.broken != .journalFlush)
         } catch {
             options.onIncident(

@@ -79,6 +79,7 @@ enum MountDaemon {
         options.overwritesInPlace = request.overwritesInPlace
         options.broken = request.broken
         options.bootID = request.bootID
+        options.journalBytes = request.journalBytes
         options.mountPoint = request.mountPoint
         options.principalARN = keystore.ownerPrincipalARN
         options.userAgent = "keyfoldfs/\(Product.version)"

@@ -18,6 +18,8 @@ struct MountRequest: Sendable {
     let broken: BrokenOrdering?
     /// `test-boot=ID`, in debug builds only: stands for another boot of the machine.
     let bootID: String?
+    /// `test-journal=BYTES`, in debug builds only.
+    let journalBytes: Int?
     /// For the kernel and libfuse.
     let mountOptions: MountOptions
 
@@ -25,7 +27,7 @@ struct MountRequest: Sendable {
     private static let ownOptions =
         Set(["recovery_key_file", "key_file", "log_file"] + testOptions)
     #if DEBUG
-        private static let testOptions = ["test-break", "test-boot"]
+        private static let testOptions = ["test-break", "test-boot", "test-journal"]
     #else
         private static let testOptions: [String] = []
     #endif
@@ -51,6 +53,8 @@ struct MountRequest: Sendable {
         do throws(MountError) {
             let parsed = try MountOptions.parse(options, knownOthers: Self.ownOptions)
             broken = try Self.broken(parsed.keyfold.others["test-break"])
+            journalBytes = parsed.keyfold.others["test-journal"].flatMap { Int($0) }
+                .map { max(65_536, $0) }
             bootID = parsed.keyfold.others["test-boot"]
             let others = parsed.keyfold.others.mapValues(FilePaths.absolute)
             keystore = parsed.keyfold.keystore.map(FilePaths.absolute)

@@ -3,6 +3,8 @@
 import os
 import threading
 
+from .linux import syncfs
+
 BLOCK = 4096
 
 
@@ -360,6 +362,63 @@ class Anything(Workload):
                     file.sync()
 
 
+class Moves(Workload):
+    name, description = "moves", "files renamed right after an overwrite and its fsync"
+
+    def setup(self, actor):
+        for number in range(3):
+            new_file(actor, f"file.{number}", self.bytes(6 * BLOCK))
+        actor.mkdir("folder")
+        new_file(actor, "folder/inner", self.bytes(3 * BLOCK))
+        new_file(actor, "other", self.bytes(100))
+        actor.sync_directory()
+
+    def run(self, actor, system, store):
+        names = [f"file.{number}" for number in range(3)]
+        folder = "folder"
+        for step in range(self.size):
+            at = self.source.randrange(4)
+            if at == 3:
+                with actor.open(folder + "/inner") as file:
+                    file.write(self.source.randrange(3) * BLOCK, self.bytes(BLOCK))
+                    file.sync()
+                # The name below moves with the directory; the ledger knows it by both.
+                actor.rename(folder + "/inner", f"inner.{step}")
+                actor.rename(f"inner.{step}", folder + "/inner")
+            else:
+                with actor.open(names[at]) as file:
+                    file.write(self.source.randrange(6) * BLOCK, self.bytes(BLOCK))
+                    file.sync()
+                new = f"moved.{step}"
+                actor.rename(names[at], new)
+                names[at] = new
+            # Makes the store commit its names, but not the data of other files.
+            with actor.create(f"new.{step}") as file:
+                file.write(0, self.bytes(50))
+                file.sync()
+
+
+class Growth(Workload):
+    name, description = "growth", "much appended behind synced lines, while the machine syncs"
+    short = 6
+    usual = 12
+
+    def setup(self, actor):
+        for number in range(2):
+            new_file(actor, f"log.{number}", self.bytes(self.source.randrange(1, 6000)))
+
+    def run(self, actor, system, store):
+        for step in range(self.size):
+            name = f"log.{step % 2}"
+            with actor.open(name) as file:
+                file.append(self.bytes(self.source.randrange(20, 400)))
+                file.sync()
+                if step % 3 != 2:
+                    file.append(self.bytes(self.source.randrange(1_200_000, 2_500_000)))
+            # What the close has brought to the store goes to the disk, asked for by nobody.
+            syncfs(store)
+
+
 FILE_WORKLOADS = (
     Overwrites, Lines, Mail, Replace, Truncate, Sparse, HardLinks, Attributes, DeepDirectories,
-    LongNames, Writers, Anything)
+    LongNames, Writers, Anything, Moves, Growth)
