@@ -30,6 +30,9 @@ struct CommitPlan: Sendable {
     /// From here on blocks go straight into the store, for a spill.
     var intent: UInt64?
 
+    /// The file grows in more than one step, from this block on: until the last one it ends with a
+    /// block that is not final.
+    var growsFrom: UInt64?
     /// The file's times are to be durable, and no sync of the store makes them so.
     var logsTimes: Bool
 

@@ -95,6 +95,8 @@ extension Committer {
         if let firstBlock = plan.intent {
             JournalEntry(.clean, of: file).append(to: &body)
             JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
+        } else if let firstBlock = plan.growsFrom {
+            JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
         }
         if plan.logsTimes {
             let status = try system { () throws(Errno) in try plan.descriptor.status() }
@@ -123,7 +125,7 @@ extension Committer {
             books.live[inode.backing] = CommitBooks.Live(
                 inode: inode, fileID: fileID, unsynced: plan.descriptor)
             books.wantsCheckpoint = books.hasTooMuch
-            if let firstBlock = plan.intent {
+            if let firstBlock = plan.intent ?? plan.growsFrom {
                 books.intents[inode.backing] = CommitBooks.Intent(
                     inode: inode, fileID: fileID, firstBlock: firstBlock, isLogged: true)
             }

@@ -109,6 +109,8 @@ final class Journal: Sendable {
     var maximumRunBytes: Int {
         min(Scratch.runBlocks * BlockLayout.sealedBlockBytes, maximumBodyBytes / 2)
     }
+    /// Blocks of less than this go with one commit, whatever the names above the file.
+    var stepBytes: Int { maximumBodyBytes / 2 }
     /// Of the names that lead to a file.
     var maximumPathBytes: Int { maximumBodyBytes / 4 }
 

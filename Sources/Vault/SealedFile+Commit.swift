@@ -94,6 +94,10 @@ extension SealedFile {
             let isPartial = count < state.overlay.count(below: limit)
             // Behind an intent everything before it must be in its place.
             if isPartial { intent = nil }
+            let grown = layout.blockCount(plainSize: state.storedSize)
+            let isOneStep = !isPartial && runs.reduce(0) { $0 + $1.bytes.count } < journal.stepBytes
+            let end = runs.last.map { $0.firstBlock + UInt64($0.blocks.count) } ?? 0
+            let growsFrom = isOneStep || end <= grown ? nil : grown
             let isChanged = state.storeChange != state.syncedChange
             let syncs =
                 purpose.syncs && isChanged || intent != nil
@@ -113,6 +117,7 @@ extension SealedFile {
                 descriptor: state.descriptor, fileID: state.seal?.fileID, runs: runs,
                 placedSize: placedSize(state, runs), syncsStore: syncs, dataOnly: isDataOnly,
                 storeChange: state.storeChange, isPartial: isPartial, intent: intent,
+                growsFrom: growsFrom,
                 logsTimes: logsTimes)
         }
     }
