@@ -146,16 +146,21 @@ class Session:
         for worker in workers:
             worker.start()
         running = len(workers)
-        while running:
-            kind, value = results.get()
-            if kind == "failed":
-                raise RuntimeError(f"a worker failed:\n{value}")
-            if kind == "ended":
-                running -= 1
-            else:
-                yield value
-        for worker in workers:
-            worker.join()
+        try:
+            while running:
+                kind, value = results.get()
+                if kind == "failed":
+                    raise RuntimeError(f"a worker failed:\n{value}")
+                if kind == "ended":
+                    running -= 1
+                else:
+                    yield value
+        finally:
+            if running:
+                for worker in workers:
+                    worker.kill()
+            for worker in workers:
+                worker.join()
 
     def work(self, number, states, results):
         try:
