@@ -9,7 +9,7 @@ enum MountOptionHelp {
           key_file=FILE           unlock with a key file
           ro, rw                  read-only, or not (the default)
           shared                  other hosts mount the vault, too
-          overwrite=inplace       overwrite sealed blocks in place
+          overwrite=inplace       overwrite without a journal: not safe against crashes
           log_paths               the usage log tells the paths of files
           log_file=FILE           messages go there, not to the system log
           allow_other             other users may use the mount
