@@ -97,6 +97,13 @@ extension Committer {
         books.withLock { $0.deferred[inode.backing] = nil }
     }
 
+    /// At the end: begins the journal anew with what still waits for a key.
+    func keepsDeferredTails() -> Bool {
+        guard books.withLock({ !$0.deferred.isEmpty }) else { return false }
+        journal.begin()
+        return (try? logDeferred()) != nil
+    }
+
     private func logDeferred() throws(VaultError) {
         for tail in books.withLock({ Array($0.deferred.values) }) {
             var body: [UInt8] = []

@@ -137,7 +137,7 @@ extension Committer {
         books.withLock { books in
             books.live[inode.backing]?.unsynced = nil
             // An intent that stands in the journal goes on to hold for what is written next.
-            if books.intents[inode.backing]?.isLogged == false {
+            if books.intents[inode.backing]?.isLogged == false, !content.growsInStore {
                 books.intents[inode.backing] = nil
             }
         }

@@ -108,6 +108,9 @@ final class Committer: Sendable {
         onIdle.withLock { $0 }?(entry.inode)
     }
 
+    /// Whether contents wait for their commits.
+    var hasDirty: Bool { books.withLock { !$0.dirty.isEmpty } }
+
     func wakeTimer() {
         timer.withLock { timer in
             if timer == nil {
@@ -187,6 +190,8 @@ final class Committer: Sendable {
         let isSynced = (try? place.root.synchronizeFileSystem()) != nil
         if isNeeded || !isSynced {
             place.onIncident("the journal stays for the next mount, which puts its content right")
+            journal.abandon()
+        } else if keepsDeferredTails() {
             journal.abandon()
         } else {
             journal.remove()

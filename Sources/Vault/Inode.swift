@@ -28,6 +28,12 @@ final class Inode: Sendable {
     struct Link: Sendable {
         let parent: Inode
         let stored: FileName
+
+        /// The directory may have been forgotten by the kernel and found again meanwhile, as another
+        /// inode.
+        func isSame(_ stored: FileName, in parent: Inode) -> Bool {
+            self.parent.backing == parent.backing && self.stored == stored
+        }
     }
 
     struct State {
@@ -65,7 +71,7 @@ final class Inode: Sendable {
 
     func addLink(_ link: Link) {
         state.withLock { state in
-            state.links.removeAll { $0.parent === link.parent && $0.stored == link.stored }
+            state.links.removeAll { $0.isSame(link.stored, in: link.parent) }
             state.links.insert(link, at: 0)
             if state.links.count > Self.maximumLinks { state.links.removeLast() }
         }
@@ -73,7 +79,7 @@ final class Inode: Sendable {
 
     func removeLink(_ stored: FileName, in parent: Inode) {
         state.withLock { state in
-            state.links.removeAll { $0.parent === parent && $0.stored == stored }
+            state.links.removeAll { $0.isSame(stored, in: parent) }
         }
     }
 
@@ -122,7 +128,7 @@ final class Inode: Sendable {
     /// As ``removeLink(_:in:)``, for a name that is gone for good; `status` is what the file was under it.
     func removeLink(_ stored: FileName, in parent: Inode, of status: FileStatus) {
         state.withLock { state in
-            state.links.removeAll { $0.parent === parent && $0.stored == stored }
+            state.links.removeAll { $0.isSame(stored, in: parent) }
             if state.links.isEmpty { state.lastStatus = status }
         }
     }
@@ -147,6 +153,9 @@ struct InodeTable {
     private(set) var byID: [InodeID: Inode] = [:]
     private var byBacking: [BackingID: Inode] = [:]
     private var nextID: UInt64 = InodeID.root.rawValue + 1
+    /// Forgotten by the kernel while contents waited for their commits, which find their files'
+    /// paths through these.
+    private var idleDirectories: [Inode] = []
 
     init(root: Inode) {
         byID[root.id] = root
@@ -178,10 +187,21 @@ struct InodeTable {
     }
 
     /// - Returns: the inode, when the kernel has forgotten it for good.
-    mutating func forget(_ id: InodeID, lookups: UInt64) -> Inode? {
+    mutating func forget(_ id: InodeID, lookups: UInt64, keepsDirectories: Bool) -> Inode? {
         guard id != .root, let inode = byID[id] else { return nil }
         inode.state.withLock { $0.lookups -= min(lookups, $0.lookups) }
+        if keepsDirectories, inode.kind == .directory {
+            idleDirectories.append(inode)
+            return nil
+        }
         return drop(inode) ? inode : nil
+    }
+
+    /// Drops the directories that were kept when the kernel forgot them.
+    mutating func dropIdleDirectories() -> [Inode] {
+        let idle = idleDirectories
+        idleDirectories = []
+        return idle.filter { drop($0) }
     }
 
     /// Drops an inode that neither the kernel knows nor anybody has open. One whose content waits

@@ -26,6 +26,9 @@ extension SealedFile {
         try commits.withLock { _ throws(VaultError) in try body() }
     }
 
+    /// Whether new blocks go straight into the store.
+    var growsInStore: Bool { withOpenState { $0.firstDirect != .max } }
+
     var isCommitted: Bool { withOpenState { $0.overlay.isEmpty } }
     var fileID: FileID? { withOpenState { $0.seal?.fileID } }
 

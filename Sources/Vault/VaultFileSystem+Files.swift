@@ -116,7 +116,16 @@ extension VaultFileSystem {
         let descriptor = try system { () throws(Errno) in
             try node.reopen(forWriting ? OpenFlag.readWrite : 0)
         }
-        let sealedSize = try system { () throws(Errno) in try descriptor.status() }.sizeBytes
+        var sealedSize = try system { () throws(Errno) in try descriptor.status() }.sizeBytes
+        if mayHaveTornRecords, sealedSize > 0, try isAllZeros(descriptor, sealedSize) {
+            // The power went before the first bytes of a new file were on the disk. An empty file is
+            // no less authentic: whoever can write zeros can as well empty it.
+            try system { () throws(Errno) in
+                try descriptor.reopen(OpenFlag.readWrite).truncate(to: 0)
+            }
+            incident(inode, "nothing of it had come to the disk before the power cut")
+            sealedSize = 0
+        }
         // All that the store has may have been synced.
         let isDirect = committer == nil || sealedSize == 0
         return SealedFile(
@@ -125,6 +134,22 @@ extension VaultFileSystem {
                 plainSize: config.layout.reportedSize(sealedSize: sealedSize), seal: nil,
                 hasHeader: sealedSize > 0, firstDirect: isDirect ? 0 : .max),
             layout: config.layout, scratches: scratches, journaling: journaling(of: inode))
+    }
+
+    /// Larger files than this are looked at no further.
+    private static let maximumZeroBytes: UInt64 = 64 << 20
+
+    private func isAllZeros(_ file: Descriptor, _ size: UInt64) throws(VaultError) -> Bool {
+        guard size <= Self.maximumZeroBytes else { return false }
+        var offset: UInt64 = 0
+        while offset < size {
+            let bytes = try system { () throws(Errno) in
+                try file.read(count: offset == 0 ? 512 : 1 << 20, at: offset)
+            }
+            guard !bytes.isEmpty, bytes.allSatisfy({ $0 == 0 }) else { return bytes.isEmpty }
+            offset += UInt64(bytes.count)
+        }
+        return true
     }
 
     /// Asks for the file's data key as the caller. An empty file needs one only to be written, and

@@ -148,13 +148,20 @@ package final class VaultFileSystem: Sendable {
     }
 
     private func dropIfIdle(_ inode: Inode) {
-        if inodes.withLock({ $0.drop(inode) }) { directories.remove(inode.id) }
+        let isWaiting = committer?.hasDirty ?? false
+        let gone = inodes.withLock { table in
+            (table.drop(inode) ? [inode] : []) + (isWaiting ? [] : table.dropIdleDirectories())
+        }
+        for inode in gone { directories.remove(inode.id) }
     }
 
     package func forget(_ id: InodeID, lookups: UInt64) {
-        if let gone = inodes.withLock({ $0.forget(id, lookups: lookups) }) {
-            directories.remove(gone.id)
+        let isWaiting = committer?.hasDirty ?? false
+        let gone = inodes.withLock { table in
+            let one = table.forget(id, lookups: lookups, keepsDirectories: isWaiting)
+            return (one.map { [$0] } ?? []) + (isWaiting ? [] : table.dropIdleDirectories())
         }
+        for inode in gone { directories.remove(inode.id) }
     }
 
     /// Runs `body` with a name of the inode; again when a rename came between, so that only a name

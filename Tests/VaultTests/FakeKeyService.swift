@@ -7,6 +7,8 @@ final class FakeKeyService: KeyService {
     struct State {
         var version: UInt32 = 1
         var failure: KMSError?
+        /// Only the keys of domains open.
+        var refusesFiles = false
         var calls = 0
         /// Runs before each decryption.
         var onDecrypt: (@Sendable () -> Void)?
@@ -57,6 +59,9 @@ final class FakeKeyService: KeyService {
     ) throws(KMSError) -> UnwrappedData {
         _ = try count()
         state.withLock { $0.onDecrypt }?()
+        if context["keyfold:file"] != nil, state.withLock({ $0.refusesFiles }) {
+            throw .disabled("off")
+        }
         guard let parsed = SymmetricBlob(decoding: blob) else { throw .invalidCiphertext }
         guard key == nil || key == "\(arn)" else { throw .notFound("no such key") }
         let cipher = AESGCM256()
