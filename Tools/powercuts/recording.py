@@ -17,6 +17,9 @@ from .linux import KEEP_SIZE, PUNCH_HOLE, fallocate
 from .stores import unmount
 
 WRITE, ZERO, FLUSH = 1, 2, 3
+# The disk's first bytes are there wholly or not: ext4's superblock is two sectors under one
+# checksum, and a torn one is an ext4 that does not mount, whatever lies on it.
+UNTORN = 4096
 SECOND_CUTS = 0.15  # How many of the drawn states are cut again while they are mounted.
 ENTRY = struct.Struct("<5Q")  # As Tests/RecordingDisk writes it.
 
@@ -75,7 +78,8 @@ class Recording:
             # A discard may be of the whole disk: it falls into few, large pieces.
             step = max(grain, 1 << 20) if entry.kind == ZERO else grain
             while at < end:
-                upto = min(end, (at // step + 1) * step)
+                whole = max(step, UNTORN) if at < UNTORN else step
+                upto = min(end, (at // whole + 1) * whole)
                 found.append((number, at, upto - at))
                 at = upto
         return found
