@@ -109,8 +109,8 @@ extension CheckCode {
             "an extended attribute that Keyfold did not make; the mount does "
                 + "not show it"
         case .journalLeft:
-            "a mount that ended without warning left it: the next mount recovers it, and what is "
-                + "found in files that it was writing may be healed by that"
+            "a mount that ended without warning left it: the next mount, or a repair, recovers it, and "
+                + "what is found in files that it was writing may be healed by that"
         case .changing: "it was being written all the time: check again when it is at rest"
         case .notPermitted: "it was not checked: this user may not read it"
         case .unreadable: "the file system of the vault does not give it out"
@@ -126,12 +126,12 @@ extension CheckCode {
                 + "lost name"
         case .temporaryWithData: "moves it to lost+found"
         case .sidecarOrphan, .temporaryStale: "removes it"
+        case .journalLeft: "recovers it as a mount would, and cuts torn tails where it allows that"
         case .configMalformed, .configChanged, .recordMissing, .recordMalformed, .recordChanged,
             .recordForeign, .nameForeign, .nameReserved, .sizeImpossible, .headerMalformed,
             .headerChanged, .keyUnusable, .keyMissing, .wrappedKeyDamaged, .finalBlockMissing,
             .blockDamaged, .holeUnexpected, .holeUnsettled, .fileIDDuplicate, .linkDamaged,
-            .attributeDamaged, .attributeForeign, .journalLeft, .changing, .notPermitted,
-            .unreadable:
+            .attributeDamaged, .attributeForeign, .changing, .notPermitted, .unreadable:
             nil
         }
     }

@@ -134,12 +134,36 @@ package final class Checker: Sendable {
         if let problems = try? inspector.attributeProblems(of: root) {
             for problem in problems { report(problem, storedPath: "", plainPath: "", &run) }
         }
+        if request.repairs, let keys = opened.keys, opened.configProblems.isEmpty {
+            recover(root, config, keys, &run)
+        }
         guard let start = try start(inspector, .root(opened.directoryID), &run) else { return }
         if request.countsFirst { countFirst(inspector, start) }
         walk(inspector, start, &run)
         settle(inspector, &run)
         findDuplicates(inspector, start, &run)
         if request.repairs { repair(inspector, &run) }
+    }
+
+    /// What the next mount would do first: torn tails are cut where a journal allows it.
+    private func recover(
+        _ root: Descriptor, _ config: VaultConfig, _ keys: DomainKeys, _ run: inout Run
+    ) {
+        var outcome = CheckFinding.Outcome.repaired
+        do throws(VaultError) {
+            let bootID = try system { () throws(Errno) in try Journal.currentBootID() }
+            let recovery = Recovery(
+                vault: root, config: config, keys: keys, service: service, caller: caller,
+                bootID: bootID, onIncident: { _ in })
+            guard recovery.isNeeded else { return }
+            _ = try recovery.runToTheEnd()
+        } catch {
+            outcome = .notRepaired("\(error)")
+        }
+        report(
+            CheckFinding(
+                .journalLeft, storedPath: ReservedName.journal, plainPath: nil, outcome: outcome),
+            &run)
     }
 
     /// The directory where the walk begins; nil when the path leads to a single file, which is

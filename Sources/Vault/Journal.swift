@@ -12,7 +12,7 @@ import Synchronization
 final class Journal: Sendable {
     /// What a mount reserves where there is room.
     static let usualBytes = 32 << 20
-    private static let smallestBytes = 1 << 20
+    static let smallestBytes = 1 << 20
     /// Space is written once before it is used, so that later writes change no metadata.
     private static let stretchBytes = 1 << 20
 

@@ -16,11 +16,17 @@ struct Recovery {
         let file: JournaledFile
         let firstBlock: UInt64
         let isSameBoot: Bool
+
+        func log(in journal: Journal) throws(VaultError) {
+            var body: [UInt8] = []
+            JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
+            guard journal.commit(body) == .durable else { throw .system(.ioError) }
+        }
     }
 
     let vault: Descriptor
     let config: VaultConfig
-    let domain: Domain
+    let keys: DomainKeys
     let service: any KeyService
     let caller: Caller
     let bootID: [UInt8]
@@ -42,7 +48,7 @@ struct Recovery {
     func run() throws(VaultError) -> Result {
         var result = Result()
         for (name, file) in try leftJournals() {
-            guard let remains = try Journal.read(file, name: name, keys: domain.keys) else {
+            guard let remains = try Journal.read(file, name: name, keys: keys) else {
                 continue
             }
             let isSameBoot = bootID == remains.head.bootID
@@ -64,6 +70,25 @@ struct Recovery {
             }
         }
         try system { () throws(Errno) in try vault.synchronizeFileSystem() }
+        return result
+    }
+
+    /// The whole recovery, by somebody who goes on without a journal. What waits for a key stays in
+    /// one for the next mount; no entry of blocks does, which later writes could make out of date.
+    func runToTheEnd() throws(VaultError) -> Result {
+        let result = try run()
+        guard !result.deferred.isEmpty else {
+            try finish()
+            return result
+        }
+        let journal = try system { () throws(Errno) in
+            try Journal(
+                in: vault, keys: keys, bootID: bootID, byteCount: Journal.smallestBytes,
+                flushes: true)
+        }
+        defer { journal.abandon() }
+        for tail in result.deferred { try tail.log(in: journal) }
+        try finish()
         return result
     }
 
@@ -193,7 +218,7 @@ struct Recovery {
     private func isWhole(_ content: [UInt8], _ name: FileName) -> Bool {
         guard name.string == ReservedName.directoryRecord else { return false }
         guard let record = try? DirectoryRecord(decoding: content) else { return false }
-        return (try? record.authenticate(content, with: domain.keys)) != nil
+        return (try? record.authenticate(content, with: keys)) != nil
     }
 
     private func parent(of path: [UInt8]) -> (Descriptor, FileName)? {
@@ -228,7 +253,7 @@ struct Recovery {
             return tell(path, "nothing of it had been synced; it is empty now")
         }
         let context = EncryptionContext(
-            vault: config.vaultID, domain: domain.id, file: header.fileID)
+            vault: config.vaultID, domain: keys.domainID, file: header.fileID)
         let dataKey = try unwrap(
             header.wrappedKeys, context: context, service: service, as: caller)
         let keys = FileKeys(dataKey: dataKey, fileID: header.fileID)

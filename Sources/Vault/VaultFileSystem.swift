@@ -89,7 +89,7 @@ package final class VaultFileSystem: Sendable {
             bootID = try system { () throws(Errno) in try Journal.currentBootID() }
         }
         let recovery = Recovery(
-            vault: vault, config: config, domain: domain, service: service, caller: caller,
+            vault: vault, config: config, keys: domain.keys, service: service, caller: caller,
             bootID: bootID, onIncident: options.onIncident)
         guard !options.isReadOnly else {
             if recovery.isNeeded {
@@ -99,11 +99,10 @@ package final class VaultFileSystem: Sendable {
             }
             return (nil, false)
         }
-        let result = options.broken == .recovery ? Recovery.Result() : try recovery.run()
         guard !options.overwritesInPlace else {
-            try recovery.finish()
-            return (nil, result.sawPowerCut)
+            return (nil, try recovery.runToTheEnd().sawPowerCut)
         }
+        let result = options.broken == .recovery ? Recovery.Result() : try recovery.run()
         let place = Committer.Place(
             root: vault, layout: config.layout, onIncident: options.onIncident,
             broken: options.broken)

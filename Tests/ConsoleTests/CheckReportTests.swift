@@ -38,7 +38,8 @@ struct CheckReportTests {
     }
 
     @Test func `what is repairable is what a repair does something about`() {
-        for code in CheckCode.allCases {
+        // A journal is no fault: every mount that ends without warning leaves one.
+        for code in CheckCode.allCases where code != .journalLeft {
             #expect((code.severity == .repairable) == (code.repair != nil), "\(code.rawValue)")
         }
     }

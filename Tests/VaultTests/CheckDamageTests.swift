@@ -307,22 +307,22 @@ struct CheckDamageTests {
         }
     }
 
-    @Test func `nothing moves before a journal is recovered`() throws {
+    @Test func `nothing moves while a journal waits that can't be recovered`() throws {
         try CheckBench.with { bench in
             let moved = bench.root + "/not.sealed"
             try Disk.rename(try bench.stored("bystander"), moved)
             try Disk.write(bench.root + "/.keyfold.tmp.00", "")
-            // As a mount leaves it that is killed while it makes its journal.
-            try Disk.write(
-                bench.root + "/.keyfold.journal/old", [UInt8](repeating: 0, count: 4096))
+            let journal = bench.root + "/.keyfold.journal/old"
+            try Disk.write(journal, [UInt8](repeating: 1, count: 4096))
             let result = try bench.check(repairs: true)
             #expect(result.summary.repaired == 1)
             #expect(result.summary.repairable == 1)
             #expect(Disk.exists(moved))
-            // The next mount deals with the journal.
-            try bench.bench.open().close()
+            // As a mount leaves it that is killed while it makes its journal.
+            try Disk.write(journal, [UInt8](repeating: 0, count: 4096))
             #expect(try bench.check(repairs: true).summary.left == 0)
             #expect(!Disk.exists(moved))
+            #expect(!Disk.exists(journal))
         }
     }
 

@@ -30,14 +30,14 @@ struct RecoveryTests {
     }
 
     /// What a crash at this moment leaves.
-    private static func crashed(_ bench: VaultWorkbench) throws -> VaultWorkbench {
+    static func crashed(_ bench: VaultWorkbench) throws -> VaultWorkbench {
         let copy = VaultWorkbench(service: bench.service, directory: bench.directory + ".crashed")
         try Command("rm", "-rf", copy.directory).run()
         try Command("cp", "-a", bench.directory, copy.directory).run()
         return copy
     }
 
-    private static func content(
+    static func content(
         _ bench: VaultWorkbench, _ options: VaultOptions = VaultOptions(), limit: Int = 5_000_000
     ) throws -> [UInt8] {
         let vault = try bench.open(options)
@@ -47,7 +47,7 @@ struct RecoveryTests {
         return try vault.contents(handle, at: 0, count: limit)
     }
 
-    private static var afterPowerCut: VaultOptions {
+    static var afterPowerCut: VaultOptions {
         var options = VaultOptions()
         options.bootID = otherBoot
         return options
