@@ -37,6 +37,8 @@ let package = Package(
     products: [
         .executable(name: "keyfold", targets: ["keyfold"]),
         .executable(name: "keyfoldfs", targets: ["keyfoldfs"]),
+        // For the power cuts only: a library to preload.
+        .library(name: "WithoutSync", type: .dynamic, targets: ["WithoutSync"]),
     ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -82,6 +84,7 @@ let package = Package(
         .executableTarget(
             name: "RecordingDisk", dependencies: ["CFUSE", "CLinux"], path: "Tests/RecordingDisk",
             swiftSettings: strict),
+        .target(name: "WithoutSync", path: "Tests/WithoutSync"),
         tests("CryptographyTests", uses: ["Cryptography"]),
         tests("PlatformTests", uses: ["Platform"]),
         tests("SealedFormatTests", uses: ["Cryptography", "SealedFormat"]),

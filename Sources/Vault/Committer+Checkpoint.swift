@@ -63,7 +63,8 @@ extension Committer {
             books.metadata = books.metadata.filter { !synced.metadata.contains($0.key) }
             for key in books.metadata.keys { books.metadata[key]?.isLogged = false }
             for backing in synced.files { books.intents[backing] = nil }
-            for backing in books.intents.keys { books.intents[backing]?.isLogged = false }
+            let isForgotten = place.broken == .checkpointIntents
+            for backing in books.intents.keys { books.intents[backing]?.isLogged = isForgotten }
             books.unloggedCount = books.intents.count + books.metadata.count
         }
         journal.begin()
@@ -105,11 +106,7 @@ extension Committer {
     }
 
     private func logDeferred() throws(VaultError) {
-        for tail in books.withLock({ Array($0.deferred.values) }) {
-            var body: [UInt8] = []
-            JournalEntry(.intent(firstBlock: tail.firstBlock), of: tail.file).append(to: &body)
-            guard journal.commit(body) == .durable else { throw .system(.ioError) }
-        }
+        for tail in books.withLock({ Array($0.deferred.values) }) { try tail.log(in: journal) }
     }
 
     @discardableResult

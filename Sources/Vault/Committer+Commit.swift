@@ -95,7 +95,7 @@ extension Committer {
         if let firstBlock = plan.intent {
             JournalEntry(.clean, of: file).append(to: &body)
             JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
-        } else if let firstBlock = plan.growsFrom {
+        } else if let firstBlock = plan.growsFrom, place.broken != .stepIntent {
             JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
         }
         if plan.logsTimes {

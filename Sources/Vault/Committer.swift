@@ -284,6 +284,18 @@ package enum BrokenOrdering: String, Sendable, CaseIterable {
     case truncateRecord = "truncate-record"
     /// A hole is punched in the store without the journal.
     case punchRecord = "punch-record"
+    /// A file that journal entries know is emptied without a word in the journal.
+    case cleanRecord = "clean-record"
+    /// A hole is durable in the journal before the header says that there are holes.
+    case holeFlag = "hole-flag"
+    /// A header is changed in two writes.
+    case headerWrite = "header-write"
+    /// Growth in several steps comes without its intent.
+    case stepIntent = "step-intent"
+    /// A new epoch begins without the intents of files that go on growing.
+    case checkpointIntents = "checkpoint-intents"
+    /// fsync leaves out times that the store was not synced for.
+    case timesRecord = "times-record"
     /// Directory records and long names are not synced with what is below them.
     case nameSync = "name-sync"
     /// Recovery is left out.

@@ -114,7 +114,7 @@ extension SealedFile {
             if case .sync(let dataOnly) = purpose { isDataOnly = dataOnly }
             let logsTimes =
                 !isDataOnly && state.hasHeader && (state.hasNewTimes || !runs.isEmpty)
-                && (!syncs || !runs.isEmpty)
+                && (!syncs || !runs.isEmpty) && !isBroken(.timesRecord)
             if !isDataOnly { state.hasNewTimes = false }
             return CommitPlan(
                 descriptor: state.descriptor, fileID: state.seal?.fileID, runs: runs,
@@ -123,6 +123,11 @@ extension SealedFile {
                 growsFrom: growsFrom,
                 logsTimes: logsTimes)
         }
+    }
+
+    /// Whether a test leaves this ordering out.
+    func isBroken(_ ordering: BrokenOrdering) -> Bool {
+        journaling?.committer.place.broken == ordering
     }
 
     private static let runBytes = Scratch.runBlocks * BlockLayout.sealedBlockBytes

@@ -88,6 +88,10 @@ extension SealedFile {
             }
             try system { () throws(Errno) in
                 let before = try descriptor.status()
+                if isBroken(.headerWrite) {
+                    try descriptor.write(Array(sealed.prefix(64)), at: 0)
+                    try descriptor.synchronize(dataOnly: true)
+                }
                 try descriptor.write(sealed, at: 0)
                 // The flag may come at close, behind a utimensat(2) of the program that wrote.
                 try descriptor.setTimes(

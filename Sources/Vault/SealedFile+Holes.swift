@@ -64,7 +64,7 @@ extension SealedFile {
             let old = sealedRange(blocks.lowerBound..<border)
             let descriptor = state.descriptor
             if !old.isEmpty {
-                if state.sparseChange > state.syncedChange {
+                if state.sparseChange > state.syncedChange, !isBroken(.holeFlag) {
                     try system { () throws(Errno) in try descriptor.synchronize(dataOnly: true) }
                 }
                 let outcome = log(

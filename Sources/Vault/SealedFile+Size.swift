@@ -51,7 +51,7 @@ extension SealedFile {
         try changeJournaled { state, log throws(VaultError) in
             try check(&state)
             guard state.hasHeader else { return .durable }
-            if let journaling,
+            if let journaling, !isBroken(.cleanRecord),
                 journaling.committer.hasEntries(journaling.inode, state.seal?.fileID)
             {
                 // A recovery must not bring old blocks into what is written next; and until the

@@ -97,10 +97,32 @@ class Rewrap(KeyWorkload):
         return subprocess.Popen(
             [os.path.join(system.settings.binaries, "keyfold"), "rewrap", "--quiet",
              os.path.join(store, "vault"), "--key-file", os.path.join(system.secrets, "key")],
-            env=dict(os.environ, KEYFOLD_KEYSTORE=os.path.join(store, "keystore")),
+            env=system.environment(store),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-KEY_WORKLOADS = (Keys, Rewrap)
+class Vaults(KeyWorkload):
+    name, description = "vaults", "vaults made beside the one that is mounted"
+    short, usual = 3, 8
+
+    def run(self, actor, system, store):
+        for number in range(self.size):
+            actor.claim(f"vault {number}", True, lambda number=number: system.run(
+                store, "init", "--quiet", os.path.join(store, f"vault.{number}")))
+
+    def problems(self, root, ledger, cut, system, store):
+        found = super().problems(root, ledger, cut, system, store)
+        for name, claim in ledger.claims.items():
+            kind, _, number = name.partition(" ")
+            if kind != "vault" or None in claim.window(cut):
+                continue
+            try:
+                system.run(store, "check", "--quiet", os.path.join(store, f"vault.{number}"))
+            except CommandFailed as failure:
+                found.append((LOST, str(failure)))
+        return found
+
+
+KEY_WORKLOADS = (Keys, Rewrap, Vaults)
 # No command makes a domain yet.
 NOT_YET = {"domains": "'keyfold domain create' does not exist yet"}

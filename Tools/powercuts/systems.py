@@ -128,12 +128,14 @@ class Keyfold(System):
         return None if os.access(program, os.X_OK) else f"{program} is missing: swift build"
 
     def run(self, store, *words, unlock=True):
-        environment = dict(
-            os.environ, KEYFOLD_KEYSTORE=os.path.join(store, "keystore"),
-            KEYFOLD_PASSPHRASE_FILE=self.passphrase)
         if unlock:
             words += ("--key-file", os.path.join(self.secrets, "key"))
-        return run(os.path.join(self.settings.binaries, "keyfold"), *words, env=environment)
+        return run(os.path.join(self.settings.binaries, "keyfold"), *words,
+                   env=self.environment(store))
+
+    def environment(self, store):
+        return {**os.environ, "KEYFOLD_KEYSTORE": os.path.join(store, "keystore"),
+                "KEYFOLD_PASSPHRASE_FILE": self.passphrase, **self.settings.environment}
 
     def prepare(self, store):
         write_secret(self.passphrase)

@@ -150,6 +150,24 @@ class Truncate(Workload):
             file.sync()
 
 
+class Empty(Workload):
+    name, description = "empty", "files emptied right after an fsync, and written anew"
+
+    def setup(self, actor):
+        for number in range(2):
+            new_file(actor, f"file.{number}", self.bytes(6 * BLOCK))
+
+    def run(self, actor, system, store):
+        for step in range(self.size):
+            with actor.open(f"file.{step % 2}") as file:
+                for _ in range(2):
+                    file.write(self.source.randrange(5) * BLOCK, self.bytes(BLOCK))
+                    file.sync()
+                file.truncate(0)
+                file.write(0, self.bytes(self.source.randrange(1, 6 * BLOCK)))
+                file.sync()
+
+
 class Sparse(Workload):
     name, description = "sparse", "sparse writes, punched holes, preallocation, fsync"
 
@@ -178,6 +196,25 @@ class Sparse(Workload):
                 file.preallocate(file.size, 4 * BLOCK)
             if self.source.random() < 0.7:
                 file.sync()
+
+
+class Holes(Workload):
+    name, description = "holes", "the first hole of each of many synced files"
+
+    def setup(self, actor):
+        for number in range(self.size):
+            new_file(actor, f"file.{number}", self.bytes(12 * BLOCK))
+        new_file(actor, "log", self.bytes(100))
+
+    def run(self, actor, system, store):
+        log = actor.open("log")
+        for number in range(self.size):
+            file = actor.open(f"file.{number}")
+            file.punch(2 * BLOCK, self.source.randrange(1, 6) * BLOCK)
+            for _ in range(3):
+                log.append(self.bytes(50))
+                log.sync()
+            file.sync()
 
 
 class HardLinks(Workload):
@@ -420,5 +457,5 @@ class Growth(Workload):
 
 
 FILE_WORKLOADS = (
-    Overwrites, Lines, Mail, Replace, Truncate, Sparse, HardLinks, Attributes, DeepDirectories,
-    LongNames, Writers, Anything, Moves, Growth)
+    Overwrites, Lines, Mail, Replace, Truncate, Empty, Sparse, Holes, HardLinks,
+    Attributes, DeepDirectories, LongNames, Writers, Anything, Moves, Growth)
