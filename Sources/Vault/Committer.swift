@@ -16,6 +16,12 @@ final class Committer: Sendable {
     static let spillBlocks: UInt64 = 256
     private static let intervalMilliseconds = 1000
 
+    /// Not the closure alone: each read of a closure out of a generic `Mutex` wraps it, and what is
+    /// put back, once more.
+    struct IdleHandler: Sendable {
+        let call: @Sendable (Inode) -> Void
+    }
+
     struct Place: Sendable {
         let root: Descriptor
         let layout: BlockLayout
@@ -30,7 +36,7 @@ final class Committer: Sendable {
     let phase = ReadWriteMutex(())
     let books = Mutex(CommitBooks())
     /// Told of an inode that is not pinned any more.
-    let onIdle = Mutex<(@Sendable (Inode) -> Void)?>(nil)
+    let onIdle = Mutex<IdleHandler?>(nil)
     private let timer = Mutex<DelayedThread?>(nil)
 
     init(journal: Journal, place: Place, renames: ReadWriteMutex<Void>) {
@@ -105,7 +111,7 @@ final class Committer: Sendable {
         // A write may have come between; it found the entry and left it to us.
         if !content.isCommitted { noteDirty(content, of: entry.inode) }
         entry.inode.unpinContent()
-        onIdle.withLock { $0 }?(entry.inode)
+        onIdle.withLock { $0 }?.call(entry.inode)
     }
 
     /// Whether contents wait for their commits.

@@ -61,7 +61,7 @@ package final class VaultFileSystem: Sendable {
         root.state.withLock { $0.directory = identity }
         inodes = Mutex(InodeTable(root: root))
         committer?.onIdle.withLock { handler in
-            handler = { [weak self] inode in self?.dropIfIdle(inode) }
+            handler = Committer.IdleHandler { [weak self] inode in self?.dropIfIdle(inode) }
         }
     }
 
