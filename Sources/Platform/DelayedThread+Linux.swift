@@ -11,6 +11,8 @@ internal import Glibc
 package final class DelayedThread: @unchecked Sendable {  // SAFETY: above
     private struct Flags {
         var isWoken = false
+        /// The interval runs.
+        var isCounting = false
         var isStopped = false
     }
 
@@ -64,11 +66,13 @@ package final class DelayedThread: @unchecked Sendable {  // SAFETY: above
         thread = started
     }
 
+    /// Costs a system call only when the thread sleeps without end.
     package func wake() {
         lock()
+        let isIdle = !flags.isWoken && !flags.isCounting
         flags.isWoken = true
         // SAFETY: made in init.
-        unsafe pthread_cond_signal(condition)
+        if isIdle { unsafe pthread_cond_signal(condition) }
         unlock()
     }
 
@@ -99,6 +103,8 @@ package final class DelayedThread: @unchecked Sendable {  // SAFETY: above
             // SAFETY: made in init, and the mutex is held.
             unsafe pthread_cond_wait(condition, mutex)
         }
+        flags.isCounting = true
+        defer { flags.isCounting = false }
         var deadline = timespec()
         // SAFETY: `deadline` outlives the call; the clock exists.
         unsafe clock_gettime(CLOCK_MONOTONIC, &deadline)
