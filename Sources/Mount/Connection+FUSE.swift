@@ -19,6 +19,7 @@ final class Connection: @unchecked Sendable {  // SAFETY: above
     let attributeTimeoutSeconds: Double
     private var session: OpaquePointer?
     private(set) var descriptor: Int32 = -1
+    let syncCompany = SyncCompany()
     /// The unique number of an INIT that offers FUSE_HANDLE_KILLPRIV_V2 and is not answered yet.
     private let initializing = Atomic<UInt64>(0)
 

@@ -51,6 +51,7 @@ enum DirectoryCallbacks {
             let handle = unsafe HandleID(required: info)
             call.answer { () throws(VaultError) in
                 try call.vault.synchronizeDirectory(handle)
+                call.worker.noteSyncEnds(call.connection)
                 call.replySuccess()
             }
         }

@@ -57,6 +57,7 @@ enum FileCallbacks {
             let handle = unsafe HandleID(required: info)
             call.answer { () throws(VaultError) in
                 try call.vault.synchronize(handle, dataOnly: dataOnly != 0)
+                call.worker.noteSyncEnds(call.connection)
                 call.replySuccess()
             }
         }

@@ -7,6 +7,8 @@ struct RawRequest {
         case short
         /// May wait for a key service or the store; done in place unless another request waits.
         case medium
+        /// Waits for one flush of the disk; ``SyncCompany`` says whether somebody else reads meanwhile.
+        case sync
         /// Moves much data or waits for the disk: somebody else reads meanwhile.
         case long
     }
@@ -79,7 +81,8 @@ struct RawRequest {
                 .readdirplus:
                 .medium
             case .read, .write: transferBytes() <= RawRequest.smallTransferBytes ? .medium : .long
-            case .fsync, .fsyncdir, .fallocate, .syncfs: .long
+            case .fsync, .fsyncdir: .sync
+            case .fallocate, .syncfs: .long
             }
         }
     }

@@ -15,6 +15,8 @@ final class Worker {
     let readBuffer = PageBuffer(byteCount: Worker.readBufferBytes)
     /// Of the request that is carried out now.
     var clearsSetID = false
+    /// Somebody else reads meanwhile.
+    private var handedOn = false
     /// libfuse allocates the memory at the first request and uses it again.
     private var received = unsafe fuse_buf()
 
@@ -65,7 +67,8 @@ final class Worker {
         let request = unsafe RawRequest(
             RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: received.mem, count: count)))
         guard let request else { preconditionFailure("BUG: the kernel's requests have a header") }
-        pool.received(by: id, handsOn: mustHandOn(request, connection))
+        handedOn = mustHandOn(request, connection)
+        pool.received(by: id, handsOn: handedOn)
         clearsSetID = request.clearsSetID
         if request.opcode == RawRequest.Operation.initialize.rawValue {
             connection.initializationBegins(request)
@@ -78,8 +81,15 @@ final class Worker {
         switch request.duration {
         case .short: false
         case .medium: connection.hasWaitingRequest
+        case .sync: connection.syncCompany.handsOn(hasWaiting: connection.hasWaitingRequest)
         case .long: true
         }
+    }
+
+    /// Before the reply of a sync: whether it has held up others.
+    func noteSyncEnds(_ connection: Connection) {
+        // Behind the reply the same caller's next request would look like somebody else's.
+        if !handedOn, connection.hasWaitingRequest { connection.syncCompany.noteHeldUp() }
     }
 
     // MARK: The way back from a callback

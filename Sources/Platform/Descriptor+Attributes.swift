@@ -35,6 +35,13 @@ extension Descriptor {
         let times = [access.cValue, modification.cValue]
         // SAFETY: the array holds the two values that the call reads.
         try unsafe times.span.withUnsafeBufferPointer { times throws(Errno) in
+            do throws(Errno) {
+                _ = try systemCall { unsafe futimens(rawValue, times.baseAddress) }
+                return
+            } catch {
+                // O_PATH; the way through /proc, which all others could go too, takes longer.
+                guard error == .badFileDescriptor else { throw error }
+            }
             try unsafe withProcPath { path throws(Errno) in
                 _ = try systemCall { unsafe utimensat(AT_FDCWD, path, times.baseAddress, 0) }
             }

@@ -114,15 +114,23 @@ package struct JournalFrame: Equatable, Sendable {
 
     package func encoded(with cipher: AESGCM256, key: SecretBytes) -> [UInt8] {
         cipher.use(key)
-        var bytes = [UInt8]()
-        bytes.reserveCapacity(Self.byteCount(bodyBytes: body.count))
-        bytes += Self.magic
-        bytes.append(bigEndian: UInt32(body.count))
-        bytes.append(bigEndian: epoch)
-        bytes.append(bigEndian: sequence)
-        bytes.append(bigEndian: UInt64(0))
-        bytes += cipher.seal(body, authenticating: bytes)
-        bytes.padWithZeros(to: Self.byteCount(bodyBytes: body.count))
+        var head = Self.magic
+        head.append(bigEndian: UInt32(body.count))
+        head.append(bigEndian: epoch)
+        head.append(bigEndian: sequence)
+        head.append(bigEndian: UInt64(0))
+        // Megabytes at times: sealed straight to where they go, and copied no more than that.
+        var bytes = [UInt8](repeating: 0, count: Self.byteCount(bodyBytes: body.count))
+        bytes.replaceSubrange(0..<head.count, with: head)
+        bytes.withMutableRawSpan { bytes in
+            head.withRawSpan { head in
+                body.withRawSpan { body in
+                    cipher.seal(
+                        body, 0..<body.byteCount, authenticating: head, into: &bytes,
+                        at: Self.headBytes)
+                }
+            }
+        }
         return bytes
     }
 

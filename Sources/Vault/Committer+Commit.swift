@@ -107,6 +107,10 @@ extension Committer {
             ).append(to: &body)
         }
         let entryBytes = JournalEntry.fixedBytes + file.path.count
+        body.reserveCapacity(
+            min(
+                body.count + plan.runs.reduce(0) { $0 + entryBytes + $1.bytes.count },
+                journal.maximumBodyBytes))
         for run in plan.runs {
             if !body.isEmpty, body.count + entryBytes + run.bytes.count > journal.maximumBodyBytes {
                 let outcome = journal.commit(body)

@@ -125,12 +125,19 @@ final class Journal: Sendable {
         return writer.withLock { writer in
             while request.outcome == nil {
                 let batch = takeBatch()
-                let body = batch.count == 1 ? batch[0].body : Array(batch.map(\.body).joined())
+                let body = batch.count == 1 ? batch[0].body : Self.joined(batch)
                 let outcome = write(body, &writer)
                 for request in batch { request.outcome = outcome }
             }
             return request.outcome ?? .full
         }
+    }
+
+    private static func joined(_ batch: [Request]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(batch.reduce(0) { $0 + $1.body.count })
+        for request in batch { bytes += request.body }
+        return bytes
     }
 
     private func takeBatch() -> [Request] {

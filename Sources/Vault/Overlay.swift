@@ -70,21 +70,37 @@ struct Overlay: Sendable {
     /// `budgetBytes` (or one block).
     func runs(in range: Range<UInt64>, maximumBytes: Int, budgetBytes: Int = .max) -> [Run] {
         var runs: [Run] = []
-        var bytes = 0
+        var following: [UInt64] = []
+        var byteCount = 0
+        var budget = budgetBytes
         for index in blocks.keys.sorted() where range.contains(index) {
             guard let block = blocks[index] else { continue }
-            bytes += block.bytes.count
-            if bytes > budgetBytes, !runs.isEmpty { break }
-            let placed = PlacedBlock(index: index, stamp: block.stamp)
-            if let last = runs.last, last.firstBlock + UInt64(last.blocks.count) == index,
-                last.bytes.count + block.bytes.count <= maximumBytes
+            budget -= block.bytes.count
+            if budget < 0, !(runs.isEmpty && following.isEmpty) { break }
+            if let last = following.last,
+                last + 1 != index || byteCount + block.bytes.count > maximumBytes
             {
-                runs[runs.count - 1].bytes += block.bytes
-                runs[runs.count - 1].blocks.append(placed)
-            } else {
-                runs.append(Run(firstBlock: index, bytes: block.bytes, blocks: [placed]))
+                runs.append(run(following, byteCount: byteCount))
+                following = []
+                byteCount = 0
             }
+            following.append(index)
+            byteCount += block.bytes.count
         }
+        if !following.isEmpty { runs.append(run(following, byteCount: byteCount)) }
         return runs
+    }
+
+    /// Of blocks that follow each other, in memory of the size that it takes.
+    private func run(_ following: [UInt64], byteCount: Int) -> Run {
+        var run = Run(firstBlock: following[0], bytes: [], blocks: [])
+        run.bytes.reserveCapacity(byteCount)
+        run.blocks.reserveCapacity(following.count)
+        for index in following {
+            guard let block = blocks[index] else { continue }
+            run.bytes += block.bytes
+            run.blocks.append(PlacedBlock(index: index, stamp: block.stamp))
+        }
+        return run
     }
 }

@@ -1,5 +1,6 @@
 import Platform
 import SealedFormat
+import Synchronization
 
 /// Who brings a file's changed blocks to the journal.
 struct Journaling: Sendable {
@@ -23,8 +24,15 @@ extension SealedFile {
     func withCommitsHeld<Result>(
         _ body: () throws(VaultError) -> Result
     ) throws(VaultError) -> Result {
-        try commits.withLock { _ throws(VaultError) in try body() }
+        try commits.withLock { _ throws(VaultError) in
+            commitCount.add(1, ordering: .relaxed)
+            defer { commitCount.subtract(1, ordering: .relaxed) }
+            return try body()
+        }
     }
+
+    /// How many times its bound the overlay may grow while a commit is under way.
+    private static let overlaysWhileCommitting = 4
 
     /// Whether new blocks go straight into the store.
     var growsInStore: Bool { withOpenState { $0.firstDirect != .max } }
@@ -42,7 +50,10 @@ extension SealedFile {
                     layout.blockCount(plainSize: state.plainSize))
             if grown > Committer.spillBlocks { return .growing }
             let limit = journaling?.committer.maximumFileOverlayBytes ?? .max
-            return state.overlay.byteCount > limit ? .large : .none
+            guard state.overlay.byteCount > limit else { return .none }
+            // While a commit is under way its flush is not waited for: the next one takes more.
+            let isRoomy = state.overlay.byteCount / Self.overlaysWhileCommitting < limit
+            return isRoomy && commitCount.load(ordering: .relaxed) > 0 ? .none : .large
         }
     }
 

@@ -69,6 +69,8 @@ final class SealedFile: Sendable {
     let journaling: Journaling?
     /// Held by whoever commits this file, or changes its store in a way that commits must not meet.
     let commits = Mutex(())
+    /// 1 while somebody holds `commits`.
+    let commitCount = Atomic<Int>(0)
     let failures = Mutex(Failures())
     private let scratches: ScratchPool
     private let state: ReadWriteMutex<State>

@@ -4,6 +4,7 @@ import Glibc
 import Platform
 
 ProcessHardening.apply()
+Heap.keepLargeBuffers()
 
 do {
     var command = try KeyfoldFS.parseAsRoot(

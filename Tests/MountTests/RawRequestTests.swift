@@ -21,7 +21,7 @@ struct RawRequestTests {
         (UInt32(1), RawRequest.Duration.short), (3, .short), (26, .short), (42, .short),
         (4, .medium), (9, .medium), (10, .medium), (12, .medium), (14, .medium), (18, .medium),
         (25, .medium), (28, .medium), (35, .medium), (44, .medium),
-        (20, .long), (30, .long), (43, .long), (50, .long), (0xFFFF_FFFF, .short),
+        (20, .sync), (30, .sync), (43, .long), (50, .long), (0xFFFF_FFFF, .short),
     ])
     func `an operation's number tells how long it may take`(
         _ opcode: UInt32, _ duration: RawRequest.Duration
