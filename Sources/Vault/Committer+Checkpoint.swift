@@ -61,11 +61,10 @@ extension Committer {
             books.wantsCheckpoint = false
             books.live = [:]
             books.metadata = books.metadata.filter { !synced.metadata.contains($0.key) }
-            for key in books.metadata.keys { books.metadata[key]?.isLogged = false }
-            for backing in synced.files { books.intents[backing] = nil }
-            let isForgotten = place.broken == .checkpointIntents
-            for backing in books.intents.keys { books.intents[backing]?.isLogged = isForgotten }
-            books.unloggedCount = books.intents.count + books.metadata.count
+            for backing in synced.files { books.removeIntent(backing) }
+            books.unlogged.metadata = Set(books.metadata.keys)
+            books.unlogged.intents =
+                place.broken == .checkpointIntents ? [] : Set(books.intents.keys)
         }
         journal.begin()
         try logDeferred()
@@ -112,10 +111,9 @@ extension Committer {
     @discardableResult
     private func logIntentsHolding() throws(VaultError) -> Journal.Outcome {
         let (intents, metadata) = books.withLock { books in
-            books.unloggedCount = 0
-            return (
-                books.intents.filter { !$0.value.isLogged },
-                books.metadata.filter { !$0.value.isLogged }
+            (
+                books.unlogged.intents.reduce(into: [:]) { $0[$1] = books.intents[$1] },
+                books.unlogged.metadata.reduce(into: [:]) { $0[$1] = books.metadata[$1] }
             )
         }
         var entries: [JournalEntry] = intents.values.compactMap { intent in
@@ -135,13 +133,17 @@ extension Committer {
             }
         }
         let outcome = commit(entries)
+        guard outcome == .durable else { return outcome }
+        // Not before: whoever finds nothing unlogged relies on it. What came meanwhile stays.
         books.withLock { books in
-            guard outcome == .durable else {
-                books.unloggedCount += entries.count
-                return
+            for (backing, intent) in intents
+            where books.intents[backing]?.fileID == intent.fileID {
+                books.unlogged.intents.remove(backing)
             }
-            for backing in intents.keys { books.intents[backing]?.isLogged = true }
-            for key in metadata.keys { books.metadata[key]?.isLogged = true }
+            for (key, metadata) in metadata
+            where books.metadata[key]?.content == metadata.content {
+                books.unlogged.metadata.remove(key)
+            }
         }
         return outcome
     }
@@ -174,12 +176,10 @@ extension Committer {
         }
         books.withLock { books in
             for (backing, intent) in books.intents where intent.inode.isBelow(moved) {
-                books.intents[backing]?.isLogged = false
-                books.unloggedCount += 1
+                books.unlogged.intents.insert(backing)
             }
             for (key, metadata) in books.metadata where metadata.directory.isBelow(moved) {
-                books.metadata[key]?.isLogged = false
-                books.unloggedCount += 1
+                books.unlogged.metadata.insert(key)
             }
         }
         wakeTimer()
@@ -188,7 +188,7 @@ extension Committer {
     /// A file's last name is gone.
     func forget(_ gone: BackingID) {
         let dirty = books.withLock { books in
-            books.intents[gone] = nil
+            books.removeIntent(gone)
             books.live[gone] = nil
             books.unplaced[gone] = nil
             return books.dirty.values.first { $0.inode.backing == gone }

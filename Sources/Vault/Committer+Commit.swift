@@ -36,7 +36,10 @@ extension Committer {
     private func commitHolding(
         _ content: SealedFile, of inode: Inode, _ purpose: CommitPurpose, _ isPartial: inout Bool
     ) throws(VaultError) -> Journal.Outcome {
-        let isLogged = books.withLock { $0.intents[inode.backing]?.isLogged ?? false }
+        let isLogged = books.withLock { books in
+            books.intents[inode.backing] != nil
+                && !books.unlogged.intents.contains(inode.backing)
+        }
         let plan = try content.prepareCommit(purpose, for: journal, keepsDirect: isLogged)
         isPartial = plan.isPartial
         if plan.syncsStore, place.broken != .storeSync {
@@ -131,7 +134,8 @@ extension Committer {
             books.wantsCheckpoint = books.hasTooMuch
             if let firstBlock = plan.intent ?? plan.growsFrom {
                 books.intents[inode.backing] = CommitBooks.Intent(
-                    inode: inode, fileID: fileID, firstBlock: firstBlock, isLogged: true)
+                    inode: inode, fileID: fileID, firstBlock: firstBlock)
+                books.unlogged.intents.remove(inode.backing)
             }
         }
     }
@@ -141,8 +145,8 @@ extension Committer {
         books.withLock { books in
             books.live[inode.backing]?.unsynced = nil
             // An intent that stands in the journal goes on to hold for what is written next.
-            if books.intents[inode.backing]?.isLogged == false, !content.growsInStore {
-                books.intents[inode.backing] = nil
+            if books.unlogged.intents.contains(inode.backing), !content.growsInStore {
+                books.removeIntent(inode.backing)
             }
         }
     }

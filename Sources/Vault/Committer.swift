@@ -65,8 +65,8 @@ final class Committer: Sendable {
     func noteNewFile(_ fileID: FileID, of inode: Inode) {
         let isFull = books.withLock { books in
             books.intents[inode.backing] = CommitBooks.Intent(
-                inode: inode, fileID: fileID, firstBlock: 0, isLogged: false)
-            books.unloggedCount += 1
+                inode: inode, fileID: fileID, firstBlock: 0)
+            books.unlogged.intents.insert(inode.backing)
             return books.hasTooMuch
         }
         if isFull { _ = try? checkpoint() }
@@ -79,8 +79,8 @@ final class Committer: Sendable {
         let key = CommitBooks.MetadataKey(directory: directory.backing, name: name)
         let isFull = books.withLock { books in
             books.metadata[key] = CommitBooks.Metadata(
-                directory: directory, name: name, content: content, isLogged: false)
-            books.unloggedCount += 1
+                directory: directory, name: name, content: content)
+            books.unlogged.metadata.insert(key)
             return books.hasTooMuch
         }
         if isFull { _ = try? checkpoint() }
@@ -90,15 +90,18 @@ final class Committer: Sendable {
     /// It is durable in the store, or gone.
     func forgetMetadata(_ name: FileName, in directory: Inode) {
         let key = CommitBooks.MetadataKey(directory: directory.backing, name: name)
-        books.withLock { _ = $0.metadata.removeValue(forKey: key) }
+        books.withLock { books in
+            books.metadata[key] = nil
+            books.unlogged.metadata.remove(key)
+        }
     }
 
     /// Before a sync of the store, which makes more durable than was asked for: names above all.
     /// What is needed to read those is durable in the journal then.
     func prepareStoreSync(of inode: Inode) throws(VaultError) {
         let isNeeded = books.withLock { books in
-            let own = books.intents[inode.backing].map { $0.isLogged ? 0 : 1 } ?? 0
-            return books.unloggedCount > own
+            let own = books.unlogged.intents.contains(inode.backing) ? 1 : 0
+            return books.unlogged.count > own
         }
         if isNeeded { try logIntents() }
     }
@@ -225,8 +228,7 @@ struct CommitBooks {
     struct Intent {
         let inode: Inode
         let fileID: FileID
-        var firstBlock: UInt64
-        var isLogged: Bool
+        let firstBlock: UInt64
     }
 
     /// A directory record or a sidecar that was made and not synced.
@@ -234,7 +236,14 @@ struct CommitBooks {
         let directory: Inode
         let name: FileName
         let content: [UInt8]
-        var isLogged: Bool
+    }
+
+    /// Intents and metadata that are not durable in the journal yet.
+    struct Unlogged {
+        var intents: Set<BackingID> = []
+        var metadata: Set<MetadataKey> = []
+
+        var count: Int { intents.count + metadata.count }
     }
 
     struct MetadataKey: Hashable {
@@ -263,9 +272,15 @@ struct CommitBooks {
     var live: [BackingID: Live] = [:]
     var intents: [BackingID: Intent] = [:]
     var metadata: [MetadataKey: Metadata] = [:]
-    /// How many intents and metadata the journal does not have yet.
-    var unloggedCount = 0
+    var unlogged = Unlogged()
     var unplaced: [BackingID: Unplaced] = [:]
+
+    /// The file is whole in the store without its intent, or gone.
+    mutating func removeIntent(_ backing: BackingID) {
+        intents[backing] = nil
+        unlogged.intents.remove(backing)
+    }
+
     /// The store failed to keep what only the journal has: it must stay for the next mount.
     var isStuck = false
     /// There are too many live files.
