@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// An image file and its record: `RECORD.index`, 40 bytes for each request, and `RECORD.data`,
+/// An image file and, unless it was made without one, its record: `RECORD.index`, 40 bytes for each request, and `RECORD.data`,
 /// what was written, one write behind the other.
 ///
 /// An entry is five little-endian 64-bit numbers: kind, offset, count, where in `RECORD.data` the
@@ -20,17 +20,24 @@ final class RecordedImage {
 
     let sizeBytes: off_t
     private let image: Int32
+    /// -1 without a record.
     private let index: Int32
     private let data: Int32
     private var dataBytes: off_t = 0
+    private let flushMicroseconds: UInt32
 
     /// Opens the image and makes the record; nil with errno set when that fails.
-    init?(image path: String, record: String) {
+    ///
+    /// - Parameters:
+    ///   - record: nil for a disk that remembers nothing.
+    ///   - flushMicroseconds: what a flush takes at least; nothing else is done meanwhile.
+    init?(image path: String, record: String?, flushMicroseconds: UInt32) {
+        self.flushMicroseconds = flushMicroseconds
         image = unsafe keyfold_openat(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0)
-        index = Self.make(record + ".index")
-        data = Self.make(record + ".data")
+        index = record.map { Self.make($0 + ".index") } ?? -1
+        data = record.map { Self.make($0 + ".data") } ?? -1
         sizeBytes = lseek(image, 0, SEEK_END)
-        guard sizeBytes > 0, index >= 0, data >= 0 else { return nil }
+        guard sizeBytes > 0, record == nil || index >= 0 && data >= 0 else { return nil }
     }
 
     private static func make(_ path: String) -> Int32 {
@@ -46,8 +53,9 @@ final class RecordedImage {
 
     /// - Returns: 0 or an errno, as the others below.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: off_t) -> Int32 {
-        guard unsafe put(bytes, in: image, at: offset), unsafe put(bytes, in: data, at: dataBytes)
-        else { return EIO }
+        guard unsafe put(bytes, in: image, at: offset) else { return EIO }
+        guard index >= 0 else { return 0 }
+        guard unsafe put(bytes, in: data, at: dataBytes) else { return EIO }
         let position = dataBytes
         dataBytes += off_t(bytes.count)
         return note(.write, offset, off_t(bytes.count), dataOffset: position)
@@ -61,7 +69,8 @@ final class RecordedImage {
     }
 
     func flush() -> Int32 {
-        note(.flush, 0, 0)
+        if flushMicroseconds > 0 { usleep(flushMicroseconds) }
+        return note(.flush, 0, 0)
     }
 
     // MARK: The record
@@ -69,6 +78,7 @@ final class RecordedImage {
     private func note(
         _ kind: Kind, _ offset: off_t, _ count: off_t, dataOffset: off_t = 0
     ) -> Int32 {
+        guard index >= 0 else { return 0 }
         var now = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &now)
         let time = UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)

@@ -3,17 +3,22 @@ internal import Glibc
 
 /// A disk that remembers what was done to it, in order: one image file, served by FUSE as the
 /// file `disk`, to lie under a loop device. `Tools/powercut` makes power cuts from the record.
+/// With `-` for the record it remembers nothing, and `Tools/bench` has a disk with slow flushes.
 ///
 /// Ends with the numbers of sysexits(3).
 @main
 enum RecordingDisk {
     static func main() {
         let words = CommandLine.arguments
-        guard words.count == 4 else {
-            complain("usage: RecordingDisk IMAGE RECORD MOUNTPOINT")
+        let flushMicroseconds = words.count == 5 ? UInt32(words[4]) : 0
+        guard words.count == 4 || words.count == 5, let flushMicroseconds else {
+            complain("usage: RecordingDisk IMAGE RECORD|- MOUNTPOINT [FLUSH-MICROSECONDS]")
             exit(64)
         }
-        guard let disk = RecordedImage(image: words[1], record: words[2]) else {
+        let disk = RecordedImage(
+            image: words[1], record: words[2] == "-" ? nil : words[2],
+            flushMicroseconds: flushMicroseconds)
+        guard let disk else {
             unsafe perror("RecordingDisk")
             exit(74)
         }
