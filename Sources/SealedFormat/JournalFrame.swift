@@ -1,6 +1,6 @@
 package import Cryptography
 
-/// The head of a mount's journal: the file's first 4,096 bytes, docs/crash-safety.md §3.
+/// The head of a mount's journal: the file's first 4,096 bytes, docs/format.md §11.
 ///
 /// ```
 /// offset  size  field

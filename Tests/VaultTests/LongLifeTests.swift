@@ -25,4 +25,21 @@ struct LongLifeTests {
             vault.release(handle)
         }
     }
+
+    /// Else the sync of every new file behind another one cost a commit more.
+    @Test func `new files that were synced leave no intent to be logged`() throws {
+        try VaultWorkbench.with { bench in
+            let vault = try bench.open()
+            defer { vault.close() }
+            let committer = try #require(vault.committer)
+            for number in 0..<5 {
+                let handle = try bench.make("file \(number)", in: vault)
+                try vault.put(handle, pattern(5000), at: 0)
+                #expect(committer.books.withLock { $0.unlogged.intents.count } == 1)
+                try vault.synchronize(handle, dataOnly: false)
+                #expect(committer.books.withLock { $0.unlogged.count } == 0)
+                vault.release(handle)
+            }
+        }
+    }
 }
