@@ -23,3 +23,14 @@ package func zeroBytes(_ target: inout MutableRawSpan, _ range: Range<Int>) {
             .initializeMemory(as: UInt8.self, repeating: 0)
     }
 }
+
+extension RawSpan {
+    /// A copy of some of its bytes, in memory that was not cleared for it first.
+    package func bytes(_ range: Range<Int>) -> [UInt8] {
+        precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "BUG: range")
+        // SAFETY: the range was checked above.
+        return unsafe withUnsafeBytes { source in
+            unsafe Array(UnsafeRawBufferPointer(rebasing: source[range]))
+        }
+    }
+}

@@ -152,12 +152,3 @@ extension SealedFile {
         }
     }
 }
-
-extension RawSpan {
-    /// A copy of some of its bytes.
-    func bytes(_ range: Range<Int>) -> [UInt8] {
-        var copy = [UInt8](repeating: 0, count: range.count)
-        copy.withMutableRawSpan { copyBytes(self, range, to: &$0, at: 0) }
-        return copy
-    }
-}
