@@ -109,7 +109,7 @@ struct Recovery {
         var stream = DirectoryStream(directory)
         while let entry = try system({ () throws(Errno) in try stream.next() }) {
             guard !entry.name.isDots,
-                let journal = try? directory.open(entry.name, 0),
+                let journal = try? directory.openRegularFile(entry.name),
                 (try? journal.tryLock(.exclusive)) != nil
             else { continue }
             found.append((entry.name, journal))
@@ -201,7 +201,7 @@ struct Recovery {
         guard let (directory, name) = parent(of: path),
             name.string == ReservedName.directoryRecord || isNeededSidecar(name, in: directory)
         else { return }
-        let known = try? directory.open(name, 0).readAll(limitBytes: 1 << 16)
+        let known = try? directory.openRegularFile(name).readAll(limitBytes: 1 << 16)
         if let known, known == content || isWhole(known, name) { return }
         try system { () throws(Errno) in
             let file = try directory.open(name, OpenFlag.readWrite | OpenFlag.create, mode: 0o600)

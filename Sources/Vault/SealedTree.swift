@@ -164,7 +164,7 @@ struct SealedTree {
         let bytes: [UInt8]?
         if isLong {
             let sidecar = FileName(ReservedName.sidecar(ofLong: text))
-            bytes = (try? directory.open(sidecar, 0).readAll(limitBytes: 1024)).flatMap {
+            bytes = (try? directory.openRegularFile(sidecar).readAll(limitBytes: 1024)).flatMap {
                 try? domain.keys.openLongName(
                     sidecar: $0, stored: text, in: identity.directoryID)
             }

@@ -97,7 +97,7 @@ extension VaultFileSystem {
     /// A file that is gone needs no sync.
     private func synchronize(_ name: FileName, in directory: Descriptor) throws(VaultError) {
         do throws(Errno) {
-            try directory.open(name, 0).synchronize(dataOnly: false)
+            try directory.openRegularFile(name).synchronize(dataOnly: false)
         } catch {
             if error != .noSuchFileOrDirectory { throw .system(error) }
         }

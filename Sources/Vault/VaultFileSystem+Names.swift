@@ -30,7 +30,7 @@ extension VaultFileSystem {
         let opened: [UInt8]?
         if isLong {
             let sidecar = FileName(ReservedName.sidecar(ofLong: text))
-            let bytes = try? descriptor.open(sidecar, 0).readAll(limitBytes: 1024)
+            let bytes = try? descriptor.openRegularFile(sidecar).readAll(limitBytes: 1024)
             opened = bytes.flatMap {
                 try? keys.openLongName(sidecar: $0, stored: text, in: directory.directoryID)
             }
@@ -67,10 +67,10 @@ extension VaultFileSystem {
             }
         try system { () throws(Errno) in
             // Its name is the hash of its content, so one that stands there whole is the right one.
-            if let known = try? directory.open(target, 0).readAll(limitBytes: 1024),
+            if let known = try? directory.openRegularFile(target).readAll(limitBytes: 1024),
                 known == sidecar.content
             {
-                if isSynced { try directory.open(target, 0).synchronize(dataOnly: false) }
+                if isSynced { try directory.openRegularFile(target).synchronize(dataOnly: false) }
                 return
             }
             let temporary = temporaryName()

@@ -356,7 +356,7 @@ enum RootDomain {
 
     static func readRecord(in directory: Descriptor) throws(VaultError) -> [UInt8] {
         try system { () throws(Errno) in
-            try directory.open(FileName(ReservedName.directoryRecord), 0)
+            try directory.openRegularFile(FileName(ReservedName.directoryRecord))
                 .readAll(limitBytes: DirectoryRecord.maximumBytes)
         }
     }

@@ -16,7 +16,7 @@ package enum VaultInspection {
         }
         let bytes: [UInt8]
         do throws(Errno) {
-            bytes = try descriptor.open(FileName(ReservedName.config), 0)
+            bytes = try descriptor.openRegularFile(FileName(ReservedName.config))
                 .readAll(limitBytes: VaultConfig.maximumBytes)
         } catch {
             guard error == .noSuchFileOrDirectory else { throw .system(error) }
@@ -32,7 +32,9 @@ package enum VaultInspection {
     package static func header(
         ofFileAt path: String
     ) throws(VaultError) -> (header: FileHeader?, sealedSize: UInt64, layout: BlockLayout) {
-        let file = try system { () throws(Errno) in try Descriptor.open(path: path, 0) }
+        let file = try system { () throws(Errno) in
+            try Descriptor.open(path: path, OpenFlag.nonBlocking)
+        }
         let status = try system { () throws(Errno) in try file.status() }
         guard status.kind == .regular else { throw .system(.isDirectory) }
         var failure: FormatError?

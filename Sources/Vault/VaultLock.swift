@@ -28,7 +28,10 @@ package final class VaultLock: Sendable {
         let file: Descriptor
         do throws(Errno) {
             file = try vault.open(
-                name, isReadOnly ? 0 : OpenFlag.readWrite | OpenFlag.create, mode: 0o600)
+                name,
+                isReadOnly
+                    ? OpenFlag.nonBlocking
+                    : OpenFlag.readWrite | OpenFlag.create | OpenFlag.nonBlocking, mode: 0o600)
         } catch {
             if isReadOnly, error == .noSuchFileOrDirectory || error == .readOnlyFileSystem {
                 return nil
@@ -60,7 +63,7 @@ package final class VaultLock: Sendable {
         let file: Descriptor
         do throws(Errno) {
             let vault = try Descriptor.open(path: path, OpenFlag.directory)
-            file = try vault.open(FileName(ReservedName.lock), 0)
+            file = try vault.open(FileName(ReservedName.lock), OpenFlag.nonBlocking)
         } catch {
             if error == .noSuchFileOrDirectory { return nil }
             throw .system(error)
