@@ -219,17 +219,22 @@ package final class Descriptor: Sendable {
         } catch {
             throw failure(error)
         }
-        defer { try? lockHead(byteCount: byteCount, type: Int16(F_UNLCK)) }
+        defer { _ = setHeadLock(byteCount: byteCount, type: Int16(F_UNLCK)) }
         return try body()
     }
 
     private func lockHead(byteCount: Int, type: Int16) throws(Errno) {
+        try gate.call(.lock) { setHeadLock(byteCount: byteCount, type: type) }
+    }
+
+    /// Letting go is never refused, so only taking the lock passes the gate.
+    private func setHeadLock(byteCount: Int, type: Int16) -> Int32 {
         var lock = flock()
         lock.l_type = type
         lock.l_whence = Int16(SEEK_SET)
         lock.l_len = off_t(byteCount)
         // SAFETY: `lock` outlives the call.
-        _ = try gate.call(.lock) { unsafe keyfold_lock_wait(rawValue, &lock) }
+        return unsafe keyfold_lock_wait(rawValue, &lock)
     }
 }
 
