@@ -148,8 +148,9 @@ package final class VaultFileSystem: Sendable {
 
     package func synchronizeAll() throws(VaultError) {
         guard !options.isReadOnly else { return }
-        committer?.commitAll()
+        let round = committer?.commitAll()
         try system { () throws(Errno) in try rootDescriptor.synchronizeFileSystem() }
+        if let failure = round?.failure { throw failure }
     }
 
     package func fileSystemStatistics() throws(VaultError) -> FileSystemStatistics {
