@@ -6,13 +6,13 @@ internal import Glibc
 extension Descriptor {
     package func changeMode(to mode: UInt32) throws(Errno) {
         try unsafe withProcPath { path throws(Errno) in
-            _ = try systemCall { unsafe chmod(path, mode & 0o7777) }
+            _ = try gate.call(.setAttributes) { unsafe chmod(path, mode & 0o7777) }
         }
     }
 
     /// nil leaves a value as it is.
     package func changeOwner(uid: UInt32?, gid: UInt32?) throws(Errno) {
-        _ = try systemCall {
+        _ = try gate.call(.setAttributes) {
             unsafe fchownat(
                 rawValue, "", uid ?? UInt32.max, gid ?? UInt32.max, 0x1000 /* AT_EMPTY_PATH */)
         }
@@ -43,7 +43,9 @@ extension Descriptor {
                 guard error == .badFileDescriptor else { throw error }
             }
             try unsafe withProcPath { path throws(Errno) in
-                _ = try systemCall { unsafe utimensat(AT_FDCWD, path, times.baseAddress, 0) }
+                _ = try gate.call(.setAttributes) {
+                    unsafe utimensat(AT_FDCWD, path, times.baseAddress, 0)
+                }
             }
         }
     }
@@ -72,7 +74,7 @@ extension Descriptor {
         try unsafe withProcPath { path throws(Errno) in
             // SAFETY: pointer and count come from the same array, for this call.
             try unsafe value.span.bytes.withUnsafeBytes { value throws(Errno) in
-                _ = try systemCall {
+                _ = try gate.call(.writeExtended) {
                     unsafe setxattr(path, attribute, value.baseAddress, value.count, flags)
                 }
             }
@@ -81,7 +83,7 @@ extension Descriptor {
 
     package func removeExtendedAttribute(_ attribute: String) throws(Errno) {
         try unsafe withProcPath { path throws(Errno) in
-            _ = try systemCall { unsafe removexattr(path, attribute) }
+            _ = try gate.call(.removeExtended) { unsafe removexattr(path, attribute) }
         }
     }
 
@@ -101,7 +103,7 @@ extension Descriptor {
                 // SAFETY: the buffer's own size is given.
                 var span = bytes.mutableSpan
                 let count = try unsafe span.withUnsafeMutableBytes { buffer throws(Errno) in
-                    try systemCall { unsafe call(buffer.baseAddress, capacity) }
+                    try gate.call(.readExtended) { unsafe call(buffer.baseAddress, capacity) }
                 }
                 bytes.removeLast(capacity - count)
                 return bytes

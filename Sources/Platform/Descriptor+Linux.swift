@@ -6,9 +6,15 @@ internal import Glibc
 /// All calls may be made from any thread; two writers of the same bytes order themselves.
 package final class Descriptor: Sendable {
     package let rawValue: Int32
+    let gate: StoreGate
 
-    package init(adopting rawValue: Int32) {
+    package convenience init(adopting rawValue: Int32) {
+        self.init(adopting: rawValue, gate: StoreGate())
+    }
+
+    init(adopting rawValue: Int32, gate: StoreGate) {
         self.rawValue = rawValue
+        self.gate = gate
     }
 
     deinit {
@@ -20,11 +26,17 @@ package final class Descriptor: Sendable {
     package static func open(
         path: String, _ flags: Int32, mode: UInt32 = 0
     ) throws(Errno) -> Descriptor {
+        try open(path: path, flags, mode: mode, gate: StoreGate(path: path))
+    }
+
+    private static func open(
+        path: String, _ flags: Int32, mode: UInt32, gate: StoreGate
+    ) throws(Errno) -> Descriptor {
         try unsafe FileName.withPath(path) { path throws(Errno) in
-            Descriptor(
-                adopting: try systemCall {
-                    unsafe keyfold_openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)
-                })
+            let opened = try gate.call(flags & O_CREAT == 0 ? .open : .create) {
+                unsafe keyfold_openat(AT_FDCWD, path, flags | O_CLOEXEC, mode)
+            }
+            return Descriptor(adopting: opened, gate: gate)
         }
     }
 
@@ -33,16 +45,16 @@ package final class Descriptor: Sendable {
         _ name: FileName, _ flags: Int32, mode: UInt32 = 0
     ) throws(Errno) -> Descriptor {
         try unsafe name.withCString { name throws(Errno) in
-            Descriptor(
-                adopting: try systemCall {
-                    unsafe keyfold_openat(rawValue, name, flags | O_CLOEXEC | O_NOFOLLOW, mode)
-                })
+            let opened = try gate.call(flags & O_CREAT == 0 ? .open : .create) {
+                unsafe keyfold_openat(rawValue, name, flags | O_CLOEXEC | O_NOFOLLOW, mode)
+            }
+            return Descriptor(adopting: opened, gate: gate)
         }
     }
 
     /// Opens the same file again, with other flags (through /proc/self/fd; works for O_PATH too).
     package func reopen(_ flags: Int32) throws(Errno) -> Descriptor {
-        try Descriptor.open(path: procPath, flags)
+        try Descriptor.open(path: procPath, flags, mode: 0, gate: gate)
     }
 
     /// A path that names this descriptor's file while it is open.
@@ -62,8 +74,8 @@ package final class Descriptor: Sendable {
             let count = try unsafe buffer.withUnsafeMutableBytes { bytes throws(Errno) in
                 // SAFETY: the range was checked against the buffer above.
                 let start = unsafe bytes.baseAddress?.advanced(by: range.lowerBound + done)
-                return try systemCall {
-                    unsafe pread(rawValue, start, range.count - done, off_t(offset) + done)
+                return try gate.transfer(.read, range.count - done) { count in
+                    unsafe pread(rawValue, start, count, off_t(offset) + done)
                 }
             }
             if count == 0 { break }
@@ -82,8 +94,8 @@ package final class Descriptor: Sendable {
             done += try unsafe bytes.withUnsafeBytes { bytes throws(Errno) in
                 // SAFETY: the range was checked against the span above.
                 let start = unsafe bytes.baseAddress?.advanced(by: range.lowerBound + done)
-                return try systemCall {
-                    unsafe pwrite(rawValue, start, range.count - done, off_t(offset) + done)
+                return try gate.transfer(.write, range.count - done) { count in
+                    unsafe pwrite(rawValue, start, count, off_t(offset) + done)
                 }
             }
         }
@@ -101,7 +113,9 @@ package final class Descriptor: Sendable {
     package func append(_ bytes: [UInt8]) throws(Errno) -> Int {
         // SAFETY: pointer and count come from the same array, for this call.
         try unsafe bytes.span.bytes.withUnsafeBytes { bytes throws(Errno) in
-            try systemCall { unsafe Glibc.write(rawValue, bytes.baseAddress, bytes.count) }
+            try gate.transfer(.write, bytes.count) { count in
+                unsafe Glibc.write(rawValue, bytes.baseAddress, count)
+            }
         }
     }
 
@@ -126,26 +140,28 @@ package final class Descriptor: Sendable {
     }
 
     package func truncate(to sizeBytes: UInt64) throws(Errno) {
-        _ = try systemCall { ftruncate(rawValue, off_t(sizeBytes)) }
+        _ = try gate.call(.truncate) { ftruncate(rawValue, off_t(sizeBytes)) }
     }
 
     package func synchronize(dataOnly: Bool) throws(Errno) {
-        _ = try systemCall { dataOnly ? fdatasync(rawValue) : fsync(rawValue) }
+        _ = try gate.call(.synchronize) { dataOnly ? fdatasync(rawValue) : fsync(rawValue) }
     }
 
     /// syncfs(2) of the file system that this file is on.
     package func synchronizeFileSystem() throws(Errno) {
-        _ = try systemCall { keyfold_syncfs(rawValue) }
+        _ = try gate.call(.synchronize) { keyfold_syncfs(rawValue) }
     }
 
     /// fallocate(2); `mode` holds FALLOC_FL_ flags.
     package func allocate(mode: Int32, at offset: UInt64, count: UInt64) throws(Errno) {
-        _ = try systemCall { keyfold_fallocate(rawValue, mode, off_t(offset), off_t(count)) }
+        _ = try gate.call(.allocate) {
+            keyfold_fallocate(rawValue, mode, off_t(offset), off_t(count))
+        }
     }
 
     /// lseek(2) with SEEK_DATA or SEEK_HOLE, or another whence.
     package func seek(to offset: Int64, whence: Int32) throws(Errno) -> UInt64 {
-        UInt64(try systemCall { lseek(rawValue, off_t(offset), whence) })
+        UInt64(try gate.call(.seek) { lseek(rawValue, off_t(offset), whence) })
     }
 
     // MARK: Attributes
@@ -153,7 +169,7 @@ package final class Descriptor: Sendable {
     package func status() throws(Errno) -> FileStatus {
         var value = stat()
         // SAFETY: `value` outlives the call.
-        _ = try systemCall { unsafe fstat(rawValue, &value) }
+        _ = try gate.call(.status) { unsafe fstat(rawValue, &value) }
         return FileStatus(value)
     }
 
@@ -162,7 +178,9 @@ package final class Descriptor: Sendable {
         var value = stat()
         try unsafe name.withCString { name throws(Errno) in
             // SAFETY: both pointers outlive the call.
-            _ = try systemCall { unsafe fstatat(rawValue, name, &value, AT_SYMLINK_NOFOLLOW) }
+            _ = try gate.call(.status) {
+                unsafe fstatat(rawValue, name, &value, AT_SYMLINK_NOFOLLOW)
+            }
         }
         return FileStatus(value)
     }
@@ -170,7 +188,7 @@ package final class Descriptor: Sendable {
     package func fileSystemStatistics() throws(Errno) -> FileSystemStatistics {
         var value = statvfs()
         // SAFETY: `value` outlives the call.
-        _ = try systemCall { unsafe fstatvfs(rawValue, &value) }
+        _ = try gate.call(.statistics) { unsafe fstatvfs(rawValue, &value) }
         return FileSystemStatistics(value)
     }
 
@@ -182,7 +200,7 @@ package final class Descriptor: Sendable {
     ///
     /// - Throws: `EWOULDBLOCK` when another open file description holds it.
     package func tryLock(_ kind: LockKind) throws(Errno) {
-        _ = try systemCall {
+        _ = try gate.call(.lock) {
             flock(rawValue, (kind == .exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB)
         }
     }
@@ -201,17 +219,22 @@ package final class Descriptor: Sendable {
         } catch {
             throw failure(error)
         }
-        defer { try? lockHead(byteCount: byteCount, type: Int16(F_UNLCK)) }
+        defer { _ = setHeadLock(byteCount: byteCount, type: Int16(F_UNLCK)) }
         return try body()
     }
 
     private func lockHead(byteCount: Int, type: Int16) throws(Errno) {
+        try gate.call(.lock) { setHeadLock(byteCount: byteCount, type: type) }
+    }
+
+    /// Letting go is never refused, so only taking the lock passes the gate.
+    private func setHeadLock(byteCount: Int, type: Int16) -> Int32 {
         var lock = flock()
         lock.l_type = type
         lock.l_whence = Int16(SEEK_SET)
         lock.l_len = off_t(byteCount)
         // SAFETY: `lock` outlives the call.
-        _ = try systemCall { unsafe keyfold_lock_wait(rawValue, &lock) }
+        return unsafe keyfold_lock_wait(rawValue, &lock)
     }
 }
 

@@ -5,20 +5,20 @@ internal import Glibc
 extension Descriptor {
     package func makeDirectory(_ name: FileName, mode: UInt32) throws(Errno) {
         try unsafe name.withCString { name throws(Errno) in
-            _ = try systemCall { unsafe mkdirat(rawValue, name, mode) }
+            _ = try gate.call(.make) { unsafe mkdirat(rawValue, name, mode) }
         }
     }
 
     package func makeNode(_ name: FileName, mode: UInt32, device: UInt64) throws(Errno) {
         try unsafe name.withCString { name throws(Errno) in
-            _ = try systemCall { unsafe mknodat(rawValue, name, mode, dev_t(device)) }
+            _ = try gate.call(.make) { unsafe mknodat(rawValue, name, mode, dev_t(device)) }
         }
     }
 
     package func makeSymbolicLink(_ name: FileName, target: FileName) throws(Errno) {
         try unsafe name.withCString { name throws(Errno) in
             try unsafe target.withCString { target throws(Errno) in
-                _ = try systemCall { unsafe symlinkat(target, rawValue, name) }
+                _ = try gate.call(.make) { unsafe symlinkat(target, rawValue, name) }
             }
         }
     }
@@ -31,7 +31,7 @@ extension Descriptor {
             var span = bytes.mutableSpan
             return try unsafe span.withUnsafeMutableBytes { buffer throws(Errno) in
                 guard let start = buffer.baseAddress else { return 0 }
-                return try systemCall {
+                return try gate.call(.readLink) {
                     unsafe readlinkat(
                         rawValue, name, start.assumingMemoryBound(to: CChar.self), buffer.count)
                 }
@@ -43,13 +43,13 @@ extension Descriptor {
 
     package func unlink(_ name: FileName) throws(Errno) {
         try unsafe name.withCString { name throws(Errno) in
-            _ = try systemCall { unsafe unlinkat(rawValue, name, 0) }
+            _ = try gate.call(.unlink) { unsafe unlinkat(rawValue, name, 0) }
         }
     }
 
     package func removeDirectory(_ name: FileName) throws(Errno) {
         try unsafe name.withCString { name throws(Errno) in
-            _ = try systemCall { unsafe unlinkat(rawValue, name, AT_REMOVEDIR) }
+            _ = try gate.call(.removeDirectory) { unsafe unlinkat(rawValue, name, AT_REMOVEDIR) }
         }
     }
 
@@ -59,7 +59,7 @@ extension Descriptor {
     ) throws(Errno) {
         try unsafe name.withCString { name throws(Errno) in
             try unsafe newName.withCString { newName throws(Errno) in
-                _ = try systemCall {
+                _ = try gate.call(.rename) {
                     unsafe keyfold_renameat2(
                         rawValue, name, newDirectory.rawValue, newName, flags)
                 }
@@ -73,7 +73,7 @@ extension Descriptor {
     ) throws(Errno) {
         try unsafe name.withCString { name throws(Errno) in
             try unsafe newName.withCString { newName throws(Errno) in
-                _ = try systemCall {
+                _ = try gate.call(.make) {
                     unsafe linkat(rawValue, name, newDirectory.rawValue, newName, 0)
                 }
             }
@@ -86,7 +86,7 @@ extension Descriptor {
     ) throws(Errno) {
         try unsafe FileName(file.procPath).withCString { path throws(Errno) in
             try unsafe newName.withCString { newName throws(Errno) in
-                _ = try systemCall {
+                _ = try gate.call(.make) {
                     unsafe linkat(AT_FDCWD, path, rawValue, newName, AT_SYMLINK_FOLLOW)
                 }
             }
@@ -100,8 +100,9 @@ extension Descriptor {
         path: String, mode: UInt32
     ) throws(Errno) -> Descriptor {
         do throws(Errno) {
+            let gate = StoreGate(path: path)
             try unsafe FileName(path).withCString { path throws(Errno) in
-                _ = try systemCall { unsafe mkdir(path, mode) }
+                _ = try gate.call(.make) { unsafe mkdir(path, mode) }
             }
         } catch {
             if error != .fileExists { throw error }

@@ -39,11 +39,14 @@ package struct DirectoryStream: ~Copyable {
     package mutating func next() throws(Errno) -> Entry? {
         if used == filled {
             let raw = descriptor.rawValue
+            let gate = descriptor.gate
             // SAFETY: the buffer's own size is given, and it is not empty.
             var span = buffer.mutableSpan
             filled = try unsafe span.withUnsafeMutableBytes { bytes throws(Errno) in
                 guard let start = bytes.baseAddress else { return 0 }
-                return try systemCall { unsafe keyfold_getdents64(raw, start, bytes.count) }
+                return try gate.call(.list) {
+                    unsafe keyfold_getdents64(raw, start, bytes.count)
+                }
             }
             used = 0
             if filled == 0 { return nil }

@@ -10,13 +10,19 @@ extension Committer {
         try phase.withWriteLock { _ throws(VaultError) in
             let isNeeded = books.withLock { $0.hasTooMuch }
             guard isNeeded || journal.isHalfFull else { return }
-            guard !books.withLock({ $0.isStuck }) else { throw .system(.ioError) }
-            try placeAgain()
-            // What is closed now is synced as it is; others may go on growing meanwhile.
+            for (backing, unplaced) in books.withLock({ $0.unplaced }) {
+                try place(unplaced, of: backing)
+            }
+            let isRepeated = books.withLock { $0.isStuck }
+            if isRepeated { try putLiveAgain() }
+            // What is closed now is synced as it is; others may go on growing meanwhile. What a
+            // failed sync may have dropped keeps its intent.
             let closed = books.withLock { books in
                 (
-                    files: books.intents.filter { $0.value.inode.openContent == nil }.map(\.key),
-                    metadata: Set(books.metadata.keys)
+                    files: isRepeated
+                        ? []
+                        : books.intents.filter { $0.value.inode.openContent == nil }.map(\.key),
+                    metadata: isRepeated ? [] : Set(books.metadata.keys)
                 )
             }
             if place.broken != .checkpointSync { try syncLive() }
@@ -24,11 +30,29 @@ extension Committer {
         }
     }
 
-    private func placeAgain() throws(VaultError) {
-        for (backing, unplaced) in books.withLock({ $0.unplaced }) {
-            try unplaced.content.put(unplaced.plan)
-            unplaced.content.finishCommit(unplaced.plan)
-            books.withLock { _ = $0.unplaced.removeValue(forKey: backing) }
+    func place(_ unplaced: CommitBooks.Unplaced, of backing: BackingID) throws(VaultError) {
+        try unplaced.content.put(unplaced.plan)
+        unplaced.content.finishCommit(unplaced.plan)
+        books.withLock { _ = $0.unplaced.removeValue(forKey: backing) }
+    }
+
+    /// After a sync that failed, and may have dropped what it could not write, the journal's blocks
+    /// are put in their places once more. They are what stands there: a block that the journal has
+    /// is changed through the journal only.
+    private func putLiveAgain() throws(VaultError) {
+        let files = books.withLock { books in
+            books.live.values.compactMap { live in live.unsynced.map { (live.fileID, $0) } }
+        }
+        let descriptors = Dictionary(files) { first, _ in first }
+        for history in try system({ () throws(Errno) in FileHistory.all(try journal.entries()) }) {
+            guard let file = descriptors[history.fileID] else { continue }
+            try system { () throws(Errno) in
+                let before = try file.status()
+                for (offset, bytes) in history.lastingWrites {
+                    try file.write(bytes, at: offset)
+                }
+                try file.setTimes(access: .keep, modification: .set(before.modificationTime))
+            }
         }
     }
 
@@ -47,7 +71,11 @@ extension Committer {
             }
         } catch {
             // The store may have dropped what it could not write; only the journal has it now.
-            books.withLock { $0.isStuck = true }
+            let growing = books.withLock { books in
+                books.isStuck = true
+                return books.intents.values.map(\.inode)
+            }
+            for inode in growing { inode.openContent?.noteDropped() }
             throw .system(error)
         }
     }
@@ -59,6 +87,8 @@ extension Committer {
     ) throws(VaultError) {
         books.withLock { books in
             books.wantsCheckpoint = false
+            books.isStuck = false
+            books.refused = []
             books.live = [:]
             books.metadata = books.metadata.filter { !synced.metadata.contains($0.key) }
             for backing in synced.files { books.removeIntent(backing) }
@@ -69,6 +99,8 @@ extension Committer {
         journal.begin()
         try logDeferred()
         try logIntentsHolding()
+        // The last epoch's frames must not come back.
+        if case .failed(let errno) = journal.settle() { throw .system(errno) }
     }
 
     // MARK: Intents
@@ -80,6 +112,12 @@ extension Committer {
                 try phase.withReadLock { _ throws(VaultError) in try logIntentsHolding() }
             }
         }
+    }
+
+    /// Makes the intent of one file durable, with all others.
+    func logIntent(of inode: Inode) throws(VaultError) {
+        guard books.withLock({ $0.unlogged.intents.contains(inode.backing) }) else { return }
+        try logIntents()
     }
 
     /// Takes over what recovery could not finish: it is in our journal before theirs goes.
@@ -191,6 +229,7 @@ extension Committer {
             books.removeIntent(gone)
             books.live[gone] = nil
             books.unplaced[gone] = nil
+            books.refused.remove(gone)
             return books.dirty.values.first { $0.inode.backing == gone }
         }
         guard let dirty else { return }

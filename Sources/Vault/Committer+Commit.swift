@@ -36,19 +36,19 @@ extension Committer {
     private func commitHolding(
         _ content: SealedFile, of inode: Inode, _ purpose: CommitPurpose, _ isPartial: inout Bool
     ) throws(VaultError) -> Journal.Outcome {
+        let settled = try takeBack(content, of: inode)
+        guard settled == .durable else { return settled }
         let isLogged = books.withLock { books in
             books.intents[inode.backing] != nil
                 && !books.unlogged.intents.contains(inode.backing)
         }
         let plan = try content.prepareCommit(purpose, for: journal, keepsDirect: isLogged)
         isPartial = plan.isPartial
-        if plan.syncsStore, place.broken != .storeSync {
-            try system { () throws(Errno) in
-                try plan.descriptor.synchronize(dataOnly: plan.dataOnly)
-            }
-        }
+        if plan.syncsStore, place.broken != .storeSync { try content.synchronizeStore(plan) }
         if plan.syncsStore { noteStoreSynced(content, of: inode, plan) }
-        guard !plan.isEmpty, let fileID = plan.fileID else { return .durable }
+        guard !plan.isEmpty, let fileID = plan.fileID else {
+            return purpose.syncs ? journal.settle() : .durable
+        }
         guard let path = inode.storedPath, path.count <= journal.maximumPathBytes else {
             // No later mount could find the file.
             try content.put(plan)
@@ -175,6 +175,8 @@ extension Committer {
         on content: SealedFile, of inode: Inode,
         _ body: (inout SealedFile.State, SealedFile.Log) throws(VaultError) -> Journal.Outcome
     ) throws(VaultError) -> Journal.Outcome {
+        let settled = try takeBack(content, of: inode)
+        guard settled == .durable else { return settled }
         var isLogged = false
         do throws(VaultError) {
             return try content.change { state throws(VaultError) in
@@ -185,10 +187,45 @@ extension Committer {
                 }
             }
         } catch {
-            // The next mount does what the journal says; until then the journal must not be lost.
-            if isLogged { books.withLock { $0.isStuck = true } }
+            if isLogged {
+                books.withLock { _ = $0.refused.insert(inode.backing) }
+                _ = try? takeBack(content, of: inode)
+            }
             throw error
         }
+    }
+
+    /// Where the store refused what the journal already had: a recovery must not do what was
+    /// reported as failed. All the file's entries become void, and what they hold is made durable
+    /// in the store before. Until that has worked nothing else of the file is acknowledged.
+    private func takeBack(
+        _ content: SealedFile, of inode: Inode
+    ) throws(VaultError) -> Journal.Outcome {
+        let (isRefused, unplaced, intent) = books.withLock { books in
+            (
+                books.refused.contains(inode.backing), books.unplaced[inode.backing],
+                books.unlogged.intents.contains(inode.backing) ? nil : books.intents[inode.backing]
+            )
+        }
+        guard isRefused else { return .durable }
+        if let unplaced { try place(unplaced, of: inode.backing) }
+        let descriptor = content.descriptor
+        try system { () throws(Errno) in try descriptor.synchronize(dataOnly: false) }
+        if let path = inode.storedPath, let fileID = content.fileID {
+            let file = JournaledFile(fileID: fileID, path: path)
+            var body: [UInt8] = []
+            JournalEntry(.clean, of: file).append(to: &body)
+            if let intent {
+                JournalEntry(.intent(firstBlock: intent.firstBlock), of: file).append(to: &body)
+            }
+            let outcome = journal.commit(body)
+            guard outcome == .durable else { return outcome }
+        }
+        books.withLock { books in
+            books.refused.remove(inode.backing)
+            books.live[inode.backing]?.unsynced = nil
+        }
+        return .durable
     }
 
     private func log(
@@ -219,10 +256,11 @@ extension Committer {
         }
     }
 
-    /// Whether the journal's epoch has entries of this file that a recovery would use.
-    func hasEntries(_ inode: Inode, _ fileID: FileID?) -> Bool {
+    /// Whether the journal may have entries of this file that a recovery would use.
+    func mayHaveEntries(_ inode: Inode, _ fileID: FileID?) -> Bool {
         guard let fileID else { return false }
-        return books.withLock { $0.live[inode.backing]?.fileID == fileID }
+        return journal.isUnsettled
+            || books.withLock { $0.live[inode.backing]?.fileID == fileID }
     }
 }
 

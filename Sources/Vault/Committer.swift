@@ -124,7 +124,7 @@ final class Committer: Sendable {
         timer.withLock { timer in
             if timer == nil {
                 let thread = DelayedThread(intervalMilliseconds: Self.intervalMilliseconds) {
-                    [weak self] in self?.commitAll() ?? false
+                    [weak self] in self?.commitAll().isLeft ?? false
                 }
                 // Without a thread the overlays are committed by syncs and by their bound.
                 guard (try? thread.start()) != nil else { return }
@@ -134,21 +134,28 @@ final class Committer: Sendable {
         }
     }
 
+    /// What is left of one round of commits.
+    struct Round {
+        let isLeft: Bool
+        /// The last one.
+        let failure: VaultError?
+    }
+
     /// Commits every overlay and logs every intent; failures wait for the files' next sync.
-    ///
-    /// - Returns: whether something is left.
     @discardableResult
-    func commitAll() -> Bool {
-        _ = try? logIntents()
+    func commitAll() -> Round {
+        var failure: VaultError?
+        do throws(VaultError) { try logIntents() } catch { failure = error }
         let waiting = books.withLock { Array($0.dirty.values) }
         for entry in waiting {
             do throws(VaultError) {
                 try commit(entry.content, of: entry.inode, .background)
             } catch {
                 entry.content.noteFailure(error)
+                failure = error
             }
         }
-        return books.withLock { !$0.dirty.isEmpty }
+        return Round(isLeft: books.withLock { !$0.dirty.isEmpty }, failure: failure)
     }
 
     /// Before a write that may add to an overlay.
@@ -188,7 +195,10 @@ final class Committer: Sendable {
         thread?.stop()
         commitAll()
         let (lost, isNeeded) = books.withLock { books in
-            (books.dirty.values.map(\.inode), books.isStuck || !books.unplaced.isEmpty)
+            (
+                books.dirty.values.map(\.inode),
+                books.isStuck || !books.unplaced.isEmpty || !books.refused.isEmpty
+            )
         }
         for inode in lost {
             let path = inode.storedPath.map { String(decoding: $0, as: UTF8.self) }
@@ -274,6 +284,8 @@ struct CommitBooks {
     var metadata: [MetadataKey: Metadata] = [:]
     var unlogged = Unlogged()
     var unplaced: [BackingID: Unplaced] = [:]
+    /// Files of which the journal has an action that the store refused.
+    var refused: Set<BackingID> = []
 
     /// The file is whole in the store without its intent, or gone.
     mutating func removeIntent(_ backing: BackingID) {
@@ -281,7 +293,8 @@ struct CommitBooks {
         unlogged.intents.remove(backing)
     }
 
-    /// The store failed to keep what only the journal has: it must stay for the next mount.
+    /// A sync of the store failed: what only the journal has for sure must be put in its places
+    /// again before the journal begins anew.
     var isStuck = false
     /// There are too many live files.
     var wantsCheckpoint = false

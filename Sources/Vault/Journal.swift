@@ -40,6 +40,9 @@ final class Journal: Sendable {
         var epoch: UInt64 = 1
         var sequence: UInt64 = 0
         var offset = UInt64(JournalHead.byteCount)
+        /// What a reader finds at the head may be an older frame, or one that was never
+        /// acknowledged.
+        var isUnsettled = false
         /// Everything before was written at least once.
         var preparedEnd = UInt64(JournalHead.byteCount)
     }
@@ -164,8 +167,11 @@ final class Journal: Sendable {
             try file.write(frame.encoded(with: writer.cipher, key: key), at: writer.offset)
             if flushes { try file.synchronize(dataOnly: true) }
         } catch {
+            // The frame may be on the disk all the same, or come there later.
+            writer.isUnsettled = true
             return .failed(error)
         }
+        writer.isUnsettled = false
         writer.offset = end
         writer.sequence += 1
         return .durable
@@ -180,13 +186,23 @@ final class Journal: Sendable {
     }
 
     /// Begins anew: all that was committed stands, durable, in the stored files.
+    ///
+    /// The old frames are valid until one of the new epoch stands in their place: see ``settle()``.
     func begin() {
         writer.withLock { writer in
             writer.epoch += 1
             writer.sequence = 0
             writer.offset = UInt64(JournalHead.byteCount)
+            writer.isUnsettled = true
         }
     }
+
+    /// Whether a reader may find frames that must not count any more.
+    var isUnsettled: Bool { writer.withLock { $0.isUnsettled } }
+
+    /// Takes away what a reader may find and must not: a frame that could not be made durable when
+    /// it was written, or those of the last epoch. Before anything is acknowledged without a frame.
+    func settle() -> Outcome { isUnsettled ? commit([]) : .durable }
 }
 
 // MARK: - Reading
@@ -225,15 +241,21 @@ extension Journal {
         return Remains(name: name, head: head, entries: entries)
     }
 
+    /// What this journal has of the current epoch.
+    func entries() throws(Errno) -> [JournalEntry] {
+        let (epoch, end) = writer.withLock { ($0.epoch, $0.offset) }
+        return try Self.readEntries(file, key: key, epoch: epoch, end: end)
+    }
+
     private static func readEntries(
-        _ file: Descriptor, key: SecretBytes
+        _ file: Descriptor, key: SecretBytes, epoch: UInt64? = nil, end: UInt64 = .max
     ) throws(Errno) -> [JournalEntry] {
         let cipher = AESGCM256()
         var entries: [JournalEntry] = []
         var offset = UInt64(JournalHead.byteCount)
-        var epoch: UInt64?
+        var epoch = epoch
         var sequence: UInt64 = 0
-        while true {
+        while offset < end {
             let head = try file.read(count: JournalFrame.headBytes, at: offset)
             guard let count = JournalFrame.byteCount(head: head),
                 let frame = JournalFrame(
@@ -246,5 +268,6 @@ extension Journal {
             sequence += 1
             offset += UInt64(count)
         }
+        return entries
     }
 }

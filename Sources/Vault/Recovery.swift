@@ -32,7 +32,15 @@ struct Recovery {
     let bootID: [UInt8]
     let onIncident: @Sendable (String) -> Void
 
+    struct LeftJournal: Sendable {
+        let name: FileName
+        /// Holds its lock.
+        let file: Descriptor
+    }
+
     struct Result {
+        /// All that were found and worked through.
+        var journals: [LeftJournal] = []
         var deferred: [DeferredTail] = []
         /// A journal of another boot was found: what was not synced may be torn.
         var sawPowerCut = false
@@ -40,35 +48,15 @@ struct Recovery {
 
     /// Whether a mount that is gone has left a journal.
     var isNeeded: Bool {
-        guard let left = try? leftJournals() else { return false }
+        guard let left = try? leftJournals() else { return true }
         return !left.isEmpty
     }
 
     /// - Throws: what must keep the vault from being mounted; nothing is lost then.
     func run() throws(VaultError) -> Result {
         var result = Result()
-        for (name, file) in try leftJournals() {
-            guard let remains = try Journal.read(file, name: name, keys: keys) else {
-                continue
-            }
-            let isSameBoot = bootID == remains.head.bootID
-            if !isSameBoot { result.sawPowerCut = true }
-            for entry in remains.entries {
-                guard case .metadata(let content) = entry.action else { continue }
-                try mendMetadata(entry.file.path, content)
-            }
-            let histories = FileHistory.all(remains.entries)
-            for history in histories {
-                if let tail = try mend(history, isSameBoot: isSameBoot) {
-                    result.deferred.append(tail)
-                }
-            }
-            if !histories.isEmpty {
-                onIncident(
-                    "the vault was not unmounted in order; \(histories.count) files were put right "
-                        + "from the journal")
-            }
-        }
+        result.journals = try leftJournals()
+        for journal in result.journals { try replay(journal, &result) }
         try system { () throws(Errno) in try vault.synchronizeFileSystem() }
         return result
     }
@@ -78,7 +66,7 @@ struct Recovery {
     func runToTheEnd() throws(VaultError) -> Result {
         let result = try run()
         guard !result.deferred.isEmpty else {
-            try finish()
+            try finish(result.journals)
             return result
         }
         let journal = try system { () throws(Errno) in
@@ -88,33 +76,89 @@ struct Recovery {
         }
         defer { journal.abandon() }
         for tail in result.deferred { try tail.log(in: journal) }
-        try finish()
+        try finish(result.journals)
         return result
     }
 
-    /// Takes the journals away that ``run()`` has worked through.
-    func finish() throws(VaultError) {
-        for (name, _) in try leftJournals() {
-            try system { () throws(Errno) in
-                try vault.open(Journal.directoryName, OpenFlag.directory).unlink(name)
+    private func replay(_ left: LeftJournal, _ result: inout Result) throws(VaultError) {
+        guard let remains = try Journal.read(left.file, name: left.name, keys: keys) else {
+            return
+        }
+        let isSameBoot = bootID == remains.head.bootID
+        if !isSameBoot { result.sawPowerCut = true }
+        for entry in remains.entries {
+            guard case .metadata(let content) = entry.action else { continue }
+            try mendMetadata(entry.file.path, content)
+        }
+        let histories = FileHistory.all(remains.entries)
+        for history in histories {
+            if let tail = try mend(history, isSameBoot: isSameBoot) {
+                result.deferred.append(tail)
             }
+        }
+        if !histories.isEmpty {
+            onIncident(
+                "the vault was not unmounted in order; \(histories.count) files were put right "
+                    + "from the journal")
         }
     }
 
-    private func leftJournals() throws(VaultError) -> [(FileName, Descriptor)] {
-        guard let directory = try? vault.open(Journal.directoryName, OpenFlag.directory) else {
-            return []
+    /// Takes the journals away that ``run()`` has worked through, and no others. Durably: one that
+    /// came back would bring back what it says.
+    func finish(_ journals: [LeftJournal]) throws(VaultError) {
+        guard !journals.isEmpty else { return }
+        try system { () throws(Errno) in
+            let directory = try vault.open(Journal.directoryName, OpenFlag.directory)
+            for journal in journals { try directory.unlink(journal.name) }
+            try directory.synchronize(dataOnly: false)
         }
-        var found: [(FileName, Descriptor)] = []
+    }
+
+    /// A journal that can't be looked at now may not be passed by: replayed by a later mount, it
+    /// would undo what this one writes.
+    private func leftJournals() throws(VaultError) -> [LeftJournal] {
+        guard
+            let directory = try present({ () throws(Errno) in
+                try vault.open(Journal.directoryName, OpenFlag.directory)
+            })
+        else { return [] }
+        var found: [LeftJournal] = []
         var stream = DirectoryStream(directory)
         while let entry = try system({ () throws(Errno) in try stream.next() }) {
             guard !entry.name.isDots,
-                let journal = try? directory.openRegularFile(entry.name),
-                (try? journal.tryLock(.exclusive)) != nil
+                let journal = try present({ () throws(Errno) in try directory.openRegularFile(entry.name) }
+                ),
+                try isFree(journal)
             else { continue }
-            found.append((entry.name, journal))
+            found.append(LeftJournal(name: entry.name, file: journal))
         }
         return found
+    }
+
+    /// Whether its mount is gone; it is ours then.
+    private func isFree(_ journal: Descriptor) throws(VaultError) -> Bool {
+        do throws(Errno) {
+            try journal.tryLock(.exclusive)
+            return true
+        } catch {
+            guard error == .wouldBlock else { throw .system(error) }
+            return false
+        }
+    }
+
+    /// nil for what is not there any more, or is something else now.
+    private func present<Value>(
+        _ body: () throws(Errno) -> Value
+    ) throws(VaultError) -> Value? {
+        do throws(Errno) {
+            return try body()
+        } catch {
+            switch error {
+            case .noSuchFileOrDirectory, .notDirectory, .symbolicLinkLoop, .noDeviceOrAddress:
+                return nil
+            default: throw .system(error)
+            }
+        }
     }
 
     // MARK: One file
@@ -122,7 +166,7 @@ struct Recovery {
     private func mend(
         _ history: FileHistory, isSameBoot: Bool
     ) throws(VaultError) -> DeferredTail? {
-        guard let (file, path) = find(history) else { return nil }
+        guard let (file, path) = try find(history) else { return nil }
         let before = try system { () throws(Errno) in try file.status() }
         for action in history.actions {
             try system { () throws(Errno) in try apply(action, to: file) }
@@ -157,19 +201,36 @@ struct Recovery {
         case .truncate(let size):
             if try file.status().sizeBytes > size { try file.truncate(to: size) }
         case .punch(let offset, let count):
-            try file.allocate(
-                mode: AllocateFlag.punchHole | AllocateFlag.keepSize, at: offset, count: count)
+            do throws(Errno) {
+                try file.allocate(
+                    mode: AllocateFlag.punchHole | AllocateFlag.keepSize, at: offset, count: count)
+            } catch {
+                // The store that the vault was copied to has no holes, and never does any harm.
+                if error != .notSupported { throw error }
+                try zero(file, offset..<offset + count)
+            }
         case .intent, .clean, .times, .metadata: break
+        }
+    }
+
+    private func zero(_ file: Descriptor, _ range: Range<UInt64>) throws(Errno) {
+        let end = min(range.upperBound, try file.status().sizeBytes)
+        let zeros = [UInt8](repeating: 0, count: 1 << 16)
+        var offset = range.lowerBound
+        while offset < end {
+            let count = min(UInt64(zeros.count), end - offset)
+            try file.write(Array(zeros[..<Int(count)]), at: offset)
+            offset += count
         }
     }
 
     /// The file by one of the names that the journal has of it, if it is still the same: names are
     /// opened one by one and without following links, and the header must hold the file id.
-    private func find(_ history: FileHistory) -> (Descriptor, path: [UInt8])? {
+    private func find(_ history: FileHistory) throws(VaultError) -> (Descriptor, path: [UInt8])? {
         for path in history.paths {
-            guard let file = open(path) else { continue }
+            guard let file = try open(path) else { continue }
             // Nothing else was ever in a file that has no header yet.
-            if let id = fileID(of: file) {
+            if let id = try fileID(of: file) {
                 if id == history.fileID { return (file, path) }
             } else if history.firstDirectBlock == 0, history.actions.isEmpty {
                 return (file, path)
@@ -178,19 +239,20 @@ struct Recovery {
         return nil
     }
 
-    private func fileID(of file: Descriptor) -> FileID? {
-        guard let bytes = try? file.read(count: config.layout.headerBytes, at: 0) else {
-            return nil
+    private func fileID(of file: Descriptor) throws(VaultError) -> FileID? {
+        let bytes = try system { () throws(Errno) in
+            try file.read(count: config.layout.headerBytes, at: 0)
         }
         return (try? FileHeader(decoding: bytes, layout: config.layout))?.fileID
     }
 
-    private func open(_ path: [UInt8]) -> Descriptor? {
-        guard let (directory, last) = parent(of: path),
-            let node = try? directory.open(last, OpenFlag.path),
-            (try? node.status())?.kind == .regular
-        else { return nil }
-        return try? node.reopen(OpenFlag.readWrite)
+    private func open(_ path: [UInt8]) throws(VaultError) -> Descriptor? {
+        guard let (directory, last) = try parent(of: path) else { return nil }
+        return try present { () throws(Errno) in
+            let node = try directory.open(last, OpenFlag.path)
+            guard try node.status().kind == .regular else { throw .noSuchFileOrDirectory }
+            return try node.reopen(OpenFlag.readWrite)
+        }
     }
 
     // MARK: Directory records and sidecars
@@ -198,10 +260,13 @@ struct Recovery {
     /// Writes a record or a sidecar that the store lost. One that stands there whole stays, since
     /// another directory may have come to the path meanwhile.
     private func mendMetadata(_ path: [UInt8], _ content: [UInt8]) throws(VaultError) {
-        guard let (directory, name) = parent(of: path),
-            name.string == ReservedName.directoryRecord || isNeededSidecar(name, in: directory)
-        else { return }
-        let known = try? directory.openRegularFile(name).readAll(limitBytes: 1 << 16)
+        guard let (directory, name) = try parent(of: path) else { return }
+        let isRecord = name.string == ReservedName.directoryRecord
+        let isNeeded = isRecord ? true : try isNeededSidecar(name, in: directory)
+        guard isNeeded else { return }
+        let known = try present { () throws(Errno) in
+            try directory.openRegularFile(name).readAll(limitBytes: 1 << 16)
+        }
         if let known, known == content || isWhole(known, name) { return }
         try system { () throws(Errno) in
             let file = try directory.open(name, OpenFlag.readWrite | OpenFlag.create, mode: 0o600)
@@ -210,9 +275,12 @@ struct Recovery {
         }
     }
 
-    private func isNeededSidecar(_ name: FileName, in directory: Descriptor) -> Bool {
+    private func isNeededSidecar(
+        _ name: FileName, in directory: Descriptor
+    ) throws(VaultError) -> Bool {
         guard let long = ReservedName.long(ofSidecar: name.string) else { return false }
-        return (try? directory.status(of: FileName(long))) != nil
+        let status = try present { () throws(Errno) in try directory.status(of: FileName(long)) }
+        return status != nil
     }
 
     private func isWhole(_ content: [UInt8], _ name: FileName) -> Bool {
@@ -221,14 +289,17 @@ struct Recovery {
         return (try? record.authenticate(content, with: keys)) != nil
     }
 
-    private func parent(of path: [UInt8]) -> (Descriptor, FileName)? {
+    private func parent(of path: [UInt8]) throws(VaultError) -> (Descriptor, FileName)? {
         let names = path.split(separator: UInt8(ascii: "/")).map { FileName($0) }
         guard let last = names.last, !names.contains(where: \.isDots) else { return nil }
         var directory = vault
         for name in names.dropLast() {
-            guard let next = try? directory.open(name, OpenFlag.path | OpenFlag.directory) else {
-                return nil
-            }
+            let above = directory
+            guard
+                let next = try present({ () throws(Errno) in
+                    try above.open(name, OpenFlag.path | OpenFlag.directory)
+                })
+            else { return nil }
             directory = next
         }
         return (directory, last)
@@ -301,6 +372,43 @@ struct FileHistory {
 
     private init(fileID: FileID) {
         self.fileID = fileID
+    }
+
+    /// The writes that no later truncation or hole has taken away, in their order.
+    var lastingWrites: [(offset: UInt64, bytes: [UInt8])] {
+        var writes: [(offset: UInt64, bytes: [UInt8])] = []
+        for action in actions {
+            switch action {
+            case .write(let offset, let bytes): writes.append((offset, bytes))
+            case .truncate(let size):
+                writes = writes.compactMap { write in
+                    guard write.offset < size else { return nil }
+                    return (write.offset, Array(write.bytes.prefix(Int(size - write.offset))))
+                }
+            case .punch(let offset, let count):
+                let hole = offset..<offset + count
+                writes = writes.flatMap { Self.parts(of: $0, outside: hole) }
+            case .intent, .clean, .times, .metadata: break
+            }
+        }
+        return writes
+    }
+
+    private static func parts(
+        of write: (offset: UInt64, bytes: [UInt8]), outside hole: Range<UInt64>
+    ) -> [(offset: UInt64, bytes: [UInt8])] {
+        let end = write.offset + UInt64(write.bytes.count)
+        guard hole.lowerBound < end, write.offset < hole.upperBound else { return [write] }
+        var parts: [(offset: UInt64, bytes: [UInt8])] = []
+        if write.offset < hole.lowerBound {
+            parts.append(
+                (write.offset, Array(write.bytes.prefix(Int(hole.lowerBound - write.offset)))))
+        }
+        if end > hole.upperBound {
+            parts.append(
+                (hole.upperBound, Array(write.bytes.suffix(Int(end - hole.upperBound)))))
+        }
+        return parts
     }
 
     private mutating func add(_ entry: JournalEntry) {

@@ -161,6 +161,7 @@ extension SealedFile {
         for run in runs { state.overlay.remove(run.blocks) }
         state.storedSize = placedSize
         state.storeChange += 1
+        state.firstUnsynced = min(state.firstUnsynced, runs[0].firstBlock)
     }
 
     /// Space for everything that the plan puts in its place: what is promised must fit.
@@ -216,6 +217,59 @@ extension SealedFile {
     func finishSync(_ plan: CommitPlan) {
         changeOpenState { state in
             state.syncedChange = max(state.syncedChange, plan.storeChange)
+            if state.storeChange == state.syncedChange { state.firstUnsynced = .max }
+        }
+    }
+
+    // MARK: The store's own sync
+
+    func synchronizeStore(_ plan: CommitPlan) throws(VaultError) {
+        try synchronizeStore(plan.descriptor, dataOnly: plan.dataOnly)
+    }
+
+    /// A sync of the store that fails may have dropped what it could not write, and the next one
+    /// would succeed without it (fsync(2)). So that one is preceded by writing it once more.
+    func synchronizeStore(_ descriptor: Descriptor, dataOnly: Bool) throws(VaultError) {
+        try writeDroppedAgain()
+        do throws(Errno) {
+            try descriptor.synchronize(dataOnly: dataOnly)
+        } catch {
+            noteDropped()
+            throw .system(error)
+        }
+    }
+
+    /// The store may have dropped what was written to it since its last sync.
+    func noteDropped() {
+        changeOpenState { $0.isDropped = true }
+    }
+
+    private func writeDroppedAgain() throws(VaultError) {
+        guard withOpenState({ $0.isDropped }) else { return }
+        try withScratch { scratch throws(VaultError) in
+            try change { state throws(VaultError) in
+                if state.firstUnsynced == 0, state.hasHeader { try writeHeaderAgain(state) }
+                let end = layout.blockCount(plainSize: state.storedSize)
+                for block in min(state.firstUnsynced, end)..<end {
+                    try writeAgain(state, scratch, block)
+                }
+                state.isDropped = false
+            }
+        }
+    }
+
+    /// What the store shows of a block counts only if it opens: else it is lost, and stays an error.
+    private func writeAgain(
+        _ state: borrowing State, _ scratch: Scratch, _ block: UInt64
+    ) throws(VaultError) {
+        guard state.overlay[block] == nil else { return }
+        try readBlock(state, scratch, block)
+        let count = layout.sealedBytes(ofBlock: block, plainSize: state.plainSize)
+        let offset = layout.sealedOffset(ofBlock: block)
+        let descriptor = state.descriptor
+        try scratch.single.withBytes { sealed throws(VaultError) in
+            guard !BlockCipher.isHole(sealed, 0..<count) else { return }
+            try system { () throws(Errno) in try descriptor.write(sealed, 0..<count, at: offset) }
         }
     }
 

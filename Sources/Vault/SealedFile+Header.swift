@@ -68,8 +68,14 @@ extension SealedFile {
             try rewriteHeader(state) { header, keys in header.withSparse(true, keys: keys) }
             state.storeChange += 1
             state.sparseChange = state.storeChange
+            state.firstUnsynced = 0
         }
         state.isSparse = true
+    }
+
+    /// The same bytes, so that the store has them to write.
+    func writeHeaderAgain(_ state: borrowing State) throws(VaultError) {
+        try rewriteHeader(state) { header, _ in header }
     }
 
     private func rewriteHeader(

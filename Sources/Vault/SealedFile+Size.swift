@@ -24,6 +24,7 @@ extension SealedFile {
     func truncate(to newSize: UInt64) throws(VaultError) {
         guard newSize <= BlockLayout.maximumPlainSize else { throw .system(.fileTooLarge) }
         guard newSize > 0 else { return try empty() }
+        try prepareCut(to: newSize)
         try withScratch { scratch throws(VaultError) in
             try changeJournaled { state, log throws(VaultError) in
                 guard state.isWritable else { throw .system(.badFileDescriptor) }
@@ -34,6 +35,16 @@ extension SealedFile {
                 return .durable
             }
         }
+    }
+
+    /// A new file that is cut inside a block is torn until its new last block stands: recovery must
+    /// know by then that it may mend it.
+    private func prepareCut(to newSize: UInt64) throws(VaultError) {
+        guard let journaling else { return }
+        let last = BlockLayout.block(containing: newSize - 1)
+        let isDirect = withOpenState { newSize < $0.plainSize && last >= $0.firstDirect }
+        guard isDirect else { return }
+        try journaling.committer.logIntent(of: journaling.inode)
     }
 
     // MARK: To nothing
@@ -52,7 +63,7 @@ extension SealedFile {
             try check(&state)
             guard state.hasHeader else { return .durable }
             if let journaling, !isBroken(.cleanRecord),
-                journaling.committer.hasEntries(journaling.inode, state.seal?.fileID)
+                journaling.committer.mayHaveEntries(journaling.inode, state.seal?.fileID)
             {
                 // A recovery must not bring old blocks into what is written next; and until the
                 // store has cut the file, its old content must be whole without the journal.
@@ -104,20 +115,33 @@ extension SealedFile {
                 [.write(sealedOffset: offset, bytes: sealed), .truncate(sealedSize: sealedSize)])
             guard outcome == .durable else { return outcome }
         }
-        if !isOverlaid {
-            let descriptor = state.descriptor
-            try system { () throws(Errno) in
-                try descriptor.write(sealed, at: offset)
-                try descriptor.truncate(to: sealedSize)
-            }
-            state.storedSize = newSize
-        }
+        var isPlaced = false
+        if !isOverlaid { isPlaced = try cut(&state, to: sealedSize, last: (sealed, offset)) }
+        if !isOverlaid { state.storedSize = newSize }
         state.overlay.remove(in: last..<UInt64.max)
-        if isOverlaid { state.overlay.put(sealed, at: last) }
+        if !isPlaced { state.overlay.put(sealed, at: last) }
         if isDirect { state.storeChange += 1 } else { state.firstDirect = .max }
         state.plainSize = newSize
         state.gaps.subtract(last..<UInt64.max)
         return .durable
+    }
+
+    /// Cuts the store's file first: when that fails, nothing has changed. A last block that then
+    /// can't be written waits in the overlay.
+    ///
+    /// - Returns: whether the last block is in its place.
+    private func cut(
+        _ state: inout State, to sealedSize: UInt64, last: (sealed: [UInt8], offset: UInt64)
+    ) throws(VaultError) -> Bool {
+        let descriptor = state.descriptor
+        try system { () throws(Errno) in try descriptor.truncate(to: sealedSize) }
+        do throws(Errno) {
+            try descriptor.write(last.sealed, at: last.offset)
+            return true
+        } catch {
+            if journaling == nil { throw .system(error) }
+            return false
+        }
     }
 
     /// The block that is the last one of a file that is cut inside of it.

@@ -220,6 +220,8 @@ extension SealedFile {
             let placed = isWhole ? newSize : blocks * UInt64(BlockLayout.plainBlockBytes)
             state.storedSize = max(state.storedSize, placed)
             state.storeChange += 1
+            let first = direct.first?.headerBytes == 0 ? direct[0].firstBlock : 0
+            state.firstUnsynced = min(state.firstUnsynced, first)
         }
         if let last = runs.last, last.firstBlock < state.firstDirect, journaling?.touches == true {
             let descriptor = state.descriptor

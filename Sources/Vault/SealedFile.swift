@@ -41,6 +41,11 @@ final class SealedFile: Sendable {
         var storeChange: UInt64 = 1
         /// The count that the last sync covered.
         var syncedChange: UInt64 = 0
+        /// Blocks from here on were written straight into the store since its last sync; with 0 the
+        /// header as well.
+        var firstUnsynced = UInt64.max
+        /// A sync of the store failed, which may have dropped those.
+        var isDropped = false
         /// The count at which the header got its sparse flag.
         var sparseChange: UInt64 = 0
 

@@ -58,7 +58,8 @@ extension VaultFileSystem {
             do throws(VaultError) {
                 try make(parent, identity, directory, stored)
             } catch {
-                if (try? directory.status(of: stored)) == nil { dispose(sealed, in: directory) }
+                // Somebody else's name, or one that can't be seen now, keeps its sidecar.
+                if Self.isAbsent(stored, in: directory) { dispose(sealed, in: directory) }
                 throw error
             }
             return try entry(stored, in: directory, parent: parent)
@@ -73,7 +74,7 @@ extension VaultFileSystem {
             try system { () throws(Errno) in
                 try directory.makeNode(stored, mode: ownership.mode, device: device)
             }
-            try give(stored, in: directory, ownership)
+            try giveOrUnlink(stored, in: directory, ownership)
         }
     }
 
@@ -88,7 +89,7 @@ extension VaultFileSystem {
             try system { () throws(Errno) in
                 try directory.makeSymbolicLink(stored, target: text)
             }
-            try give(stored, in: directory, ownership, keepsMode: true)
+            try giveOrUnlink(stored, in: directory, ownership, keepsMode: true)
         }
     }
 
@@ -156,6 +157,28 @@ extension VaultFileSystem {
             let node = try directory.open(stored, OpenFlag.path)
             try node.changeOwner(uid: ownership.uid, gid: ownership.gid)
             if losesBits { try node.changeMode(to: ownership.mode & 0o7777) }
+        }
+    }
+
+    /// The same for a name that was just made, and goes again when it can't have its owner.
+    func giveOrUnlink(
+        _ stored: FileName, in directory: Descriptor, _ ownership: Ownership,
+        keepsMode: Bool = false
+    ) throws(VaultError) {
+        do throws(VaultError) {
+            try give(stored, in: directory, ownership, keepsMode: keepsMode)
+        } catch {
+            try? directory.unlink(stored)
+            throw error
+        }
+    }
+
+    static func isAbsent(_ name: FileName, in directory: Descriptor) -> Bool {
+        do throws(Errno) {
+            _ = try directory.status(of: name)
+            return false
+        } catch {
+            return error == .noSuchFileOrDirectory
         }
     }
 

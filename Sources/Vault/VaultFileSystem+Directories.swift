@@ -36,7 +36,7 @@ extension VaultFileSystem {
                 let name: FileName
                 if entry.name.isDots {
                     name = entry.name
-                } else if let opened = open(entry.name, in: identity, handle.descriptor) {
+                } else if let opened = try open(entry.name, in: identity, handle.descriptor) {
                     name = opened
                 } else {
                     continue

@@ -26,8 +26,7 @@ extension VaultFileSystem {
             return try committer.commit(content, of: inode, .sync(dataOnly: dataOnly))
         }
         try content.settleGaps()
-        let descriptor = content.descriptor
-        try system { () throws(Errno) in try descriptor.synchronize(dataOnly: dataOnly) }
+        try content.synchronizeStore(content.descriptor, dataOnly: dataOnly)
     }
 
     package func synchronizeDirectory(_ id: HandleID) throws(VaultError) {
@@ -84,12 +83,9 @@ extension VaultFileSystem {
     private func synchronizeSidecars(
         in inode: Inode, _ directory: Descriptor
     ) throws(VaultError) {
-        let names = inode.state.withLock { state in
-            defer { state.unsyncedSidecars = [] }
-            return state.unsyncedSidecars
-        }
-        for name in names {
+        for name in inode.state.withLock({ $0.unsyncedSidecars }) {
             try synchronize(name, in: directory)
+            inode.state.withLock { _ = $0.unsyncedSidecars.remove(name) }
             committer?.forgetMetadata(name, in: inode)
         }
     }

@@ -32,7 +32,7 @@ extension VaultFileSystem {
                         stored, OpenFlag.createNew | OpenFlag.readWrite,
                         mode: ownership.mode & 0o7777)
                 }
-                try give(stored, in: directory, ownership)
+                try giveOrUnlink(stored, in: directory, ownership)
                 made = descriptor
             }
             guard let made else { preconditionFailure("BUG: the file was just made") }

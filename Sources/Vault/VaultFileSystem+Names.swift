@@ -19,9 +19,11 @@ extension VaultFileSystem {
 
     /// The name in the mount of a stored name; nil for what is not shown: Keyfold's own files, and
     /// names that no key of this vault made, which are counted.
+    ///
+    /// - Throws: where a long name can't be read now: a name that is left out would look deleted.
     func open(
         _ stored: FileName, in directory: DirectoryIdentity, _ descriptor: Descriptor
-    ) -> FileName? {
+    ) throws(VaultError) -> FileName? {
         let text = stored.string
         let isLong = ReservedName.isLong(text)
         if ReservedName.isReserved(text), !isLong { return nil }
@@ -30,8 +32,7 @@ extension VaultFileSystem {
         let opened: [UInt8]?
         if isLong {
             let sidecar = FileName(ReservedName.sidecar(ofLong: text))
-            let bytes = try? descriptor.openRegularFile(sidecar).readAll(limitBytes: 1024)
-            opened = bytes.flatMap {
+            opened = try Self.readSidecar(sidecar, in: descriptor).flatMap {
                 try? keys.openLongName(sidecar: $0, stored: text, in: directory.directoryID)
             }
         } else {
@@ -42,6 +43,22 @@ extension VaultFileSystem {
             return nil
         }
         return FileName(opened)
+    }
+
+    /// nil where there is none, or something else in its place.
+    private static func readSidecar(
+        _ name: FileName, in directory: Descriptor
+    ) throws(VaultError) -> [UInt8]? {
+        do throws(Errno) {
+            return try directory.openRegularFile(name).readAll(limitBytes: 1024)
+        } catch {
+            switch error {
+            case .noSuchFileOrDirectory, .symbolicLinkLoop, .isDirectory, .fileTooLarge,
+                .accessDenied, .noDeviceOrAddress:
+                return nil
+            default: throw .system(error)
+            }
+        }
     }
 
     /// How many sidecars a directory notes for its next sync; more are synced at once.
@@ -103,7 +120,7 @@ extension VaultFileSystem {
         while current.id != .root {
             guard let link = current.links.first, let identity = try? identity(of: link.parent),
                 let descriptor = try? directoryDescriptor(of: link.parent),
-                let name = open(link.stored, in: identity, descriptor)
+                let name = try? open(link.stored, in: identity, descriptor)
             else { return nil }
             names.append(name.string)
             current = link.parent

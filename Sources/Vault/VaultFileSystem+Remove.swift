@@ -138,7 +138,7 @@ extension VaultFileSystem {
         let sourceStatus = try system { () throws(Errno) in
             try sourceDirectory.status(of: source.stored)
         }
-        let targetStatus = try? targetDirectory.status(of: target.stored)
+        let targetStatus = try Self.status(of: target.stored, in: targetDirectory)
         try committer?.retire(BackingID(sourceStatus))
         if let targetStatus, flags & RenameFlag.exchange != 0 || targetStatus.linkCount > 1 {
             try committer?.retire(BackingID(targetStatus))
@@ -163,13 +163,39 @@ extension VaultFileSystem {
             throw error
         }
         if replacesDirectory {
-            let temporary = temporaryName()
-            try? sourceDirectory.rename(source.stored, to: sourceDirectory, temporary)
-            discardDirectory(temporary, in: sourceDirectory)
+            try removeReplaced(source, sourceDirectory, by: target, targetDirectory)
         }
         settleNames(
             source, sourceDirectory, sourceStatus, target, targetStatus,
             isExchange: flags & RenameFlag.exchange != 0)
+    }
+
+    /// nil where there is no such name.
+    private static func status(
+        of name: FileName, in directory: Descriptor
+    ) throws(VaultError) -> FileStatus? {
+        do throws(Errno) {
+            return try directory.status(of: name)
+        } catch {
+            guard error == .noSuchFileOrDirectory else { throw .system(error) }
+            return nil
+        }
+    }
+
+    /// The empty directory that changed places with `source` goes; if it can't, they change back.
+    private func removeReplaced(
+        _ source: Place, _ sourceDirectory: Descriptor, by target: Place,
+        _ targetDirectory: Descriptor
+    ) throws(VaultError) {
+        let temporary = temporaryName()
+        do throws(Errno) {
+            try sourceDirectory.rename(source.stored, to: sourceDirectory, temporary)
+        } catch {
+            try? sourceDirectory.rename(
+                source.stored, to: targetDirectory, target.stored, flags: RenameFlag.exchange)
+            throw .system(error)
+        }
+        discardDirectory(temporary, in: sourceDirectory)
     }
 
     /// The inodes follow the store, and a name that is gone takes its sidecar with it.

@@ -106,27 +106,50 @@ package final class VaultFileSystem: Sendable {
         let place = Committer.Place(
             root: vault, layout: config.layout, onIncident: options.onIncident,
             broken: options.broken)
-        let journal: Journal
-        do throws(Errno) {
-            journal = try Journal(
+        guard
+            let journal = try makeJournal(vault, domain, bootID, options, recovery, result)
+        else { return (nil, result.sawPowerCut) }
+        let committer = Committer(journal: journal, place: place, renames: renames)
+        try committer.adopt(result.deferred)
+        try recovery.finish(result.journals)
+        return (committer, result.sawPowerCut)
+    }
+
+    /// A journal of our own, or nil where the store has no room for one.
+    ///
+    /// What recovery has worked through must not be found again by a later mount, when the files
+    /// are newer; and on a full disk the old journals may be the room that a new one needs.
+    private static func makeJournal(
+        _ vault: Descriptor, _ domain: Domain, _ bootID: [UInt8], _ options: VaultOptions,
+        _ recovery: Recovery, _ result: Recovery.Result
+    ) throws(VaultError) -> Journal? {
+        func make() throws(Errno) -> Journal {
+            try Journal(
                 in: vault, keys: domain.keys, bootID: bootID, byteCount: options.journalBytes,
                 flushes: options.broken != .journalFlush)
+        }
+        do throws(Errno) {
+            return try make()
+        } catch {
+            // Torn tails are known to the old journals alone.
+            guard result.deferred.isEmpty else { throw .system(error) }
+        }
+        try recovery.finish(result.journals)
+        do throws(Errno) {
+            return try make()
         } catch {
             options.onIncident(
                 "no journal (\(error)): a block that is being overwritten when the mount is killed "
                     + "or the power fails may become unreadable")
-            return (nil, result.sawPowerCut)
+            return nil
         }
-        let committer = Committer(journal: journal, place: place, renames: renames)
-        try committer.adopt(result.deferred)
-        try recovery.finish()
-        return (committer, result.sawPowerCut)
     }
 
     package func synchronizeAll() throws(VaultError) {
         guard !options.isReadOnly else { return }
-        committer?.commitAll()
+        let round = committer?.commitAll()
         try system { () throws(Errno) in try rootDescriptor.synchronizeFileSystem() }
+        if let failure = round?.failure { throw failure }
     }
 
     package func fileSystemStatistics() throws(VaultError) -> FileSystemStatistics {
@@ -355,9 +378,12 @@ enum RootDomain {
     }
 
     static func readRecord(in directory: Descriptor) throws(VaultError) -> [UInt8] {
-        try system { () throws(Errno) in
-            try directory.openRegularFile(FileName(ReservedName.directoryRecord))
+        do throws(Errno) {
+            return try directory.openRegularFile(FileName(ReservedName.directoryRecord))
                 .readAll(limitBytes: DirectoryRecord.maximumBytes)
+        } catch {
+            guard error == .noDeviceOrAddress else { throw .system(error) }
+            throw .format(.malformed(.directoryRecord, "it is not a regular file"))
         }
     }
 }

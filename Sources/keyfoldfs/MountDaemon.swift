@@ -4,6 +4,7 @@ import Glibc
 import KMSCore
 import Logging
 import Mount
+import Platform
 import Vault
 
 /// Puts the parts together: keystore, vault, mount. Returns when the mount has ended.
@@ -20,13 +21,30 @@ enum MountDaemon {
         let location = try KeystoreLocation.find(option: request.keystore, vault: request.vault)
         let keystore = try Unlocking(location: location, sources: request.sources).open()
         defer { keystore.close() }
+        #if DEBUG
+            let faults = request.faults.map { _ in FaultScope(below: request.vault) }
+            defer { tell(faults) }
+        #endif
         let vault = try openVault(request, keystore)
         defer { vault.close() }
-        try serve(vault, request, report)
+        try serve(vault, request, report) {
+            #if DEBUG
+                if let script = request.faults { faults?.arm(script) }
+            #endif
+        }
     }
 
+    #if DEBUG
+        /// How many faults a test may ask for.
+        private static func tell(_ faults: FaultScope?) {
+            guard let faults else { return }
+            Logger(label: "keyfoldfs").notice("test-fault: \(faults.disarm()) calls")
+        }
+    #endif
+
     private static func serve(
-        _ vault: VaultFileSystem, _ request: MountRequest, _ report: ReadinessReport?
+        _ vault: VaultFileSystem, _ request: MountRequest, _ report: ReadinessReport?,
+        onMounted: @escaping @Sendable () -> Void
     ) throws(Failure) {
         var options = request.mountOptions
         if options.sourceName.isEmpty { options.sourceName = request.vault }
@@ -36,6 +54,7 @@ enum MountDaemon {
                 vault: vault, mountPoint: request.mountPoint, options: options,
                 logger: Logger(label: "keyfoldfs"))
             try session.run {
+                onMounted()
                 if report?.mountAnswers() == false { session.requestUnmount() }
             }
         } catch {

@@ -1,5 +1,6 @@
 import Console
 import Mount
+import Platform
 import Vault
 
 /// What is to be mounted, where and how: the command line, understood and checked.
@@ -20,6 +21,10 @@ struct MountRequest: Sendable {
     let bootID: String?
     /// `test-journal=BYTES`, in debug builds only.
     let journalBytes: Int?
+    #if DEBUG
+        /// `test-fault=SCRIPT`: what goes wrong once the mount is up (``FaultScript``).
+        let faults: FaultScript?
+    #endif
     /// For the kernel and libfuse.
     let mountOptions: MountOptions
 
@@ -27,7 +32,7 @@ struct MountRequest: Sendable {
     private static let ownOptions =
         Set(["recovery_key_file", "key_file", "log_file"] + testOptions)
     #if DEBUG
-        private static let testOptions = ["test-break", "test-boot", "test-journal"]
+        private static let testOptions = ["test-break", "test-boot", "test-fault", "test-journal"]
     #else
         private static let testOptions: [String] = []
     #endif
@@ -56,6 +61,9 @@ struct MountRequest: Sendable {
             journalBytes = parsed.keyfold.others["test-journal"].flatMap { Int($0) }
                 .map { max(65_536, $0) }
             bootID = parsed.keyfold.others["test-boot"]
+            #if DEBUG
+                faults = try Self.faults(parsed.keyfold.others["test-fault"])
+            #endif
             let others = parsed.keyfold.others.mapValues(FilePaths.absolute)
             keystore = parsed.keyfold.keystore.map(FilePaths.absolute)
             sources = UnlockSources(
@@ -78,4 +86,15 @@ struct MountRequest: Sendable {
         }
         return broken
     }
+
+    #if DEBUG
+        private static func faults(_ text: String?) throws(MountError) -> FaultScript? {
+            guard let text else { return nil }
+            guard let script = FaultScript(text) else {
+                let kinds = FaultScript.faults.keys.sorted().joined(separator: "|")
+                throw .invalidOption("test-fault", expected: "test-fault=(\(kinds))[@CALL]:N[+]")
+            }
+            return script
+        }
+    #endif
 }

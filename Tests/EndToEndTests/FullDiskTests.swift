@@ -128,6 +128,66 @@ extension EndToEnd {
             }
         }
 
+        private static func writeSynced(_ path: String, _ bytes: [UInt8]) throws {
+            let file = try Disk.make(path)
+            try file.write(bytes, at: 0)
+            try file.synchronize(dataOnly: false)
+        }
+
+        /// ext4 with its own journal, and room for one of ours.
+        @Test func `the journal works on a full disk, and deleting makes room`() throws {
+            let outer = try TemporaryDirectory(label: VaultFixture.label)
+            defer { outer.cleanUp() }
+            let place = outer.path + "/store"
+            try Disk.makeDirectory(place)
+            try Disk.make(outer.path + "/image").truncate(to: 64 << 20)
+            try Command("mkfs.ext4", "-q", outer.path + "/image").run()
+            try Command("mount", "-o", "loop", outer.path + "/image", place).run()
+            let fixture = try VaultFixture(VaultShape(), vaultParent: place)
+            defer { fixture.cleanUp() }
+            try fixture.mount()
+            var expected = pattern(600_000)
+            try Disk.write(fixture.path("old"), expected)
+            try Disk.write(fixture.path("victim"), pattern(3_000_000, seed: 2))
+            let old = try Disk.open(fixture.path("old"), OpenFlag.readWrite)
+            try old.synchronize(dataOnly: false)
+            try Disk.open(fixture.path("victim")).synchronize(dataOnly: false)
+            try Self.fill(fixture)
+            // More than the journal holds: it begins anew again and again.
+            for round in 0..<20 {
+                let bytes = pattern(500_000, seed: UInt64(round))
+                try old.write(bytes, at: 1000)
+                try old.synchronize(dataOnly: round.isMultiple(of: 2))
+                expected.replaceSubrange(1000..<501_000, with: bytes)
+            }
+            #expect(throws: Errno.noSpace) {
+                let file = try Disk.make(fixture.path("more"))
+                try file.write(pattern(2_000_000), at: 0)
+                try file.synchronize(dataOnly: false)
+            }
+            // The daemon dies, and a new one finds a full disk.
+            try fixture.killDaemon()
+            try fixture.clearDeadMount()
+            try fixture.mount()
+            #expect(try Disk.read(fixture.path("old")) == expected)
+            #expect(try Disk.read(fixture.path("victim")) == pattern(3_000_000, seed: 2))
+            let before = try Disk.open(fixture.vault, OpenFlag.directory).fileSystemStatistics()
+            try Disk.unlink(fixture.path("victim"))
+            let hasRoom = try Deadline.wait(seconds: 10) {
+                try Disk.open(fixture.vault, OpenFlag.directory).fileSystemStatistics()
+                    .availableBlocks > before.availableBlocks
+            }
+            #expect(hasRoom)
+            // Without a new mount.
+            try Self.writeSynced(fixture.path("next"), pattern(1_000_000, seed: 3))
+            try fixture.remount()
+            #expect(try Disk.read(fixture.path("next")) == pattern(1_000_000, seed: 3))
+            #expect(try Disk.read(fixture.path("old")) == expected)
+            try fixture.unmount()
+            let check = try fixture.command(["check", fixture.vault, "--read-data"]).result()
+            #expect(check.status == 0, "\(check)")
+        }
+
         @Test func `directories and names fail cleanly on a full disk`() throws {
             try Self.withSmallStore(.tmpfs) { fixture in
                 try Self.fill(fixture)

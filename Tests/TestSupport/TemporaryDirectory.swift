@@ -6,14 +6,17 @@ package import Platform
 /// the daemons behind them, then the files.
 package final class TemporaryDirectory: Sendable {
     /// Every test directory of this process begins so; the leftover check looks for it.
-    package static let prefix = "/tmp/keyfold-test.\(getpid())."
+    package static let prefix = "/tmp/" + ownName
+    private static let ownName = "keyfold-test.\(getpid())."
 
     package let path: String
 
     /// - Parameter label: tells the directories of one suite apart from those that others, which run
     ///   at the same time, may still have.
-    package init(label: String = "") throws(Errno) {
-        path = Self.prefix + label + String(UInt64.random(in: 0 ... .max), radix: 36)
+    package init(label: String = "", parent: String = "/tmp") throws(Errno) {
+        path =
+            parent + "/" + Self.ownName + label
+            + String(UInt64.random(in: 0 ... .max), radix: 36)
         try Disk.makeDirectory(path, mode: 0o755)
     }
 
