@@ -142,6 +142,15 @@ package struct JournalFrame: Equatable, Sendable {
         return byteCount(bodyBytes: bodyBytes)
     }
 
+    /// Epoch and sequence number as a head has them, not authenticated; nil when it is no frame's.
+    package static func place(head: [UInt8]) -> (epoch: UInt64, sequence: UInt64)? {
+        guard byteCount(head: head) != nil else { return nil }
+        func number(_ range: Range<Int>) -> UInt64 {
+            head[range].reduce(0) { $0 << 8 | UInt64($1) }
+        }
+        return (number(8..<16), number(16..<24))
+    }
+
     /// nil for anything that is no whole frame of this journal: torn, older than the journal's
     /// epoch, or somebody else's.
     package init?(decoding bytes: [UInt8], with cipher: AESGCM256, key: SecretBytes) {

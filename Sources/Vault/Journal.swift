@@ -35,7 +35,7 @@ final class Journal: Sendable {
 
     // SAFETY: requests and cipher are used under the mutex that holds them.
     private struct Waiting: @unchecked Sendable { var requests: [Request] = [] }  // SAFETY: above
-    private struct Writer: @unchecked Sendable {  // SAFETY: above
+    struct Writer: @unchecked Sendable {  // SAFETY: above
         let cipher = AESGCM256()
         var epoch: UInt64 = 1
         var sequence: UInt64 = 0
@@ -52,11 +52,11 @@ final class Journal: Sendable {
     let name: FileName
     let byteCount: Int
     private let directory: Descriptor
-    private let file: Descriptor
-    private let key: SecretBytes
+    let file: Descriptor
+    let key: SecretBytes
     private let flushes: Bool
     private let waiting = Mutex(Waiting())
-    private let writer = Mutex(Writer())
+    let writer = Mutex(Writer())
 
     /// A new journal, durable and empty, with all its space reserved.
     ///
@@ -203,71 +203,4 @@ final class Journal: Sendable {
     /// Takes away what a reader may find and must not: a frame that could not be made durable when
     /// it was written, or those of the last epoch. Before anything is acknowledged without a frame.
     func settle() -> Outcome { isUnsettled ? commit([]) : .durable }
-}
-
-// MARK: - Reading
-
-extension Journal {
-    /// A journal that some mount left behind, as its frames say.
-    struct Remains {
-        let name: FileName
-        let head: JournalHead
-        /// Those of the last epoch, in their order.
-        let entries: [JournalEntry]
-    }
-
-    /// Reads a journal of a mount that is gone.
-    ///
-    /// - Returns: nil for a file that never became a journal.
-    /// - Throws: for a journal of a later version, or of another vault.
-    static func read(
-        _ file: Descriptor, name: FileName, keys: DomainKeys
-    ) throws(VaultError) -> Remains? {
-        let bytes = try system { () throws(Errno) in
-            try file.read(count: JournalHead.byteCount, at: 0)
-        }
-        // Torn when it was made: nothing was ever committed to it.
-        if bytes.allSatisfy({ $0 == 0 }) { return nil }
-        let head: JournalHead
-        do throws(FormatError) {
-            head = try JournalHead(decoding: bytes)
-            try head.authenticate(bytes, with: keys)
-        } catch {
-            throw .journal(path: "\(ReservedName.journal)/\(name.string)", error)
-        }
-        let entries = try system { () throws(Errno) in
-            try readEntries(file, key: keys.journalKey(of: head))
-        }
-        return Remains(name: name, head: head, entries: entries)
-    }
-
-    /// What this journal has of the current epoch.
-    func entries() throws(Errno) -> [JournalEntry] {
-        let (epoch, end) = writer.withLock { ($0.epoch, $0.offset) }
-        return try Self.readEntries(file, key: key, epoch: epoch, end: end)
-    }
-
-    private static func readEntries(
-        _ file: Descriptor, key: SecretBytes, epoch: UInt64? = nil, end: UInt64 = .max
-    ) throws(Errno) -> [JournalEntry] {
-        let cipher = AESGCM256()
-        var entries: [JournalEntry] = []
-        var offset = UInt64(JournalHead.byteCount)
-        var epoch = epoch
-        var sequence: UInt64 = 0
-        while offset < end {
-            let head = try file.read(count: JournalFrame.headBytes, at: offset)
-            guard let count = JournalFrame.byteCount(head: head),
-                let frame = JournalFrame(
-                    decoding: try file.read(count: count, at: offset), with: cipher, key: key),
-                frame.sequence == sequence, epoch == nil || frame.epoch == epoch,
-                let found = JournalEntry.decode(frame.body)
-            else { return entries }
-            entries += found
-            epoch = frame.epoch
-            sequence += 1
-            offset += UInt64(count)
-        }
-        return entries
-    }
 }

@@ -126,7 +126,9 @@ struct Recovery {
         var stream = DirectoryStream(directory)
         while let entry = try system({ () throws(Errno) in try stream.next() }) {
             guard !entry.name.isDots,
-                let journal = try present({ () throws(Errno) in try directory.openRegularFile(entry.name) }
+                let journal = try present({ () throws(Errno) in
+                    try directory.openRegularFile(entry.name)
+                }
                 ),
                 try isFree(journal)
             else { continue }
