@@ -32,6 +32,19 @@ func tests(
         swiftSettings: strict)
 }
 
+let fuzzed: [Target.Dependency] = [
+    "Cryptography", "KMSModel", "KMSStore", "SealedFormat", "UsageLog",
+]
+/// The parsers under hostile bytes: a suite of tests, or for Tools/fuzz a program with libFuzzer.
+let fuzz: Target =
+    Context.environment["KEYFOLD_FUZZ"] == nil
+    ? .testTarget(
+        name: "FuzzTests", dependencies: ["TestSupport"] + fuzzed, path: "Tests/Fuzz",
+        exclude: ["Corpus"], swiftSettings: strict)
+    : .executableTarget(
+        name: "Fuzz", dependencies: fuzzed, path: "Tests/Fuzz",
+        exclude: ["Corpus", "FuzzTests.swift"], swiftSettings: strict + [.define("KEYFOLD_FUZZ")])
+
 let package = Package(
     name: "keyfold",
     products: [
@@ -101,6 +114,7 @@ let package = Package(
             "ConsoleTests",
             uses: ["Console", "KMSCore", "KMSModel", "Platform", "UsageLog", "Vault"]),
         tests("EndToEndTests", uses: ["Platform"]),
+        fuzz,
     ],
     swiftLanguageModes: [.v6]
 )

@@ -89,7 +89,7 @@ enum NamePadding {
     }
 }
 
-private enum LongName {
+enum LongName {
     /// A name of 255 bytes, padded and sealed.
     static let maximumSealedBytes = AESSIV256.overheadBytes + 256
 

@@ -147,7 +147,9 @@ package struct JournalEntry: Equatable, Sendable {
             let pathBytes = reader.integer(UInt32.self), let path = reader.take(Int(pathBytes)),
             let number = reader.integer(UInt64.self), let byteCount = reader.integer(UInt32.self),
             let holeBytes = reader.integer(UInt64.self), let bytes = reader.take(Int(byteCount)),
-            number <= UInt64(Int64.max), holeBytes <= UInt64(Int64.max) - number
+            number <= UInt64(Int64.max), holeBytes <= UInt64(Int64.max) - number,
+            kind == 3 || holeBytes == 0, kind < 5 || number == 0,
+            byteCount == 0 || kind == 1 || kind > 5
         else { return nil }
         let action: JournalAction
         switch kind {
