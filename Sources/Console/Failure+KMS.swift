@@ -12,17 +12,16 @@ extension Failure {
 
 extension ExitStatus {
     package init(_ error: KMSError) {
-        switch error {
-        case .accessDenied, .notAuthorized: self = .noPermission
-        case .alreadyExists: self = .cannotCreate
-        case .conflict, .disabled, .invalidState: self = .wrongState
-        case .dependencyTimeout, .keyUnavailable, .unsupportedOperation: self = .unavailable
-        case .incorrectKey, .limitExceeded: self = .failure
-        case .internalFailure: self = .internalError
-        case .invalidAliasName, .invalidARN, .invalidKeyUsage, .invalidMarker, .tag, .validation:
-            self = .usage
-        case .invalidCiphertext: self = .damagedData
-        case .notFound: self = .notFound
+        switch error.kind {
+        case .denied: self = .noPermission
+        case .taken: self = .cannotCreate
+        case .wrongState: self = .wrongState
+        case .unavailable, .timedOut, .unsupported: self = .unavailable
+        case .limit, .wouldSucceed: self = .failure
+        case .failed: self = .internalError
+        case .badRequest: self = .usage
+        case .notGenuine: self = error.code == .incorrectKey ? .failure : .damagedData
+        case .missing: self = .notFound
         }
     }
 }
@@ -30,37 +29,37 @@ extension ExitStatus {
 extension KMSError {
     /// What to say where AWS KMS sends no text.
     fileprivate var plainWords: String {
-        switch self {
+        switch code {
         case .invalidCiphertext: "the wrapped key was changed, or belongs to something else"
+        case .invalidSignature: "the signature is not genuine"
+        case .invalidMAC: "the MAC is not genuine"
         case .notAuthorized: "not authorized"
-        case .accessDenied, .alreadyExists, .conflict, .dependencyTimeout, .disabled,
-            .incorrectKey, .internalFailure, .invalidAliasName, .invalidARN, .invalidKeyUsage,
-            .invalidMarker, .invalidState, .keyUnavailable, .limitExceeded, .notFound, .tag,
-            .unsupportedOperation, .validation:
-            exceptionName
+        default: exceptionName
         }
     }
 
     fileprivate func wayOut(object: String?) -> String? {
         let key = object ?? "KEY"
-        return switch self {
-        case .disabled: "a disabled key works again after: keyfold key enable \(key)"
-        case .invalidState:
-            "'keyfold key show \(key)' tells its state; a key that waits for its deletion comes "
-                + "back with 'keyfold key restore' and then 'keyfold key enable'"
-        case .notFound: "'keyfold key list' and 'keyfold alias list' show what there is"
-        case .alreadyExists: "choose another name, or move it with: keyfold alias update"
+        switch code {
+        case .disabled: return "a disabled key works again after: keyfold key enable \(key)"
         case .invalidAliasName, .invalidARN:
-            "a key is named by its id, its ARN, alias/NAME or the alias's ARN"
-        case .invalidCiphertext: "take the file from a backup, or from the vault it was made in"
-        case .incorrectKey: "'keyfold inspect FILE' names the keys that open a file"
-        case .accessDenied, .notAuthorized:
-            "the keystore's owner may do it; keys below alias/aws/ are the service's own and "
-                + "stay as they are"
-        case .dependencyTimeout, .keyUnavailable: "try again later"
-        case .conflict, .internalFailure, .invalidKeyUsage, .invalidMarker, .limitExceeded, .tag,
-            .unsupportedOperation, .validation:
-            nil
+            return "a key is named by its id, its ARN, alias/NAME or the alias's ARN"
+        case .incorrectKey: return "'keyfold inspect FILE' names the keys that open a file"
+        case .invalidCiphertext:
+            return "take the file from a backup, or from the vault it was made in"
+        default: break
+        }
+        switch kind {
+        case .wrongState:
+            return "'keyfold key show \(key)' tells its state; a key that waits for its deletion "
+                + "comes back with 'keyfold key restore' and then 'keyfold key enable'"
+        case .missing: return "'keyfold key list' and 'keyfold alias list' show what there is"
+        case .taken: return "choose another name, or move it with: keyfold alias update"
+        case .denied:
+            return "the keystore's owner may do it; keys below alias/aws/ are the service's own "
+                + "and stay as they are"
+        case .timedOut, .unavailable: return "try again later"
+        case .badRequest, .failed, .limit, .notGenuine, .unsupported, .wouldSucceed: return nil
         }
     }
 }

@@ -32,7 +32,7 @@ extension EmbeddedKeyService {
     func keyRotationStatus(
         _ key: String, as caller: Caller
     ) throws(KMSError) -> KeyRotationStatus {
-        try perform(.keyRotationStatus, as: caller) { request throws(KMSError) in
+        try perform(.getKeyRotationStatus, as: caller) { request throws(KMSError) in
             try named(key, in: &request)
             let entry = try self.key(
                 named: key, in: try state(for: request), group: .read, for: &request)

@@ -173,6 +173,13 @@ package struct KeyMaterialID: Hashable, Sendable, CustomStringConvertible {
         self.bytes = bytes
     }
 
+    /// Reads 64 hex digits.
+    package init?(_ text: String) {
+        let digits = text.utf8.compactMap(hexValue)
+        guard digits.count == 64, text.utf8.count == 64 else { return nil }
+        bytes = stride(from: 0, to: 64, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+    }
+
     package var description: String { hexText(bytes) }
 }
 

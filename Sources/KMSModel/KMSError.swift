@@ -1,72 +1,125 @@
 /// An answer of AWS KMS that is not success. The message is AWS's where AWS's is known.
-package enum KMSError: Error, Hashable, Sendable {
-    case accessDenied(String)
-    case alreadyExists(String)
-    case conflict(String)
-    case dependencyTimeout(String)
-    case disabled(String)
-    case incorrectKey
-    case internalFailure(String)
-    case invalidAliasName(String)
-    case invalidARN(String)
-    case invalidCiphertext
-    case invalidKeyUsage(String)
-    case invalidMarker
-    case invalidState(String)
-    case keyUnavailable(String)
-    case limitExceeded(String)
-    case notAuthorized
-    case notFound(String)
-    case tag(String)
-    case unsupportedOperation(String)
-    case validation(String)
+package struct KMSError: Error, Hashable, Sendable {
+    /// Which exception, by its name on the wire.
+    package enum Code: String, Sendable, Hashable, CaseIterable {
+        // Of the service model.
+        case alreadyExists = "AlreadyExistsException"
+        case clusterInUse = "CloudHsmClusterInUseException"
+        case clusterInvalidConfiguration = "CloudHsmClusterInvalidConfigurationException"
+        case clusterNotActive = "CloudHsmClusterNotActiveException"
+        case clusterNotFound = "CloudHsmClusterNotFoundException"
+        case clusterNotRelated = "CloudHsmClusterNotRelatedException"
+        case conflict = "ConflictException"
+        case dependencyTimeout = "DependencyTimeoutException"
+        case disabled = "DisabledException"
+        case dryRun = "DryRunOperationException"
+        case expiredImportToken = "ExpiredImportTokenException"
+        case incorrectKey = "IncorrectKeyException"
+        case incorrectKeyMaterial = "IncorrectKeyMaterialException"
+        case incorrectTrustAnchor = "IncorrectTrustAnchorException"
+        case internalFailure = "KMSInternalException"
+        case invalidAliasName = "InvalidAliasNameException"
+        case invalidARN = "InvalidArnException"
+        case invalidCiphertext = "InvalidCiphertextException"
+        case invalidGrantID = "InvalidGrantIdException"
+        case invalidGrantToken = "InvalidGrantTokenException"
+        case invalidImportToken = "InvalidImportTokenException"
+        case invalidKeyUsage = "InvalidKeyUsageException"
+        case invalidMAC = "KMSInvalidMacException"
+        case invalidMarker = "InvalidMarkerException"
+        case invalidSignature = "KMSInvalidSignatureException"
+        case invalidState = "KMSInvalidStateException"
+        case keyStoreHasKeys = "CustomKeyStoreHasCMKsException"
+        case keyStoreInvalidState = "CustomKeyStoreInvalidStateException"
+        case keyStoreNameInUse = "CustomKeyStoreNameInUseException"
+        case keyStoreNotFound = "CustomKeyStoreNotFoundException"
+        case keyUnavailable = "KeyUnavailableException"
+        case limitExceeded = "LimitExceededException"
+        case malformedPolicy = "MalformedPolicyDocumentException"
+        case notFound = "NotFoundException"
+        case tag = "TagException"
+        case unsupportedOperation = "UnsupportedOperationException"
+        case externalKeyInUse = "XksKeyAlreadyInUseException"
+        case externalKeyInvalidConfiguration = "XksKeyInvalidConfigurationException"
+        case externalKeyNotFound = "XksKeyNotFoundException"
+        // Of the front end, which the service model leaves out.
+        case accessDenied = "AccessDeniedException"
+        case notAuthorized = "NotAuthorizedException"
+        case serialization = "SerializationException"
+        case throttling = "ThrottlingException"
+        case unknownOperation = "UnknownOperationException"
+        case validation = "ValidationException"
+    }
+
+    package let code: Code
+    /// Empty where AWS sends none.
+    package let message: String
+
+    package init(_ code: Code, _ message: String = "") {
+        self.code = code
+        self.message = message
+    }
 
     /// The exception's name on the wire.
-    package var exceptionName: String {
-        switch self {
-        case .accessDenied: "AccessDeniedException"
-        case .alreadyExists: "AlreadyExistsException"
-        case .conflict: "ConflictException"
-        case .dependencyTimeout: "DependencyTimeoutException"
-        case .disabled: "DisabledException"
-        case .incorrectKey: "IncorrectKeyException"
-        case .internalFailure: "KMSInternalException"
-        case .invalidAliasName: "InvalidAliasNameException"
-        case .invalidARN: "InvalidArnException"
-        case .invalidCiphertext: "InvalidCiphertextException"
-        case .invalidKeyUsage: "InvalidKeyUsageException"
-        case .invalidMarker: "InvalidMarkerException"
-        case .invalidState: "KMSInvalidStateException"
-        case .keyUnavailable: "KeyUnavailableException"
-        case .limitExceeded: "LimitExceededException"
-        case .notAuthorized: "NotAuthorizedException"
-        case .notFound: "NotFoundException"
-        case .tag: "TagException"
-        case .unsupportedOperation: "UnsupportedOperationException"
-        case .validation: "ValidationException"
-        }
-    }
-
-    /// The text of the answer; empty where AWS sends none.
-    package var message: String {
-        switch self {
-        case .accessDenied(let text), .alreadyExists(let text), .conflict(let text),
-            .dependencyTimeout(let text), .disabled(let text), .internalFailure(let text),
-            .invalidAliasName(let text), .invalidARN(let text), .invalidKeyUsage(let text),
-            .invalidState(let text), .keyUnavailable(let text), .limitExceeded(let text),
-            .notFound(let text), .tag(let text), .unsupportedOperation(let text),
-            .validation(let text):
-            text
-        case .incorrectKey:
-            "The key ID in the request does not identify a CMK that can perform this operation."
-        case .invalidMarker: "Could not deserialize marker"
-        case .invalidCiphertext, .notAuthorized: ""
-        }
-    }
+    package var exceptionName: String { code.rawValue }
 }
 
 extension KMSError: CustomStringConvertible {
     package var description: String {
         message.isEmpty ? exceptionName : "\(exceptionName): \(message)"
     }
+}
+
+// The exceptions that the rules speak of most, in the words of an enumeration.
+extension KMSError {
+    package static func accessDenied(_ message: String) -> KMSError {
+        KMSError(.accessDenied, message)
+    }
+    package static func alreadyExists(_ message: String) -> KMSError {
+        KMSError(.alreadyExists, message)
+    }
+    package static func conflict(_ message: String) -> KMSError { KMSError(.conflict, message) }
+    package static func dependencyTimeout(_ message: String) -> KMSError {
+        KMSError(.dependencyTimeout, message)
+    }
+    package static func disabled(_ message: String) -> KMSError { KMSError(.disabled, message) }
+    package static func internalFailure(_ message: String) -> KMSError {
+        KMSError(.internalFailure, message)
+    }
+    package static func invalidAliasName(_ message: String) -> KMSError {
+        KMSError(.invalidAliasName, message)
+    }
+    package static func invalidARN(_ message: String) -> KMSError {
+        KMSError(.invalidARN, message)
+    }
+    package static func invalidKeyUsage(_ message: String) -> KMSError {
+        KMSError(.invalidKeyUsage, message)
+    }
+    package static func invalidState(_ message: String) -> KMSError {
+        KMSError(.invalidState, message)
+    }
+    package static func keyUnavailable(_ message: String) -> KMSError {
+        KMSError(.keyUnavailable, message)
+    }
+    package static func limitExceeded(_ message: String) -> KMSError {
+        KMSError(.limitExceeded, message)
+    }
+    package static func notFound(_ message: String) -> KMSError { KMSError(.notFound, message) }
+    package static func serialization(_ message: String) -> KMSError {
+        KMSError(.serialization, message)
+    }
+    package static func tag(_ message: String) -> KMSError { KMSError(.tag, message) }
+    package static func unsupportedOperation(_ message: String) -> KMSError {
+        KMSError(.unsupportedOperation, message)
+    }
+    package static func validation(_ message: String) -> KMSError {
+        KMSError(.validation, message)
+    }
+
+    package static let incorrectKey = KMSError(
+        .incorrectKey,
+        "The key ID in the request does not identify a CMK that can perform this operation.")
+    package static let invalidCiphertext = KMSError(.invalidCiphertext)
+    package static let invalidMarker = KMSError(.invalidMarker, "Could not deserialize marker")
+    package static let notAuthorized = KMSError(.notAuthorized)
 }

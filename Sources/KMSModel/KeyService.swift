@@ -1,73 +1,33 @@
 package import Cryptography
 
-/// AWS KMS's operations on symmetric CMKs, in process or over a network.
+/// AWS KMS's operations, in process or over a network.
 ///
-/// Every call is synchronous and may be made from any thread. A `key` is named as AWS KMS allows
-/// for that operation: cryptographic operations and DescribeKey take key ids, key ARNs, alias
-/// names and alias ARNs; the others take key ids and key ARNs. Each call leaves one event in the
-/// usage log before its answer is given out.
+/// Every call is synchronous and may be made from any thread. Each leaves one event in the usage
+/// log before its answer is given out.
 ///
 /// Source: AWS KMS API reference, version 2014-11-01.
 package protocol KeyService: Sendable {
-    // MARK: Keys
-    func createKey(_ request: CreateKeyRequest, as caller: Caller) throws(KMSError) -> KeyMetadata
+    /// Any operation, its request and answer as the service model describes them.
+    ///
+    /// - Throws: what AWS KMS answers, in its words where they are known. A request whose form is
+    ///   wrong is refused before anything else.
+    func answer(
+        _ operation: KMSOperation, _ input: Structure, as caller: Caller
+    ) throws(KMSError) -> Structure
+
+    // What a mount asks for. The same operations without a document in between.
+
     func describeKey(_ key: String, as caller: Caller) throws(KMSError) -> KeyMetadata
-    /// Sorted by key id.
-    func listKeys(_ page: PageRequest, as caller: Caller) throws(KMSError) -> Page<KeyARN>
-    func updateKeyDescription(
-        _ key: String, to description: String, as caller: Caller) throws(KMSError)
-    func enableKey(_ key: String, as caller: Caller) throws(KMSError)
-    func disableKey(_ key: String, as caller: Caller) throws(KMSError)
-    /// `windowDays`: 7…30, 30 when nil. The new metadata's state holds the date.
-    func scheduleKeyDeletion(
-        _ key: String, windowDays: Int?, as caller: Caller
-    ) throws(KMSError) -> KeyMetadata
-    func cancelKeyDeletion(_ key: String, as caller: Caller) throws(KMSError) -> KeyARN
-    func tagResource(_ key: String, tags: [Tag], as caller: Caller) throws(KMSError)
-    func untagResource(_ key: String, tagKeys: [String], as caller: Caller) throws(KMSError)
-    func listResourceTags(
-        _ key: String, _ page: PageRequest, as caller: Caller
-    ) throws(KMSError) -> Page<Tag>
-
-    // MARK: Aliases
-    func createAlias(_ name: String, target: String, as caller: Caller) throws(KMSError)
-    func updateAlias(_ name: String, target: String, as caller: Caller) throws(KMSError)
-    func deleteAlias(_ name: String, as caller: Caller) throws(KMSError)
-    /// Sorted by name; of one key when `key` is given.
-    func listAliases(
-        of key: String?, _ page: PageRequest, as caller: Caller
-    ) throws(KMSError) -> Page<AliasEntry>
-
-    // MARK: Rotation
-    /// `periodDays`: 90…2560, 365 when nil.
-    func enableKeyRotation(_ key: String, periodDays: Int?, as caller: Caller) throws(KMSError)
-    func disableKeyRotation(_ key: String, as caller: Caller) throws(KMSError)
-    func keyRotationStatus(_ key: String, as caller: Caller) throws(KMSError) -> KeyRotationStatus
-    func rotateKeyOnDemand(_ key: String, as caller: Caller) throws(KMSError) -> KeyARN
-    /// Oldest first; the first material, which no rotation made, only when asked for.
-    func listKeyRotations(
-        _ key: String, includesFirstMaterial: Bool, _ page: PageRequest, as caller: Caller
-    ) throws(KMSError) -> Page<KeyRotation>
-
-    // MARK: Cryptography
-    /// `plaintext`: 1…4096 bytes.
-    func encrypt(
-        _ plaintext: SecretBytes, under key: String, context: EncryptionContext, as caller: Caller
-    ) throws(KMSError) -> WrappedData
-    /// `key`: nil, or the only key that may have made the blob.
+    /// Of a symmetric key. `key`: nil, or the only key that may have made the blob.
     func decrypt(
         _ blob: [UInt8], under key: String?, context: EncryptionContext, as caller: Caller
     ) throws(KMSError) -> UnwrappedData
+    /// Between symmetric keys.
     func reEncrypt(_ request: ReEncryptRequest, as caller: Caller) throws(KMSError) -> WrappedData
     /// `byteCount`: 1…1024 (AES_256 is 32).
     func generateDataKey(
         under key: String, byteCount: Int, context: EncryptionContext, as caller: Caller
     ) throws(KMSError) -> GeneratedDataKey
-    func generateDataKeyWithoutPlaintext(
-        under key: String, byteCount: Int, context: EncryptionContext, as caller: Caller
-    ) throws(KMSError) -> WrappedData
-    /// `byteCount`: 1…1024.
-    func generateRandom(byteCount: Int, as caller: Caller) throws(KMSError) -> SecretBytes
 }
 
 package struct CreateKeyRequest: Sendable, Hashable {
@@ -75,6 +35,12 @@ package struct CreateKeyRequest: Sendable, Hashable {
     package var description: String
     /// At most 50, with distinct keys.
     package var tags: [Tag]
+    package var spec = KeySpec.symmetricDefault
+    /// nil where the spec leaves no choice.
+    package var usage: KeyUsage?
+    package var origin = KeyOrigin.awsKms
+    package var isMultiRegion = false
+    package var customKeyStoreID: String?
 
     package init(description: String = "", tags: [Tag] = []) {
         self.description = description
@@ -106,9 +72,10 @@ package struct WrappedData: Sendable, Hashable {
     /// At most 6144 bytes, opaque to whoever holds it.
     package let blob: [UInt8]
     package let keyARN: KeyARN
-    package let materialID: KeyMaterialID
+    /// nil from services that do not tell.
+    package let materialID: KeyMaterialID?
 
-    package init(blob: [UInt8], keyARN: KeyARN, materialID: KeyMaterialID) {
+    package init(blob: [UInt8], keyARN: KeyARN, materialID: KeyMaterialID?) {
         self.blob = blob
         self.keyARN = keyARN
         self.materialID = materialID
@@ -118,9 +85,10 @@ package struct WrappedData: Sendable, Hashable {
 package struct UnwrappedData: Sendable {
     package let plaintext: SecretBytes
     package let keyARN: KeyARN
-    package let materialID: KeyMaterialID
+    /// nil from services that do not tell.
+    package let materialID: KeyMaterialID?
 
-    package init(plaintext: SecretBytes, keyARN: KeyARN, materialID: KeyMaterialID) {
+    package init(plaintext: SecretBytes, keyARN: KeyARN, materialID: KeyMaterialID?) {
         self.plaintext = plaintext
         self.keyARN = keyARN
         self.materialID = materialID

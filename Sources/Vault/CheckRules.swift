@@ -116,13 +116,11 @@ enum CheckNameKind: Equatable {
 extension CheckCode {
     /// What a refusal of the key service says of a wrapped key.
     init(_ error: KMSError) {
-        switch error {
-        case .invalidCiphertext, .incorrectKey, .invalidARN, .invalidKeyUsage, .validation:
-            self = .wrappedKeyDamaged
-        case .notFound: self = .keyMissing
-        case .accessDenied, .notAuthorized, .disabled, .invalidState, .keyUnavailable,
-            .dependencyTimeout, .internalFailure, .limitExceeded, .unsupportedOperation,
-            .alreadyExists, .conflict, .invalidAliasName, .invalidMarker, .tag:
+        switch error.kind {
+        case .notGenuine, .badRequest: self = .wrappedKeyDamaged
+        case .missing: self = .keyMissing
+        case .denied, .wrongState, .unavailable, .timedOut, .unsupported, .limit, .failed, .taken,
+            .wouldSucceed:
             self = .keyUnusable
         }
     }

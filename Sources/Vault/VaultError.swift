@@ -45,14 +45,11 @@ extension Errno {
 
     /// A key that is switched off is ENOKEY, as kernel fscrypt answers; a denial is EACCES.
     init(_ error: KMSError) {
-        switch error {
-        case .disabled, .invalidState, .keyUnavailable, .notFound: self = .noKey
-        case .accessDenied, .notAuthorized: self = .accessDenied
-        case .dependencyTimeout: self = .timedOut
-        case .invalidCiphertext, .incorrectKey: self = .ioError
-        case .alreadyExists, .conflict, .internalFailure, .invalidAliasName, .invalidARN,
-            .invalidKeyUsage, .invalidMarker, .limitExceeded, .tag, .unsupportedOperation,
-            .validation:
+        switch error.kind {
+        case .wrongState, .unavailable, .missing: self = .noKey
+        case .denied: self = .accessDenied
+        case .timedOut: self = .timedOut
+        case .notGenuine, .badRequest, .taken, .limit, .unsupported, .failed, .wouldSucceed:
             self = .ioError
         }
     }

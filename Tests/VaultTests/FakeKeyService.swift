@@ -96,61 +96,15 @@ final class FakeKeyService: KeyService {
     func describeKey(_ key: String, as caller: Caller) throws(KMSError) -> KeyMetadata {
         KeyMetadata(
             arn: arn, creationDate: Timestamp(secondsSinceEpoch: 0), state: .enabled,
-            description: "", manager: .customer, currentMaterialID: try materialID(),
-            currentVersion: state.withLock { $0.version })
+            description: "", manager: .customer, currentMaterialID: try materialID())
     }
 }
 
-// A vault asks for nothing of this.
+// A vault asks for nothing else.
 extension FakeKeyService {
-    private func no<Value>(_: Value.Type = Value.self) throws(KMSError) -> Value {
+    func answer(
+        _: KMSOperation, _: Structure, as _: Caller
+    ) throws(KMSError) -> Structure {
         throw .unsupportedOperation("not here")
     }
-
-    func createKey(_: CreateKeyRequest, as _: Caller) throws(KMSError) -> KeyMetadata { try no() }
-    func listKeys(_: PageRequest, as _: Caller) throws(KMSError) -> Page<KeyARN> { try no() }
-    func updateKeyDescription(_: String, to _: String, as _: Caller) throws(KMSError) {
-        try no(Void.self)
-    }
-    func enableKey(_: String, as _: Caller) throws(KMSError) { try no(Void.self) }
-    func disableKey(_: String, as _: Caller) throws(KMSError) { try no(Void.self) }
-    func scheduleKeyDeletion(
-        _: String, windowDays _: Int?, as _: Caller
-    ) throws(KMSError) -> KeyMetadata { try no() }
-    func cancelKeyDeletion(_: String, as _: Caller) throws(KMSError) -> KeyARN { try no() }
-    func tagResource(_: String, tags _: [Tag], as _: Caller) throws(KMSError) { try no(Void.self) }
-    func untagResource(_: String, tagKeys _: [String], as _: Caller) throws(KMSError) {
-        try no(Void.self)
-    }
-    func listResourceTags(
-        _: String, _: PageRequest, as _: Caller
-    ) throws(KMSError) -> Page<Tag> { try no() }
-    func createAlias(_: String, target _: String, as _: Caller) throws(KMSError) {
-        try no(Void.self)
-    }
-    func updateAlias(_: String, target _: String, as _: Caller) throws(KMSError) {
-        try no(Void.self)
-    }
-    func deleteAlias(_: String, as _: Caller) throws(KMSError) { try no(Void.self) }
-    func listAliases(
-        of _: String?, _: PageRequest, as _: Caller
-    ) throws(KMSError) -> Page<AliasEntry> { try no() }
-    func enableKeyRotation(
-        _: String, periodDays _: Int?, as _: Caller
-    ) throws(KMSError) { try no(Void.self) }
-    func disableKeyRotation(_: String, as _: Caller) throws(KMSError) { try no(Void.self) }
-    func keyRotationStatus(
-        _: String, as _: Caller
-    ) throws(KMSError) -> KeyRotationStatus { try no() }
-    func rotateKeyOnDemand(_: String, as _: Caller) throws(KMSError) -> KeyARN { try no() }
-    func listKeyRotations(
-        _: String, includesFirstMaterial _: Bool, _: PageRequest, as _: Caller
-    ) throws(KMSError) -> Page<KeyRotation> { try no() }
-    func encrypt(
-        _: SecretBytes, under _: String, context _: EncryptionContext, as _: Caller
-    ) throws(KMSError) -> WrappedData { try no() }
-    func generateDataKeyWithoutPlaintext(
-        under _: String, byteCount _: Int, context _: EncryptionContext, as _: Caller
-    ) throws(KMSError) -> WrappedData { try no() }
-    func generateRandom(byteCount _: Int, as _: Caller) throws(KMSError) -> SecretBytes { try no() }
 }

@@ -145,7 +145,7 @@ extension Session {
         do throws(KMSError) {
             return try service.describeKey(DefaultKey.alias, as: caller).arn.description
         } catch {
-            guard case .notFound = error else { throw Failure(error, object: DefaultKey.alias) }
+            guard error.code == .notFound else { throw Failure(error, object: DefaultKey.alias) }
         }
         return try ask(about: DefaultKey.alias) { service, caller throws(KMSError) in
             let request = CreateKeyRequest(description: DefaultKey.description)
