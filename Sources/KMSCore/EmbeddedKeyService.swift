@@ -6,9 +6,11 @@ internal import UsageLog
 
 /// AWS KMS's operations on a keystore, in this process.
 ///
-/// Each operation takes the newest committed state, checks the request's form, finds the key,
-/// asks ``Authorizer``, asks the key's state, acts, writes one event to the usage log, and only
-/// then answers. If the event cannot be written, the answer is an error.
+/// Each operation checks the request's form, takes the newest committed state, finds the key, asks
+/// ``Authorizer``, asks the key's state, acts, writes one event to the usage log, and only then
+/// answers. If the event cannot be written, the answer is an error.
+///
+/// One is made for each Region that is asked for; what they share is in ``Shared``.
 final class EmbeddedKeyService: KeyService {
     let store: KeystoreStore
     let scope: AccountScope
@@ -38,42 +40,14 @@ final class EmbeddedKeyService: KeyService {
 
     // MARK: One operation
 
-    /// What an operation's body works with.
-    struct Request {
-        let operation: KMSOperation
-        let caller: Caller
-        let now: Timestamp
-        var event: UsageEvent
-
-        mutating func note(_ name: String, _ text: String?) {
-            if let text { event.requestParameters.append(.init(name, .text(text))) }
-        }
-
-        mutating func note(_ name: String, _ number: Int?) {
-            if let number { event.requestParameters.append(.init(name, .number(number))) }
-        }
-
-        mutating func answer(_ name: String, _ text: String) {
-            event.responseElements.append(.init(name, .text(text)))
-        }
-    }
-
-    /// Runs one operation and logs it, whatever comes of it.
-    @discardableResult
-    func perform<Value>(
-        _ operation: KMSOperation, as caller: Caller,
-        _ body: (inout Request) throws(KMSError) -> Value
-    ) throws(KMSError) -> Value {
-        let now = clock.now()
-        var request = Request(
-            operation: operation, caller: caller, now: now,
-            event: UsageEvent(
-                eventID: EventID.make(), eventTime: now, eventName: operation.rawValue,
-                scope: scope, caller: caller))
-        request.event.isReadOnly = operation.isReadOnly
-        let outcome: Result<Value, KMSError>
+    func answer(
+        _ operation: KMSOperation, _ input: Structure, as caller: Caller
+    ) throws(KMSError) -> Structure {
+        var request = Request(operation, input, caller: caller, scope: scope, now: clock.now())
+        let outcome: Result<Structure, KMSError>
         do throws(KMSError) {
-            outcome = .success(try body(&request))
+            try operation.input.validate(input)
+            outcome = .success(try handle(&request))
         } catch {
             request.event.error = error
             request.event.responseElements = []
@@ -114,7 +88,7 @@ final class EmbeddedKeyService: KeyService {
     // MARK: State
 
     /// The newest state, after everything that is due has been done.
-    func state(for request: borrowing Request) throws(KMSError) -> KeystoreSnapshot {
+    func state(for request: Request) throws(KMSError) -> KeystoreSnapshot {
         do throws(UsageLogError) {
             if pending.withLock({ !$0.unlogged.isEmpty }) { try recordUnlogged() }
         } catch {
@@ -134,7 +108,7 @@ final class EmbeddedKeyService: KeyService {
 
     /// Changes the keystore in one transaction (``KeystoreStore/change(_:)``).
     func change<Value: Sendable>(
-        for request: borrowing Request,
+        for request: Request,
         _ decide: (KeystoreSnapshot, inout KeystoreChange) throws(KMSError) -> Value
     ) throws(KMSError) -> Value {
         _ = try state(for: request)
@@ -176,34 +150,6 @@ final class EmbeddedKeyService: KeyService {
             }
         }
         try? recordUnlogged()
-    }
-
-    // MARK: Keys
-
-    /// Finds a key, notes it in the event, and asks policy and state.
-    func key(
-        named text: String, in snapshot: KeystoreSnapshot, group: KeyOperationGroup,
-        action: String? = nil, for request: inout Request
-    ) throws(KMSError) -> KeyEntry {
-        let (operation, caller) = (request.operation, request.caller)
-        let entry = try snapshot.key(named: text, takesAliases: operation.takesAliases) {
-            authorizer.denial(
-                caller, action ?? operation.rawValue, resource: $0, policy: "resource")
-        }
-        try permit(entry, group: group, action: action, for: &request)
-        return entry
-    }
-
-    /// Notes a key in the event, and asks policy and state.
-    func permit(
-        _ entry: KeyEntry, group: KeyOperationGroup, action: String? = nil,
-        for request: inout Request
-    ) throws(KMSError) {
-        if !request.event.resources.contains(entry.arnText) {
-            request.event.resources.append(entry.arnText)
-        }
-        try authorizer.authorize(request.caller, request.operation, action: action, key: entry)
-        try entry.record.state.permit(group, on: entry.arn)
     }
 }
 

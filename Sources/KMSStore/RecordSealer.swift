@@ -9,6 +9,10 @@ enum RecordKind: UInt8, Sendable, CaseIterable {
     case alias = 5
     case segment = 6
     case manifest = 7
+    case principal = 8
+    case token = 9
+    case keyStore = 10
+    case grants = 11
 
     /// For messages.
     var name: String {
@@ -20,6 +24,10 @@ enum RecordKind: UInt8, Sendable, CaseIterable {
         case .alias: "alias"
         case .segment: "log segment"
         case .manifest: "manifest"
+        case .principal: "principal"
+        case .token: "token"
+        case .keyStore: "custom key store"
+        case .grants: "grants"
         }
     }
 }
@@ -73,8 +81,8 @@ package final class KeystoreKeys: Sendable {
         return RowDigest(HMACSHA256.authenticationCode(for: message, key: digest))
     }
 
-    /// Alias names are private: their rows are found by a keyed hash.
-    func aliasRowID(_ name: String) -> [UInt8] {
+    /// Names are private: their rows are found by a keyed hash.
+    func nameRowID(_ name: String) -> [UInt8] {
         Array(HMACSHA256.authenticationCode(for: Array(name.utf8), key: index).prefix(16))
     }
 }
