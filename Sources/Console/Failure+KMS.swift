@@ -19,7 +19,8 @@ extension ExitStatus {
         case .dependencyTimeout, .keyUnavailable, .unsupportedOperation: self = .unavailable
         case .incorrectKey, .limitExceeded: self = .failure
         case .internalFailure: self = .internalError
-        case .invalidAliasName, .invalidARN, .invalidKeyUsage, .invalidMarker, .tag, .validation:
+        case .invalidAliasName, .invalidARN, .invalidKeyUsage, .invalidMarker,
+            .malformedPolicyDocument, .tag, .validation:
             self = .usage
         case .invalidCiphertext: self = .damagedData
         case .notFound: self = .notFound
@@ -35,8 +36,8 @@ extension KMSError {
         case .notAuthorized: "not authorized"
         case .accessDenied, .alreadyExists, .conflict, .dependencyTimeout, .disabled,
             .incorrectKey, .internalFailure, .invalidAliasName, .invalidARN, .invalidKeyUsage,
-            .invalidMarker, .invalidState, .keyUnavailable, .limitExceeded, .notFound, .tag,
-            .unsupportedOperation, .validation:
+            .invalidMarker, .invalidState, .keyUnavailable, .limitExceeded,
+            .malformedPolicyDocument, .notFound, .tag, .unsupportedOperation, .validation:
             exceptionName
         }
     }
@@ -58,8 +59,8 @@ extension KMSError {
             "the keystore's owner may do it; keys below alias/aws/ are the service's own and "
                 + "stay as they are"
         case .dependencyTimeout, .keyUnavailable: "try again later"
-        case .conflict, .internalFailure, .invalidKeyUsage, .invalidMarker, .limitExceeded, .tag,
-            .unsupportedOperation, .validation:
+        case .conflict, .internalFailure, .invalidKeyUsage, .invalidMarker, .limitExceeded,
+            .malformedPolicyDocument, .tag, .unsupportedOperation, .validation:
             nil
         }
     }

@@ -15,6 +15,7 @@ package enum KMSError: Error, Hashable, Sendable {
     case invalidState(String)
     case keyUnavailable(String)
     case limitExceeded(String)
+    case malformedPolicyDocument(String)
     case notAuthorized
     case notFound(String)
     case tag(String)
@@ -39,6 +40,7 @@ package enum KMSError: Error, Hashable, Sendable {
         case .invalidState: "KMSInvalidStateException"
         case .keyUnavailable: "KeyUnavailableException"
         case .limitExceeded: "LimitExceededException"
+        case .malformedPolicyDocument: "MalformedPolicyDocumentException"
         case .notAuthorized: "NotAuthorizedException"
         case .notFound: "NotFoundException"
         case .tag: "TagException"
@@ -54,8 +56,8 @@ package enum KMSError: Error, Hashable, Sendable {
             .dependencyTimeout(let text), .disabled(let text), .internalFailure(let text),
             .invalidAliasName(let text), .invalidARN(let text), .invalidKeyUsage(let text),
             .invalidState(let text), .keyUnavailable(let text), .limitExceeded(let text),
-            .notFound(let text), .tag(let text), .unsupportedOperation(let text),
-            .validation(let text):
+            .malformedPolicyDocument(let text), .notFound(let text), .tag(let text),
+            .unsupportedOperation(let text), .validation(let text):
             text
         case .incorrectKey:
             "The key ID in the request does not identify a CMK that can perform this operation."

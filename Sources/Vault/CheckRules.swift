@@ -122,7 +122,8 @@ extension CheckCode {
         case .notFound: self = .keyMissing
         case .accessDenied, .notAuthorized, .disabled, .invalidState, .keyUnavailable,
             .dependencyTimeout, .internalFailure, .limitExceeded, .unsupportedOperation,
-            .alreadyExists, .conflict, .invalidAliasName, .invalidMarker, .tag:
+            .alreadyExists, .conflict, .invalidAliasName, .invalidMarker,
+            .malformedPolicyDocument, .tag:
             self = .keyUnusable
         }
     }

@@ -51,8 +51,8 @@ extension Errno {
         case .dependencyTimeout: self = .timedOut
         case .invalidCiphertext, .incorrectKey: self = .ioError
         case .alreadyExists, .conflict, .internalFailure, .invalidAliasName, .invalidARN,
-            .invalidKeyUsage, .invalidMarker, .limitExceeded, .tag, .unsupportedOperation,
-            .validation:
+            .invalidKeyUsage, .invalidMarker, .limitExceeded, .malformedPolicyDocument, .tag,
+            .unsupportedOperation, .validation:
             self = .ioError
         }
     }
