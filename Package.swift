@@ -101,7 +101,7 @@ let package = Package(
         tests("CryptographyTests", uses: ["Cryptography"]),
         tests("PlatformTests", uses: ["Platform"]),
         tests("SealedFormatTests", uses: ["Cryptography", "SealedFormat"]),
-        tests("KMSModelTests", uses: ["KMSModel"]),
+        tests("KMSModelTests", uses: ["Cryptography", "KMSModel"]),
         tests("UsageLogTests", uses: ["Cryptography", "KMSModel", "Platform", "UsageLog"]),
         tests(
             "KMSCoreTests",
