@@ -72,6 +72,11 @@ package final class SecretBytes: Sendable {
         return try body(unsafe RawSpan(_unsafeStart: UnsafeRawPointer(storage), byteCount: count))
     }
 
+    /// A secret of the first `count` bytes.
+    func prefix(_ count: Int) -> SecretBytes {
+        withBytes { SecretBytes(copying: $0.extracting(0..<count)) }
+    }
+
     /// Whether both hold the same bytes; takes a time that depends on the counts only.
     package func isEqual(to other: SecretBytes) -> Bool {
         withBytes { own in other.withBytes { constantTimeEqual(own, $0) } }
