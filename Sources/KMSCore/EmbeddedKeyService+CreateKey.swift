@@ -10,57 +10,72 @@ extension EmbeddedKeyService {
         let now = request.now
         let id = KeyID.random(isMultiRegion: request.input.flag(.multiRegion))
         try authorizer.authorize(request, in: try state(for: request))
-        let material = try newMaterial(of: plan, for: id, now: now)
-        let scope = scope
-        let keyStores = keyStores
-        let (entry, snapshotMetadata) = try change(for: request) {
-            snapshot, change throws(KMSError) in
-            guard snapshot.region(scope).keys.count < KMSLimit.keys else {
-                throw .limitExceeded(
-                    "The account has reached its quota of \(KMSLimit.keys) keys.")
-            }
-            var record = KeyRecord(
-                id: id, creationDate: now,
-                state: plan.origin == .external ? .pendingImport : .enabled,
-                description: plan.description, manager: .customer, tags: tags, rotation: nil)
-            record.region = snapshot.storedName(of: scope)
-            record.spec = plan.spec
-            record.usage = plan.usage
-            record.origin = plan.origin
-            record.isPrimary = id.isMultiRegion
-            record.customKeyStoreID = plan.customKeyStoreID
-            record.policy = policy
-            var materials: [MaterialRecord] = []
-            if var material {
-                material.region = record.region
-                materials = [material]
-            } else if let store = plan.customKeyStoreID {
-                materials = [
-                    try keyStores.makeKey(record, in: store, snapshot.region(scope), now: now)
-                ]
-            }
-            change.keys = [record]
-            change.materials = materials
-            let entry = KeyEntry(new: record, materials: materials, scope: scope)
-            return (entry, entry.metadata(in: snapshot))
-        }
+        var record = KeyRecord(
+            id: id, creationDate: now,
+            state: plan.origin == .external ? .pendingImport : .enabled,
+            description: plan.description, manager: .customer, tags: tags, rotation: nil)
+        record.region = try state(for: request).storedName(of: scope)
+        record.spec = plan.spec
+        record.usage = plan.usage
+        record.origin = plan.origin
+        record.isPrimary = id.isMultiRegion
+        record.customKeyStoreID = plan.customKeyStoreID
+        record.policy = policy
+        let materials = try newMaterials(of: record, for: request)
+        let (entry, metadata) = try add(record, materials, for: request)
         request.note(entry)
-        if let material { request.note(material) }
+        if let material = materials.first { request.note(material) }
         request.answer("keyId", id.description)
         request.answer("arn", entry.arnText)
         request.answer("keyState", entry.record.state.name)
         request.answer("keyManager", entry.record.manager.rawValue)
-        return Structure([.keyMetadata: .structure(snapshotMetadata.structure)])
+        return Structure([.keyMetadata: .structure(metadata.structure)])
     }
 
-    /// The first material of a key that is made here; nil for imported ones and tokens' keys.
-    private func newMaterial(
-        of plan: NewKeyPlan, for id: KeyID, now: Timestamp
-    ) throws(KMSError) -> MaterialRecord? {
-        guard plan.origin == .awsKms else { return nil }
-        return MaterialRecord(
-            keyID: id, version: 1, materialID: .random(),
-            material: try KeyMaterial.generate(plan.spec), creationDate: now, rotationType: nil)
+    private func add(
+        _ record: KeyRecord, _ materials: [MaterialRecord], for request: Request
+    ) throws(KMSError) -> (KeyEntry, KeyMetadata) {
+        let scope = scope
+        do throws(KMSError) {
+            return try change(for: request) { snapshot, change throws(KMSError) in
+                guard snapshot.region(scope).keys.count < KMSLimit.keys else {
+                    throw .limitExceeded(
+                        "The account has reached its quota of \(KMSLimit.keys) keys.")
+                }
+                change.keys = [record]
+                change.materials = materials
+                let entry = KeyEntry(new: record, materials: materials, scope: scope)
+                return (entry, entry.metadata(in: snapshot))
+            }
+        } catch {
+            // What the token has made already belongs to no key now.
+            if let snapshot = try? state(for: request) {
+                keyStores.destroyKey(record, in: snapshot, snapshot.region(scope))
+            }
+            throw error
+        }
+    }
+
+    /// The first material of a key that is made here or in a token; none of imported ones.
+    private func newMaterials(
+        of record: KeyRecord, for request: Request
+    ) throws(KMSError) -> [MaterialRecord] {
+        switch record.origin {
+        case .external, .externalKeyStore: return []
+        case .awsCloudhsm:
+            let snapshot = try state(for: request)
+            return [
+                try keyStores.makeKey(
+                    record, in: snapshot, snapshot.region(scope), now: record.creationDate)
+            ]
+        case .awsKms:
+            var material = MaterialRecord(
+                keyID: record.id, version: 1, materialID: .random(),
+                material: try KeyMaterial.generate(record.spec),
+                creationDate: record.creationDate, rotationType: nil)
+            material.region = record.region
+            return [material]
+        }
     }
 }
 

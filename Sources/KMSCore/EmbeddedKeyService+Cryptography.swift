@@ -90,7 +90,7 @@ extension EmbeddedKeyService {
         try authorizer.authorize(request, in: snapshot)
         let bytes: SecretBytes
         if let store = request.input.text(.customKeyStoreID) {
-            bytes = try keyStores.random(count, from: store, snapshot.region(scope))
+            bytes = try keyStores.random(count, from: store, snapshot, snapshot.region(scope))
         } else {
             bytes = SecretBytes.random(count: count)
         }
@@ -172,7 +172,7 @@ extension EmbeddedKeyService {
         request.note(current)
         if entry.record.origin == .awsCloudhsm {
             return try keyStores.encrypt(
-                plaintext, under: entry, try state(for: request).region(scope), context)
+                plaintext, under: entry, current, try state(for: request), context)
         }
         return seal(plaintext, under: entry, current, material, context: context)
     }
@@ -228,7 +228,7 @@ extension EmbeddedKeyService {
         request.note(material)
         let plaintext =
             if entry.record.origin == .awsCloudhsm {
-                try keyStores.decrypt(blob, under: entry, snapshot.region(scope), context)
+                try keyStores.decrypt(blob, under: entry, material, snapshot, context)
             } else {
                 try open(blob, of: entry, with: material, context: context)
             }

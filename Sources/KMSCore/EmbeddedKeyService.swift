@@ -12,15 +12,32 @@ internal import UsageLog
 ///
 /// One is made for each Region that is asked for; what they share is in ``Shared``.
 final class EmbeddedKeyService: KeyService {
-    let store: KeystoreStore
     let scope: AccountScope
     let authorizer: Authorizer
-    let ciphers = CipherPool()
-    private let log: UsageLogWriter
-    private let clock: any WallClock
-    private let pending = Mutex(Pending())
+    let shared: Shared
 
-    private struct Pending {
+    /// What the services of all Regions have in common.
+    final class Shared: Sendable {
+        let store: KeystoreStore
+        let log: UsageLogWriter
+        let clock: any WallClock
+        let ciphers = CipherPool()
+        let asymmetric = AsymmetricKeys()
+        let keyStores = CustomKeyStores()
+        private let pending = Mutex(Pending())
+
+        fileprivate func withPending<Value>(_ body: (inout Pending) -> Value) -> Value {
+            pending.withLock { body(&$0) }
+        }
+
+        init(store: KeystoreStore, log: UsageLogWriter, clock: any WallClock) {
+            self.store = store
+            self.log = log
+            self.clock = clock
+        }
+    }
+
+    fileprivate struct Pending {
         /// Events of changes that were made but could not be logged: nothing else is answered
         /// until they are.
         var unlogged: [UsageEvent] = []
@@ -30,13 +47,20 @@ final class EmbeddedKeyService: KeyService {
 
     private static let dueWorkRetryMilliseconds: Int64 = 60_000
 
-    init(store: KeystoreStore, scope: AccountScope, log: UsageLogWriter, clock: any WallClock) {
-        self.store = store
+    init(_ shared: Shared, scope: AccountScope) {
+        self.shared = shared
         self.scope = scope
-        self.log = log
-        self.clock = clock
         authorizer = Authorizer(scope: scope)
     }
+
+    var store: KeystoreStore { shared.store }
+    var ciphers: CipherPool { shared.ciphers }
+    var asymmetric: AsymmetricKeys { shared.asymmetric }
+    var keyStores: CustomKeyStores { shared.keyStores }
+    var grantTokens: GrantTokens { GrantTokens(macKey: store.keys.grantTokens) }
+    var importTokenKey: SecretBytes { store.keys.importTokens }
+    private var log: UsageLogWriter { shared.log }
+    private var clock: any WallClock { shared.clock }
 
     // MARK: One operation
 
@@ -72,9 +96,9 @@ final class EmbeddedKeyService: KeyService {
     }
 
     private func recordUnlogged() throws(UsageLogError) {
-        while let event = pending.withLock({ $0.unlogged.first }) {
+        while let event = shared.withPending({ $0.unlogged.first }) {
             try log.append(event)
-            pending.withLock { pending in
+            shared.withPending { pending in
                 pending.unlogged.removeAll { $0.eventID == event.eventID }
             }
         }
@@ -82,7 +106,7 @@ final class EmbeddedKeyService: KeyService {
 
     /// Bounded: no operation changes anything while there is something unlogged.
     private func keepUnlogged(_ events: [UsageEvent]) {
-        pending.withLock { $0.unlogged += events }
+        shared.withPending { $0.unlogged += events }
     }
 
     // MARK: State
@@ -90,7 +114,7 @@ final class EmbeddedKeyService: KeyService {
     /// The newest state, after everything that is due has been done.
     func state(for request: Request) throws(KMSError) -> KeystoreSnapshot {
         do throws(UsageLogError) {
-            if pending.withLock({ !$0.unlogged.isEmpty }) { try recordUnlogged() }
+            if shared.withPending({ !$0.unlogged.isEmpty }) { try recordUnlogged() }
         } catch {
             throw .internalFailure("\(error)")
         }
@@ -124,7 +148,7 @@ final class EmbeddedKeyService: KeyService {
     // MARK: Due work
 
     private func mayDoDueWork(_ now: Timestamp) -> Bool {
-        pending.withLock { $0.dueWorkNotBefore.map { now >= $0 } ?? true }
+        shared.withPending { $0.dueWorkNotBefore.map { now >= $0 } ?? true }
     }
 
     /// Rotates and deletes the keys whose time has come, if any has.
@@ -141,10 +165,11 @@ final class EmbeddedKeyService: KeyService {
             }
             guard case .success(let events) = outcome else { return }
             keepUnlogged(events)
-            pending.withLock { $0.dueWorkNotBefore = nil }
+            asymmetric.forgetAll()
+            shared.withPending { $0.dueWorkNotBefore = nil }
         } catch {
             // Tried again; until then operations see the state as it is.
-            pending.withLock {
+            shared.withPending {
                 $0.dueWorkNotBefore = now.advanced(
                     byMilliseconds: EmbeddedKeyService.dueWorkRetryMilliseconds)
             }

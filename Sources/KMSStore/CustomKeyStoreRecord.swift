@@ -49,8 +49,10 @@ package struct CustomKeyStoreRecord: Sendable {
     package var trustAnchor: String
     /// The token's user PIN.
     package var password: SecretBytes
-    /// Whether somebody has connected it; a token that is away makes it `FAILED` all the same.
-    package var isConnected: Bool
+    /// One of `.connected`, `.disconnected`, `.failed`.
+    package var state = ConnectionState.disconnected
+    /// Of a failed one.
+    package var connectionError: ConnectionErrorCode?
     package var creationDate: Timestamp
 
     package init(
@@ -64,7 +66,6 @@ package struct CustomKeyStoreRecord: Sendable {
         self.trustAnchor = trustAnchor
         self.password = password
         self.creationDate = creationDate
-        isConnected = false
     }
 
     /// Holds the password: the caller wipes it.
@@ -78,7 +79,8 @@ package struct CustomKeyStoreRecord: Sendable {
         writer.append(trustAnchor)
         writer.append(password)
         writer.append(creationDate)
-        writer.append(isConnected)
+        writer.append(state.rawValue)
+        writer.append(connectionError?.rawValue)
         return writer.finish()
     }
 
@@ -89,7 +91,8 @@ package struct CustomKeyStoreRecord: Sendable {
             region: try reader.text(), id: try reader.text(), name: try reader.text(),
             clusterID: try reader.text(), trustAnchor: try reader.text(),
             password: try reader.secret(), creationDate: try reader.time())
-        isConnected = try reader.flag()
+        state = try reader.choice()
+        if try reader.flag() { connectionError = try reader.choice() }
         try reader.finish()
     }
 }

@@ -95,7 +95,7 @@ package final class RegionSnapshot: Sendable {
     /// The state that requests meet: a key of a store that is not connected is unavailable.
     package func state(of entry: KeyEntry) -> KeyState {
         guard let store = entry.record.customKeyStoreID, !entry.record.state.awaitsDeletion,
-            keyStores[store]?.isConnected != true
+            keyStores[store]?.state != .connected
         else { return entry.record.state }
         return .unavailable
     }

@@ -57,6 +57,8 @@ package final class KeystoreKeys: Sendable {
     let backup: SecretBytes
     package let usageLog: SecretBytes
     package let usageLogSigningSeed: SecretBytes
+    package let grantTokens: SecretBytes
+    package let importTokens: SecretBytes
 
     init(rootKey: SecretBytes, keystoreID: [UInt8]) {
         func derive(_ purpose: String) -> SecretBytes {
@@ -72,6 +74,8 @@ package final class KeystoreKeys: Sendable {
         backup = derive("backup")
         usageLog = derive("usage log")
         usageLogSigningSeed = derive("usage log signature")
+        grantTokens = derive("grant tokens")
+        importTokens = derive("import tokens")
     }
 
     /// Of 32 bytes: a row's part in its manifest.
