@@ -33,7 +33,7 @@ extension EmbeddedKeyService {
             constraints: GrantConstraints(
                 encryptionContextEquals: context(.encryptionContextEquals),
                 encryptionContextSubset: context(.encryptionContextSubset),
-                sourceARN: constraints?.text(.sourceArn)),
+                sourceARN: constraints?.text(.sourceARN)),
             name: request.input.text(.name))
     }
 
@@ -244,7 +244,7 @@ extension GrantConstraints {
         case .subset(let pairs): structure[.encryptionContextSubset] = .context(pairs)
         case nil: break
         }
-        structure[.sourceArn] = sourceARN.map(Value.text)
+        structure[.sourceARN] = sourceARN.map(Value.text)
         return structure.isEmpty ? nil : structure
     }
 }

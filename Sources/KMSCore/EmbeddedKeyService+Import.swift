@@ -223,7 +223,7 @@ private struct ImportPlan {
     }
 
     private func fingerprint(of entry: KeyEntry) -> [UInt8] {
-        var bytes = entry.record.id.bytes + material.copy()
+        var bytes = entry.record.id.bytes + material.copiedBytes()
         defer { wipe(&bytes) }
         return SHA256.hash(bytes)
     }

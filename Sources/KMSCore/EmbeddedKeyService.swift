@@ -20,6 +20,7 @@ final class EmbeddedKeyService: KeyService {
     final class Shared: Sendable {
         let store: KeystoreStore
         let log: UsageLogWriter
+        private let logKeys: UsageLogKeys
         let clock: any WallClock
         let ciphers = CipherPool()
         let asymmetric = AsymmetricKeys()
@@ -30,10 +31,19 @@ final class EmbeddedKeyService: KeyService {
             pending.withLock { body(&$0) }
         }
 
-        init(store: KeystoreStore, log: UsageLogWriter, clock: any WallClock) {
+        init(
+            store: KeystoreStore, log: UsageLogWriter, logKeys: UsageLogKeys,
+            clock: any WallClock
+        ) {
             self.store = store
             self.log = log
+            self.logKeys = logKeys
             self.clock = clock
+        }
+
+        func usageLog() -> UsageLogReader {
+            UsageLogReader(
+                directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
         }
     }
 

@@ -46,7 +46,7 @@ package final class Keystore: Sendable {
         log = UsageLogWriter(
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store),
             clock: clock)
-        shared = EmbeddedKeyService.Shared(store: store, log: log, clock: clock)
+        shared = EmbeddedKeyService.Shared(store: store, log: log, logKeys: logKeys, clock: clock)
         keyService = EmbeddedKeyService(shared, scope: scope)
     }
 

@@ -50,7 +50,9 @@ package struct RecordWriter: ~Copyable {
 }
 
 /// Bytes that no writer of this format makes.
-package struct MalformedRecord: Error {}
+package struct MalformedRecord: Error {
+    package init() {}
+}
 
 /// Reads what ``RecordWriter`` wrote, and refuses everything else.
 package struct RecordReader: ~Copyable {

@@ -8,6 +8,7 @@ package struct LoggedEvent: Sendable, Hashable {
     /// The CloudTrail record, one line, without a line end.
     package let json: [UInt8]
 
+    package let eventID: String
     package let eventTime: Timestamp
     package let eventName: String
     /// The resources' ARNs: keys, and an alias where the operation named one.
@@ -43,6 +44,7 @@ package struct LoggedEvent: Sendable, Hashable {
         self.segment = segment
         self.sequence = sequence
         self.json = json
+        eventID = record["eventID"]?.text ?? ""
         eventTime = Timestamp(millisecondsSinceEpoch: time)
         eventName = name
         keyARNs = record["resources"]?.elements.compactMap { $0["ARN"]?.text } ?? []
