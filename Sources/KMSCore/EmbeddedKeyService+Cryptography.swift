@@ -6,14 +6,15 @@ extension EmbeddedKeyService {
     func encrypt(_ request: inout Request) throws(KMSError) -> Structure {
         let plaintext = try request.secret(.plaintext)
         let algorithm = request.input.encryptionAlgorithm(.encryptionAlgorithm)
-        let place = try destination(
+        request.note(implied: algorithm, .encryptionAlgorithm)
+        let entry = try destination(
             try request.text(.keyID), algorithm, plaintextBytes: plaintext.count, for: &request)
         try request.endDryRun()
         let blob = try seal(
-            plaintext, under: place, algorithm, request.input.context(.encryptionContext),
+            plaintext, under: entry, algorithm, request.input.context(.encryptionContext),
             for: &request)
         return Structure([
-            .ciphertextBlob: .bytes(blob), .keyID: .text(place.arnText),
+            .ciphertextBlob: .bytes(blob), .keyID: .text(entry.arnText),
             .encryptionAlgorithm: .choice(algorithm),
         ])
     }
@@ -21,6 +22,7 @@ extension EmbeddedKeyService {
     func decrypt(_ request: inout Request) throws(KMSError) -> Structure {
         try refuseRecipient(request)
         let algorithm = request.input.encryptionAlgorithm(.encryptionAlgorithm)
+        request.note(implied: algorithm, .encryptionAlgorithm)
         let opened = try open(
             request.input.bytes(.ciphertextBlob), under: request.input.text(.keyID), algorithm,
             request.input.context(.encryptionContext), member: .ciphertextBlob, for: &request)
@@ -36,6 +38,8 @@ extension EmbeddedKeyService {
         let input = request.input
         let from = input.encryptionAlgorithm(.sourceEncryptionAlgorithm)
         let to = input.encryptionAlgorithm(.destinationEncryptionAlgorithm)
+        request.note(implied: from, .sourceEncryptionAlgorithm)
+        request.note(implied: to, .destinationEncryptionAlgorithm)
         request.facts.isSameKey = try isSameKey(request)
         request.facts.action = .reEncryptFrom
         request.facts.context = input.context(.sourceEncryptionContext)

@@ -51,6 +51,11 @@ struct Request {
         }
     }
 
+    /// What a request leaves out and the service takes for granted, as CloudTrail shows it.
+    mutating func note(implied algorithm: EncryptionAlgorithm, _ member: Member) {
+        if input[member] == nil { note(member, .text(algorithm.rawValue)) }
+    }
+
     private static func isUnlogged(_ member: Member) -> Bool {
         member == .grantTokens || member == .grantToken || member == .keyStorePassword
     }
