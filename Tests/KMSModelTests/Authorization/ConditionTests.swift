@@ -79,7 +79,8 @@ private func meets(
 
         ("ArnEquals", #""arn:aws:iam::1:user/*""#, .text("arn:aws:iam::1:user/a/b:c"), true),
         ("ArnLike", #""arn:aws:s:*:1:f/*""#, .text("arn:aws:s:r:2:x:1:f/d"), false),
-        ("ArnLike", #""arn:aws:s:*:2:*:f/*""#, .text("arn:aws:s:r:2:x:1:f/d"), false),
+        ("ArnLike", #""arn:aws:s:*:2:*:f/*""#, .text("arn:aws:s:r:2:x:1:f/d"), true),
+        ("ArnLike", #""arn:aws:s:*:*:f/*""#, .text("arn:aws:s:r:2:x:1:f/d"), false),
         ("ArnLike", #""arn:aws:s:*:2:*1:f/*""#, .text("arn:aws:s:r:2:x:1:f/d"), true),
         ("ArnLike", #""arn:*:*:*:*:*""#, .text("arn:aws:s:::"), true),
         ("ArnLike", #""arn:*:*:*:*:*""#, .text("arn:aws:s"), false),
