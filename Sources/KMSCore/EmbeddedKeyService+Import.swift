@@ -128,7 +128,8 @@ extension EmbeddedKeyService {
         _ material: SecretBytes, for spec: KeySpec
     ) throws(KMSError) -> SecretBytes {
         let wrong = KMSError(
-            .incorrectKeyMaterial, "The key material is not valid for the key spec \(spec.rawValue).")
+            .incorrectKeyMaterial,
+            "The key material is not valid for the key spec \(spec.rawValue).")
         if let count = spec.rawMaterialBytes {
             guard material.count == count else { throw wrong }
             return material

@@ -226,7 +226,8 @@ package struct KeystoreChange: Sendable {
 
     var isEmpty: Bool {
         keys.isEmpty && materials.isEmpty && aliases.isEmpty && deletedAliases.isEmpty
-            && deletedKeys.isEmpty && grants.isEmpty && principals.isEmpty && deletedPrincipals.isEmpty
+            && deletedKeys.isEmpty && grants.isEmpty && principals.isEmpty
+            && deletedPrincipals.isEmpty
             && tokens.isEmpty && deletedTokens.isEmpty && keyStores.isEmpty
             && deletedKeyStores.isEmpty && settings == nil && slots.isEmpty
             && deletedSlots.isEmpty

@@ -18,7 +18,12 @@ struct Keyfold: ParsableCommand {
                     InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self,
                     RewrapCommand.self, InspectCommand.self, CheckCommand.self,
                 ]),
-            CommandGroup(name: "Keys", subcommands: [KeyCommand.self, AliasCommand.self]),
+            CommandGroup(
+                name: "Keys",
+                subcommands: [
+                    KeyCommand.self, AliasCommand.self, PolicyCommand.self, GrantCommand.self,
+                    PrincipalCommand.self, TokenCommand.self,
+                ]),
             CommandGroup(
                 name: "The keystore",
                 subcommands: [

@@ -6,8 +6,10 @@ import UsageLog
 
 struct KeystoreCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "keystore", abstract: "Back up, restore and verify the keystore.",
-        subcommands: [KeystoreBackup.self, KeystoreRestore.self, KeystoreVerify.self])
+        commandName: "keystore", abstract: "Make, back up, restore and verify a keystore.",
+        subcommands: [
+            KeystoreCreate.self, KeystoreBackup.self, KeystoreRestore.self, KeystoreVerify.self,
+        ])
 }
 
 struct KeystoreBackup: ParsableCommand {
