@@ -25,6 +25,15 @@ package struct AccountID: Hashable, Sendable, CustomStringConvertible {
     package var rootARN: String { "arn:aws:iam::\(description):root" }
 }
 
+extension AccountScope {
+    package var accountID: AccountID {
+        guard let id = AccountID(account) else {
+            preconditionFailure("BUG: an account of other than twelve digits")
+        }
+        return id
+    }
+}
+
 /// One who can make requests: an identity of an account, or a service.
 ///
 /// Two principals are the same if their ARNs are. All ARNs are of the partition `aws`.
