@@ -48,7 +48,7 @@ struct KeystoreModel {
             guard let (id, version) = RowKey.material(key.id) else { return }
             materials[id]?[version] = nil
             touched.insert(id)
-        case .settings, .segment, .manifest: break
+        case .settings, .segment, .manifest, .checkpoint, .tally: break
         }
     }
 
@@ -85,7 +85,7 @@ struct KeystoreModel {
             else { throw refusal }
             aliases[alias.name] = alias
             aliasNames[row.key] = alias.name
-        case .segment, .manifest:
+        case .segment, .manifest, .checkpoint, .tally:
             throw refusal
         }
     }

@@ -9,6 +9,10 @@ enum RecordKind: UInt8, Sendable, CaseIterable {
     case alias = 5
     case segment = 6
     case manifest = 7
+    /// A signed checkpoint of the usage log.
+    case checkpoint = 8
+    /// What the usage log's closed segments add up to for one key.
+    case tally = 9
 
     /// For messages.
     var name: String {
@@ -20,6 +24,8 @@ enum RecordKind: UInt8, Sendable, CaseIterable {
         case .alias: "alias"
         case .segment: "log segment"
         case .manifest: "manifest"
+        case .checkpoint: "log checkpoint"
+        case .tally: "log total"
         }
     }
 }
@@ -121,14 +127,18 @@ struct RowDigest: Hashable, Sendable {
 /// What must be in the database at one revision: how many rows, and the sum of their digests.
 ///
 /// Number 1 covers slots, settings, keys, materials and aliases; number 2 the log's segments,
-/// whose heads move far more often.
+/// whose heads move far more often; number 3 the log's totals.
 struct Manifest: Hashable, Sendable {
     static let keysID: UInt8 = 1
     static let segmentsID: UInt8 = 2
+    static let talliesID: UInt8 = 3
 
     var revision: UInt64
     var rowCount: UInt64
     var digest: RowDigest
+    /// Of number 2: the usage log's own state, which holds the key of its next checkpoint. Empty in
+    /// the others, and where the log never had a checkpoint; the encoding ends before it then.
+    var logState: [UInt8] = []
 
     static let empty = Manifest(revision: 0, rowCount: 0, digest: .zero)
 
@@ -137,6 +147,7 @@ struct Manifest: Hashable, Sendable {
         writer.append(revision)
         writer.append(rowCount)
         writer.append(digest.bytes)
+        if !logState.isEmpty { writer.append(logState) }
         return writer.finish()
     }
 
@@ -151,6 +162,7 @@ struct Manifest: Hashable, Sendable {
         revision = try reader.number()
         rowCount = try reader.number()
         let digest = try reader.byteString()
+        if !reader.isAtEnd { logState = try reader.byteString() }
         try reader.finish()
         guard digest.count == 32 else { throw MalformedRecord() }
         self.digest = RowDigest(digest)

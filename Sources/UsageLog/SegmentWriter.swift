@@ -18,6 +18,8 @@ final class SegmentWriter: Sendable {
         /// What a later event cannot mend.
         var failure: UsageLogError?
         var isClosed = false
+        /// When the ledger is to be asked whether a checkpoint is due, in ``Boot``'s time.
+        var nextSealMilliseconds: UInt64 = 0
     }
 
     private enum Outcome {
@@ -33,26 +35,30 @@ final class SegmentWriter: Sendable {
         let file: Descriptor
         let path: String
         let head: SegmentHead
+        let tally: UsageTally
     }
 
     private static let registrationAttempts = 1000
 
     private let directory: String
     private let keys: UsageLogKeys
-    private let anchors: any LogAnchorStore
+    private let ledger: LogLedger
     private let clock: any WallClock
+    private let formatVersion: UInt32
     private let segmentLimitBytes: UInt64
     private let syncIntervalMilliseconds: Int
+    private let buffers = EventBufferPool()
     private let control = Mutex(())
     private let state = Mutex(State())
 
     init(
         directory: String, keys: UsageLogKeys, anchors: any LogAnchorStore, clock: any WallClock,
-        segmentLimitBytes: UInt64, syncIntervalMilliseconds: Int
+        formatVersion: UInt32, segmentLimitBytes: UInt64, syncIntervalMilliseconds: Int
     ) {
         self.directory = directory
         self.keys = keys
-        self.anchors = anchors
+        ledger = LogLedger(store: anchors, clock: clock)
+        self.formatVersion = formatVersion
         self.clock = clock
         self.segmentLimitBytes = segmentLimitBytes
         self.syncIntervalMilliseconds = syncIntervalMilliseconds
@@ -61,32 +67,39 @@ final class SegmentWriter: Sendable {
     // MARK: Events
 
     func append(_ event: UsageEvent) throws(UsageLogError) {
-        let plaintext = event.recordPlaintext()
-        guard plaintext.count <= SegmentFormat.maximumPlaintextBytes else {
-            throw .eventTooLarge(byteCount: plaintext.count)
+        let leaf = buffers.take()
+        defer { buffers.giveBack(leaf) }
+        leaf.reset(toZeros: SegmentFormat.leafPrefixBytes)
+        event.appendPlaintext(to: leaf)
+        let plaintextBytes = leaf.count - SegmentFormat.leafPrefixBytes
+        guard plaintextBytes <= SegmentFormat.maximumPlaintextBytes else {
+            throw .eventTooLarge(byteCount: plaintextBytes)
         }
-        let time = event.eventTime.millisecondsSinceEpoch
+        let metered = MeteredEvent(event)
         while true {
-            switch try write(plaintext, time: time) {
+            switch try write(leaf, metered) {
             case .written:
                 return
             case .writtenFirst(let thread):
                 thread?.wake()
                 return
             case .needsPreparation:
-                try prepare(forPlaintextBytes: plaintext.count)
+                try prepare(forPlaintextBytes: plaintextBytes)
             }
         }
     }
 
-    private func write(_ plaintext: [UInt8], time: Int64) throws(UsageLogError) -> Outcome {
+    private func write(
+        _ leaf: EventBuffer, _ event: MeteredEvent
+    ) throws(UsageLogError) -> Outcome {
         try state.withLock { state throws(UsageLogError) -> Outcome in
             try SegmentWriter.refuseWhenUnusable(state)
             guard !state.mustSynchronize, let segment = state.segment,
-                isUsable(segment, forPlaintextBytes: plaintext.count)
+                isUsable(
+                    segment, forPlaintextBytes: leaf.count - SegmentFormat.leafPrefixBytes)
             else { return .needsPreparation }
             do throws(UsageLogError) {
-                try segment.append(eventPlaintext: plaintext, time: time)
+                try segment.append(leaf: leaf, event: event)
             } catch {
                 if !error.canBeMended { state.failure = error }
                 throw error
@@ -130,7 +143,11 @@ final class SegmentWriter: Sendable {
     /// A thread of this process; a forked child has none of its parent's.
     private func startThread(_ state: inout State) throws(UsageLogError) {
         if let thread = state.thread, thread.processID == getpid() { return }
-        let thread = DelayedThread(intervalMilliseconds: syncIntervalMilliseconds) { [self] in
+        state.nextSealMilliseconds = Boot.milliseconds() + LogLedger.epochMilliseconds
+        let thread = DelayedThread(
+            intervalMilliseconds: syncIntervalMilliseconds,
+            idleMilliseconds: Int(LogLedger.epochMilliseconds)
+        ) { [self] in
             synchronizeInBackground()
         }
         do throws(Errno) {
@@ -144,32 +161,30 @@ final class SegmentWriter: Sendable {
     /// A new segment behind all that are registered. Other processes may be doing the same: the
     /// store lets one of them have the ordinal.
     private func beginSegment() throws(UsageLogError) -> OpenSegment {
-        let place = try LogDirectory.openOrMake(directory)
-        var known = try anchors.allSegments()
-        endDeadSegments(known, in: place)
+        let folder = try LogDirectory.openOrMake(directory)
+        endDeadSegments(try ledger.place().open, in: folder)
         for _ in 0..<SegmentWriter.registrationAttempts {
-            let record = SegmentRecord(after: known.last, createdAt: clock.now())
-            let segment = try OpenSegment(record, in: place, keys: keys)
-            do {
-                try anchors.register(record)
-                return segment
+            let record = SegmentRecord(
+                at: try ledger.place().place, createdAt: clock.now(), version: formatVersion)
+            let segment = try OpenSegment(record, in: folder, keys: keys)
+            do throws(UsageLogError) {
+                if try ledger.register(record) { return segment }
             } catch {
                 segment.remove()
-                let last = known.last
-                known = try anchors.allSegments()
-                if known.last?.ordinal == last?.ordinal { throw .anchorStore(error) }
+                throw error
             }
+            segment.remove()
         }
         throw .anchorStore(Errno.resourceBusy)
     }
 
-    /// Signs and anchors what processes that died left behind, so that its end can't be cut off
+    /// Signs and seals what processes that died left behind, so that its end can't be cut off
     /// unseen from here on. What cannot be mended now, or is not in order, stays as it is.
-    private func endDeadSegments(_ known: [SegmentRecord], in place: LogDirectory) {
-        for record in known where !record.isClosed {
+    private func endDeadSegments(_ open: [SegmentRecord], in folder: LogDirectory) {
+        for record in open {
             do throws(UsageLogError) {
                 guard
-                    let segment = try OpenSegment(recovering: record, in: place, keys: keys)
+                    let segment = try OpenSegment(recovering: record, in: folder, keys: keys)
                 else { continue }
                 try end(segment, .recovered)
             } catch {
@@ -188,7 +203,7 @@ final class SegmentWriter: Sendable {
         } catch {
             throw .system(error, path: segment.path)
         }
-        try anchors.anchor(segment.record.id, to: segment.head, isClosed: true)
+        try ledger.close(segment.record.id, at: segment.head, tally: segment.tally)
     }
 
     // MARK: Syncs
@@ -201,6 +216,7 @@ final class SegmentWriter: Sendable {
     private func synchronizeInBackground() -> Bool {
         do throws(UsageLogError) {
             try synchronize()
+            try sealWhenDue()
             return false
         } catch {
             return error.canBeMended
@@ -218,7 +234,7 @@ final class SegmentWriter: Sendable {
                 state.withLock { $0.failure = failure }
                 throw failure
             }
-            try anchors.anchor(snapshot.segment, to: snapshot.head, isClosed: false)
+            try ledger.advance(snapshot.segment, to: snapshot.head, tally: snapshot.tally)
             state.withLock { $0.mustSynchronize = false }
         } catch {
             state.withLock { state in
@@ -234,6 +250,21 @@ final class SegmentWriter: Sendable {
         }
     }
 
+    /// Sees to it that no epoch of this process's segment goes by without a checkpoint, whether
+    /// there were events or not.
+    private func sealWhenDue() throws(UsageLogError) {
+        let now = Boot.milliseconds()
+        let isDue = state.withLock { state in
+            guard state.failure == nil, !state.isClosed, let segment = state.segment,
+                segment.processID == getpid(), now >= state.nextSealMilliseconds
+            else { return false }
+            state.nextSealMilliseconds = now + LogLedger.epochMilliseconds
+            return true
+        }
+        guard isDue else { return }
+        try control.withLock { _ throws(UsageLogError) in try ledger.sealWhenDue() }
+    }
+
     private func takeSnapshot() throws(UsageLogError) -> Snapshot? {
         try state.withLock { state throws(UsageLogError) -> Snapshot? in
             if let failure = state.failure { throw failure }
@@ -245,7 +276,7 @@ final class SegmentWriter: Sendable {
             state.isDirty = false
             return Snapshot(
                 segment: segment.record.id, file: segment.file, path: segment.path,
-                head: segment.head)
+                head: segment.head, tally: segment.tally)
         }
     }
 
@@ -264,8 +295,8 @@ final class SegmentWriter: Sendable {
                 } catch {
                     // As after a crash: what can be anchored is.
                     if (try? segment.file.synchronize(dataOnly: true)) != nil {
-                        try? anchors.anchor(
-                            segment.record.id, to: segment.head, isClosed: false)
+                        try? ledger.advance(
+                            segment.record.id, to: segment.head, tally: segment.tally)
                     }
                 }
             }
@@ -294,26 +325,6 @@ extension UsageLogError {
         case .full, .anchorStore, .eventTooLarge: true
         case .system(let errno, _): errno != .ioError
         case .tampered, .closed, .signing, .damaged, .interrupted: false
-        }
-    }
-}
-
-extension LogAnchorStore {
-    func allSegments() throws(UsageLogError) -> [SegmentRecord] {
-        do {
-            return try segments()
-        } catch {
-            throw .anchorStore(error)
-        }
-    }
-
-    func anchor(
-        _ segment: SegmentID, to head: SegmentHead, isClosed: Bool
-    ) throws(UsageLogError) {
-        do {
-            try advance(segment, to: head, isClosed: isClosed)
-        } catch {
-            throw .anchorStore(error)
         }
     }
 }

@@ -13,14 +13,25 @@ package final class UsageLogWriter: Sendable {
     private let core: SegmentWriter
 
     /// `directory` is the log's own directory; it is made (0700) when it is not there.
-    package init(
+    package convenience init(
         directory: String, keys: UsageLogKeys, anchors: any LogAnchorStore, clock: any WallClock,
         segmentLimitBytes: UInt64 = UsageLogWriter.segmentLimitBytes,
         syncIntervalMilliseconds: Int = UsageLogWriter.syncIntervalMilliseconds
     ) {
+        self.init(
+            directory: directory, keys: keys, anchors: anchors, clock: clock,
+            formatVersion: SegmentFormat.version, segmentLimitBytes: segmentLimitBytes,
+            syncIntervalMilliseconds: syncIntervalMilliseconds)
+    }
+
+    /// `formatVersion` 1 is for tests of what earlier versions of Keyfold left.
+    init(
+        directory: String, keys: UsageLogKeys, anchors: any LogAnchorStore, clock: any WallClock,
+        formatVersion: UInt32, segmentLimitBytes: UInt64, syncIntervalMilliseconds: Int
+    ) {
         core = SegmentWriter(
             directory: directory, keys: keys, anchors: anchors, clock: clock,
-            segmentLimitBytes: segmentLimitBytes,
+            formatVersion: formatVersion, segmentLimitBytes: segmentLimitBytes,
             syncIntervalMilliseconds: syncIntervalMilliseconds)
     }
 
