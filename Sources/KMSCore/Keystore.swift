@@ -25,6 +25,7 @@ package final class Keystore: Sendable {
     private let keyService: EmbeddedKeyService
     private let log: UsageLogWriter
     private let logKeys: UsageLogKeys
+    private let notary: LogNotary
 
     /// The service managed key that every keystore holds.
     package static let serviceAlias = "alias/aws/keyfold"
@@ -45,6 +46,7 @@ package final class Keystore: Sendable {
         log = UsageLogWriter(
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store),
             clock: clock)
+        notary = LogNotary(keys: logKeys, anchors: LogAnchors(store: store), clock: clock)
         keyService = EmbeddedKeyService(store: store, scope: scope, log: log, clock: clock)
     }
 
@@ -129,6 +131,25 @@ package final class Keystore: Sendable {
     package func usageLogVerifier() -> UsageLogVerifier {
         UsageLogVerifier(
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
+    }
+
+    package func usageLogExporter() -> UsageLogExporter {
+        UsageLogExporter(
+            directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
+    }
+
+    /// What the keystore knows of the log as a whole: its head, its verification key, its totals.
+    package var logNotary: LogNotary { notary }
+
+    /// Signs a checkpoint of all that was logged so far: by this process in any case, by others as
+    /// far as they have anchored it.
+    package func sealLog() throws(KeystoreError) {
+        try synchronizeLog()
+        do throws(UsageLogError) {
+            try notary.seal()
+        } catch {
+            throw .log("\(error)")
+        }
     }
 
     /// Returns when all events so far are on the disk and anchored.

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Platform
+internal import Synchronization
 
 /// The running system, and a clock that nobody can set.
 enum Boot {
@@ -23,4 +24,23 @@ enum Boot {
         unsafe clock_gettime(CLOCK_BOOTTIME, &now)
         return UInt64(now.tv_sec) * 1000 + UInt64(now.tv_nsec) / 1_000_000
     }
+}
+
+/// Tells a process from the children that it forks, without a system call.
+struct ProcessGeneration: Sendable {
+    private let number: Int
+
+    private static let forks = Atomic(0)
+    /// Has its effect once, and for good.
+    private static let isWatching: Bool = {
+        pthread_atfork(nil, nil) { ProcessGeneration.forks.add(1, ordering: .relaxed) } == 0
+    }()
+
+    static var current: ProcessGeneration {
+        precondition(isWatching, "no memory to watch for forks")
+        return ProcessGeneration(number: forks.load(ordering: .relaxed))
+    }
+
+    /// Whether this process is the one that took this, not a child of it.
+    var isCurrent: Bool { number == ProcessGeneration.forks.load(ordering: .relaxed) }
 }

@@ -20,11 +20,18 @@ struct JSONWriter {
     /// The same, of UTF-8.
     func string(_ utf8: Span<UInt8>) {
         buffer.append(UInt8(ascii: "\""))
-        if utf8.needsEscape {
+        if utf8.mayNeedEscape {
             escape(utf8)
         } else {
             buffer.append(utf8)
         }
+        buffer.append(UInt8(ascii: "\""))
+    }
+
+    /// A string in quotes that is known to need no escape.
+    func plainString(_ text: String) {
+        buffer.append(UInt8(ascii: "\""))
+        buffer.append(text.utf8.span)
         buffer.append(UInt8(ascii: "\""))
     }
 
@@ -177,19 +184,41 @@ extension MutableSpan<UInt8> {
 }
 
 extension Span<UInt8> {
-    /// Without a branch per byte, so that the compiler can look at many at once.
-    fileprivate var needsEscape: Bool {
-        var found: UInt8 = 0
-        for index in indices {
-            // SAFETY: an index of this span.
-            let byte = unsafe self[unchecked: index]
-            found |= byte < 0x20 ? 1 : 0
-            found |= byte == 0x22 ? 1 : 0
-            found |= byte == 0x5C ? 1 : 0
-            found |= byte == 0x7F ? 1 : 0
-            found |= byte == 0xC2 ? 1 : 0
+    /// Whether anything may need an escape: all but ASCII that needs none, eight bytes at a time.
+    fileprivate var mayNeedEscape: Bool {
+        // SAFETY: the pointer ends with the closure, and each load lies in the buffer.
+        unsafe withUnsafeBytes { bytes in
+            let count = bytes.count
+            guard count >= 8 else {
+                var found: UInt64 = 0
+                for index in 0..<count {
+                    found |= Span.special(UInt64(unsafe bytes[index]) | 0x3030_3030_3030_3000)
+                }
+                return found != 0
+            }
+            var found: UInt64 = 0
+            var offset = 0
+            while offset <= count - 8 {
+                found |= Span.special(
+                    unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+                offset += 8
+            }
+            found |= Span.special(
+                unsafe bytes.loadUnaligned(fromByteOffset: count - 8, as: UInt64.self))
+            return found != 0
         }
-        return found != 0
+    }
+
+    /// Not zero when any of eight bytes is below 0x20, a quote, a backslash, or above 0x7E.
+    @inline(__always)
+    private static func special(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let quotes = word ^ (ones &* 0x22)
+        let slashes = word ^ (ones &* 0x5C)
+        let high = word | (word &+ ones)
+        let low = (word &- (ones &* 0x20)) & ~word
+        let found = (quotes &- ones) & ~quotes | (slashes &- ones) & ~slashes
+        return (high | low | found) & (ones &* 0x80)
     }
 }
 

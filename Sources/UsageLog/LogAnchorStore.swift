@@ -42,7 +42,9 @@ extension LogAnchorStore {
         try reading { try $0.segments() }
     }
 
-    func reading<Value: Sendable>(_ body: (any LogView) throws -> Value) throws(UsageLogError) -> Value {
+    func reading<Value: Sendable>(_ body: (any LogView) throws -> Value) throws(UsageLogError)
+        -> Value
+    {
         do {
             return try read(body)
         } catch {

@@ -95,7 +95,7 @@ struct LogLedger: Sendable {
         case damagedState
         case unknownSegment(SegmentID)
         case wentBack(SegmentID)
-        case placeTaken
+        case noCheckpoint
     }
 
     let store: any LogAnchorStore
@@ -149,7 +149,7 @@ struct LogLedger: Sendable {
                 throw Failure.wentBack(id)
             }
             segment.head = head
-            segment.tally = tally.encoded()
+            segment.tally = segment.version > 1 ? tally.encoded() : []
             try transaction.replace(segment)
         }
     }
@@ -168,7 +168,8 @@ struct LogLedger: Sendable {
             segment.isClosed = true
             segment.tally = []
             try transaction.replace(segment)
-            try tally.addToTotals(transaction)
+            // Metering begins with version 2: the totals are those of its segments.
+            if segment.version > 1 { try tally.addToTotals(transaction) }
             var state = try LogLedger.stateOrNew(transaction)
             try seal(&state, transaction)
             try LogLedger.set(state, transaction)

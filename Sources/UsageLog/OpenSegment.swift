@@ -12,7 +12,7 @@ final class OpenSegment {
     let file: Descriptor
     let path: String
     /// Who opened it: a forked child must not write to its parent's segment.
-    let processID: Int32
+    let process: ProcessGeneration
     private(set) var eventCount: UInt64 = 0
     private(set) var hasClosingRecord = false
     private(set) var sizeBytes: UInt64
@@ -43,7 +43,7 @@ final class OpenSegment {
         self.directory = directory
         name = FileName(record.id.fileName)
         path = directory.filePath(record.id)
-        processID = getpid()
+        process = ProcessGeneration.current
         key = keys.sealingKey(of: record)
         chainHash = record.head.chainHash
         tree = MerkleFrontier()
@@ -82,7 +82,7 @@ final class OpenSegment {
         self.directory = directory
         name = FileName(record.id.fileName)
         path = directory.filePath(record.id)
-        processID = getpid()
+        process = ProcessGeneration.current
         key = keys.sealingKey(of: record)
         let status: FileStatus
         do throws(Errno) {
@@ -136,7 +136,7 @@ final class OpenSegment {
     ///
     /// - Parameter leaf: the event's plaintext, behind room for what an event's hash begins with
     ///   (``SegmentFormat/leafPrefixBytes``), which is filled in here.
-    func append(leaf: EventBuffer, event: MeteredEvent) throws(UsageLogError) {
+    func append(leaf: EventBuffer, event: UsageEvent) throws(UsageLogError) {
         precondition(!hasClosingRecord, "BUG: an event behind the closing record")
         let frameBytes = try appendRecord(leaf)
         if record.version == 1 {

@@ -227,7 +227,7 @@ final class SegmentScanner {
         let milliseconds = leaf.bigEndian(Int64.self, at: SegmentFormat.leafPrefixBytes + 1)
         let json = plaintext(plaintextBytes).dropFirst(SegmentFormat.plaintextPrefixBytes)
         guard
-            let event = MeteredEvent(
+            let event = MeteredRecord(
                 json: json, time: Timestamp(millisecondsSinceEpoch: milliseconds))
         else { return .unread }
         tally.add(event)

@@ -75,9 +75,8 @@ final class SegmentWriter: Sendable {
         guard plaintextBytes <= SegmentFormat.maximumPlaintextBytes else {
             throw .eventTooLarge(byteCount: plaintextBytes)
         }
-        let metered = MeteredEvent(event)
         while true {
-            switch try write(leaf, metered) {
+            switch try write(leaf, event) {
             case .written:
                 return
             case .writtenFirst(let thread):
@@ -90,7 +89,7 @@ final class SegmentWriter: Sendable {
     }
 
     private func write(
-        _ leaf: EventBuffer, _ event: MeteredEvent
+        _ leaf: EventBuffer, _ event: UsageEvent
     ) throws(UsageLogError) -> Outcome {
         try state.withLock { state throws(UsageLogError) -> Outcome in
             try SegmentWriter.refuseWhenUnusable(state)
@@ -116,7 +115,7 @@ final class SegmentWriter: Sendable {
     }
 
     private func isUsable(_ segment: OpenSegment, forPlaintextBytes count: Int) -> Bool {
-        segment.processID == getpid() && !segment.hasClosingRecord
+        segment.process.isCurrent && !segment.hasClosingRecord
             && segment.hasRoom(forPlaintextBytes: count, limitBytes: segmentLimitBytes)
     }
 
@@ -130,7 +129,7 @@ final class SegmentWriter: Sendable {
                 try SegmentWriter.refuseWhenUnusable(state)
                 if let segment = state.segment {
                     if isUsable(segment, forPlaintextBytes: count) { return }
-                    if segment.processID == getpid() { try end(segment, .rotated) }
+                    if segment.process.isCurrent { try end(segment, .rotated) }
                     state.segment = nil
                     state.isDirty = false
                 }
@@ -256,7 +255,7 @@ final class SegmentWriter: Sendable {
         let now = Boot.milliseconds()
         let isDue = state.withLock { state in
             guard state.failure == nil, !state.isClosed, let segment = state.segment,
-                segment.processID == getpid(), now >= state.nextSealMilliseconds
+                segment.process.isCurrent, now >= state.nextSealMilliseconds
             else { return false }
             state.nextSealMilliseconds = now + LogLedger.epochMilliseconds
             return true
@@ -268,7 +267,7 @@ final class SegmentWriter: Sendable {
     private func takeSnapshot() throws(UsageLogError) -> Snapshot? {
         try state.withLock { state throws(UsageLogError) -> Snapshot? in
             if let failure = state.failure { throw failure }
-            guard state.isDirty, let segment = state.segment, segment.processID == getpid(),
+            guard state.isDirty, let segment = state.segment, segment.process.isCurrent,
                 !segment.hasClosingRecord
             else { return nil }
             try segment.checkName()
@@ -288,7 +287,7 @@ final class SegmentWriter: Sendable {
             state.withLock { state in
                 defer { state.segment = nil }
                 guard state.failure == nil, let segment = state.segment,
-                    segment.processID == getpid()
+                    segment.process.isCurrent
                 else { return }
                 do throws(UsageLogError) {
                     try end(segment, .closed)

@@ -7,7 +7,7 @@ extension UsageEvent {
     /// "Logging AWS KMS API calls".
     package func cloudTrailJSON() -> [UInt8] {
         let buffer = EventBuffer()
-        EventEncoder(event: self, json: JSONWriter(buffer: buffer)).write()
+        write(to: JSONWriter(buffer: buffer))
         return buffer.bytes()
     }
 
@@ -29,104 +29,95 @@ extension UsageEvent {
         let offset = buffer.count
         buffer.append(8) { _ in }
         buffer.putBigEndian(UInt64(bitPattern: time), at: offset)
-        EventEncoder(event: self, json: JSONWriter(buffer: buffer)).write()
+        write(to: JSONWriter(buffer: buffer))
     }
 }
 
 /// Writes one record. The order of its fields is part of the log's format: one event has one
 /// encoding.
-private struct EventEncoder {
-    private let event: UsageEvent
-    private let json: JSONWriter
-    private let isServiceEvent: Bool
-
-    init(event: UsageEvent, json: JSONWriter) {
-        self.event = event
-        self.json = json
-        isServiceEvent = event.isServiceEvent
-    }
-
-    func write() {
+extension UsageEvent {
+    fileprivate func write(to json: JSONWriter) {
+        let isServiceEvent = isServiceEvent
         json.raw(#"{"eventVersion":"1.11","userIdentity":"#)
-        writeIdentity()
+        writeIdentity(isServiceEvent: isServiceEvent, to: json)
         json.raw(#","eventTime":"#)
-        json.time(event.eventTime)
+        json.time(eventTime)
         json.raw(#","eventSource":"kms.amazonaws.com","eventName":"#)
-        json.string(event.eventName)
+        json.string(eventName)
         json.raw(#","awsRegion":"#)
-        json.string(event.scope.region)
-        writeClient()
-        if let error = event.error {
+        json.plainString(scope.region)
+        writeClient(isServiceEvent: isServiceEvent, to: json)
+        if let error = error {
             json.raw(#","errorCode":"#)
             json.string(error.exceptionName)
             json.raw(#","errorMessage":"#)
             json.string(error.message)
         }
         json.raw(#","requestParameters":"#)
-        if isServiceEvent { json.raw("null") } else { writeRequest() }
+        if isServiceEvent { json.raw("null") } else { writeRequest(to: json) }
         json.raw(#","responseElements":"#)
-        writeObject(event.responseElements)
-        writeAdditionalData()
+        writeObject(responseElements, to: json)
+        writeAdditionalData(to: json)
         json.raw(#","requestID":"#)
-        json.string(event.requestID ?? event.eventID)
+        json.string(requestID ?? eventID)
         json.raw(#","eventID":"#)
-        json.string(event.eventID)
+        json.string(eventID)
         json.raw(#","readOnly":"#)
-        json.flag(event.isReadOnly)
-        writeResources()
+        json.flag(isReadOnly)
+        writeResources(to: json)
         if isServiceEvent {
             json.raw(#","eventType":"AwsServiceEvent","managementEvent":true"#)
         } else {
             json.raw(#","eventType":"AwsApiCall","managementEvent":true"#)
         }
         json.raw(#","recipientAccountId":"#)
-        json.string(event.scope.account)
+        json.plainString(scope.account)
         if isServiceEvent {
             json.raw(#","serviceEventDetails":"#)
-            writeRequest()
+            writeRequest(to: json)
         }
         json.raw(#","eventCategory":"Management"}"#)
     }
 
     /// Where a request came from: this machine, unless the event knows better.
-    private func writeClient() {
+    private func writeClient(isServiceEvent: Bool, to json: JSONWriter) {
         if isServiceEvent {
             json.raw(#","sourceIPAddress":"AWS Internal","userAgent":"AWS Internal""#)
             return
         }
-        if let address = event.sourceIPAddress {
+        if let address = sourceIPAddress {
             json.raw(#","sourceIPAddress":"#)
             json.string(address)
         } else {
             json.raw(#","sourceIPAddress":"127.0.0.1""#)
         }
         json.raw(#","userAgent":"#)
-        json.string(event.caller.userAgent)
+        json.string(caller.userAgent)
     }
 
     /// `userIdentity`, by the form of the principal's ARN (CloudTrail user guide, "CloudTrail
     /// userIdentity element").
-    private func writeIdentity() {
+    private func writeIdentity(isServiceEvent: Bool, to json: JSONWriter) {
         guard !isServiceEvent else {
             json.raw(#"{"accountId":"#)
-            json.string(event.scope.account)
+            json.plainString(scope.account)
             json.raw(#","invokedBy":"AWS Internal"}"#)
             return
         }
-        let arn = event.caller.principalARN
+        let arn = caller.principalARN
         let principal = PrincipalIdentity(arn: arn.utf8.span)
         json.raw(#"{"type":""#)
         json.raw(principal.type)
         json.raw(#"","principalId":"#)
         if principal.isAccount {
-            json.string(event.scope.account)
+            json.plainString(scope.account)
         } else {
             json.string(arn.utf8.span.extracting(principal.name))
         }
         json.raw(#","arn":"#)
         json.string(arn)
         json.raw(#","accountId":"#)
-        json.string(event.scope.account)
+        json.plainString(scope.account)
         if principal.isUser {
             json.raw(#","userName":"#)
             json.string(arn.utf8.span.extracting(principal.name))
@@ -134,7 +125,7 @@ private struct EventEncoder {
         json.raw("}")
     }
 
-    private func writeObject(_ members: [UsageEvent.Parameter]) {
+    private func writeObject(_ members: [Parameter], to json: JSONWriter) {
         guard !members.isEmpty else { return json.raw("null") }
         json.raw("{")
         json.members(members)
@@ -142,13 +133,13 @@ private struct EventEncoder {
     }
 
     /// The parameters and, last, the encryption context.
-    private func writeRequest() {
-        guard let context = event.encryptionContext, !context.isEmpty else {
-            return writeObject(event.requestParameters)
+    private func writeRequest(to json: JSONWriter) {
+        guard let context = encryptionContext, !context.isEmpty else {
+            return writeObject(requestParameters, to: json)
         }
         json.raw("{")
-        json.members(event.requestParameters)
-        if !event.requestParameters.isEmpty { json.raw(",") }
+        json.members(requestParameters)
+        if !requestParameters.isEmpty { json.raw(",") }
         json.raw(#""encryptionContext":{"#)
         var isFirst = true
         for pair in context.pairs {
@@ -161,35 +152,35 @@ private struct EventEncoder {
         json.raw("}}")
     }
 
-    private func writeAdditionalData() {
+    private func writeAdditionalData(to json: JSONWriter) {
         json.raw(#","additionalEventData":{"eventTimeMilliseconds":"#)
-        json.number(event.eventTime.millisecondsSinceEpoch)
-        if let material = event.keyMaterialID {
+        json.number(eventTime.millisecondsSinceEpoch)
+        if let material = keyMaterialID {
             json.raw(#","keyMaterialId":"#)
             json.hex(material.bytes)
         }
-        if let store = event.customKeyStoreID {
+        if let store = customKeyStoreID {
             json.raw(#","customKeyStoreId":"#)
             json.string(store)
         }
-        if let grant = event.grantID {
+        if let grant = grantID {
             json.raw(#","grantId":"#)
             json.string(grant)
         }
-        if let version = event.keyVersion {
+        if let version = keyVersion {
             json.raw(#","keyVersion":"#)
             json.number(version)
         }
-        if let keySpec = event.keySpec {
+        if let keySpec = keySpec {
             json.raw(#","keySpec":"#)
             json.string(keySpec)
         }
-        writeProcess()
+        writeProcess(to: json)
         json.raw("}")
     }
 
-    private func writeProcess() {
-        let (process, activity) = (event.caller.process, event.caller.fileActivity)
+    private func writeProcess(to json: JSONWriter) {
+        let (process, activity) = (caller.process, caller.fileActivity)
         guard process != nil || activity != nil else { return }
         json.raw(#","keyfold":{"#)
         if let process {
@@ -216,14 +207,14 @@ private struct EventEncoder {
         json.raw("}")
     }
 
-    private func writeResources() {
+    private func writeResources(to json: JSONWriter) {
         json.raw(#","resources":["#)
         var isFirst = true
-        for arn in event.resources {
+        for arn in resources {
             if !isFirst { json.raw(",") }
             isFirst = false
             json.raw(#"{"accountId":"#)
-            json.string(event.scope.account)
+            json.plainString(scope.account)
             json.raw(#","type":"AWS::KMS::Key","ARN":"#)
             json.string(arn)
             json.raw("}")

@@ -132,7 +132,7 @@ package struct UsageLogVerifier: Sendable {
         var expectations = Expectations()
         guard let state = stored.state else {
             if pinnedKey != nil || !stored.checkpoints.isEmpty {
-                report.problems.append(.checkpoint(1))
+                report.problems.append(.brokenCheckpoint(1))
             }
             return expectations
         }
@@ -145,7 +145,7 @@ package struct UsageLogVerifier: Sendable {
             guard let checkpoint = chain.take(bytes),
                 expectations.add(checkpoint, segments: byOrdinal)
             else {
-                report.problems.append(.checkpoint(number))
+                report.problems.append(.brokenCheckpoint(number))
                 report.checkpointCount = number - 1
                 return expectations
             }
@@ -155,7 +155,7 @@ package struct UsageLogVerifier: Sendable {
         if chain.count != state.checkpointCount || chain.lastHash != state.lastHash
             || chain.key != (chain.count == 0 ? chain.key : state.nextKey.publicKey)
         {
-            report.problems.append(.checkpoint(chain.count + 1))
+            report.problems.append(.brokenCheckpoint(chain.count + 1))
         }
         return expectations
     }
@@ -319,18 +319,13 @@ extension UsageLogVerifier.Expectations {
         if let seal, seal.head.eventCount > scanner.head.eventCount {
             return LogProblem(segment, .missingEvents, at: scanner.head.eventCount + 1)
         }
+        if let seal, seal.isClosed, !segment.isClosed {
+            return LogProblem(segment, .checkpointMismatch, at: seal.head.eventCount + 1)
+        }
         guard hasState, segment.isClosed else { return nil }
         guard let seal, seal.isClosed, seal.head.eventCount == segment.head.eventCount else {
             return LogProblem(segment, .unsealedEnd, at: (seal?.head.eventCount ?? 0) + 1)
         }
         return nil
-    }
-}
-
-extension LogProblem {
-    fileprivate static func checkpoint(_ number: UInt64) -> LogProblem {
-        LogProblem(
-            kind: .brokenCheckpoints, file: UsageLogVerifier.checkpointsName, segment: nil,
-            sequence: number)
     }
 }

@@ -74,6 +74,8 @@ package struct UsageTally: Sendable {
     private var entries: [Key] = []
     /// Of the key that was added to last; most events are about the same key as the one before.
     private var lastPlace = 0
+    private var lastOperation = ""
+    private var lastOperationUsesKeys = false
     private var lastMonth = CalendarMonth(index: 0)
     private var lastMonthTimes: Range<Int64> = 0..<0
 
@@ -89,20 +91,47 @@ package struct UsageTally: Sendable {
     // MARK: Events
 
     /// Adds an event. A request counts once, for the first key that it names.
-    package mutating func add(_ event: MeteredEvent) {
+    package mutating func add(_ event: some MeteredEvent) {
+        let resources = event.resources
+        let isFirstKnown = lastPlace < arns.count && resources.first == arns[lastPlace]
+        let firstKey =
+            isFirstKnown ? resources.startIndex : resources.firstIndex(where: UsageTally.isKey)
         if event.isRequest {
-            let month = month(of: event.time)
-            entries[place(of: event.keyARNs.first ?? "")].add(
-                Requests(
-                    period: Period(month: month, priceClass: event.priceClass), count: 1,
-                    refusedCount: event.isRefused ? 1 : 0))
+            let period = Period(month: month(of: event.time), priceClass: event.priceClass)
+            entries[place(of: firstKey.map { resources[$0] } ?? "")].add(
+                Requests(period: period, count: 1, refusedCount: event.isRefused ? 1 : 0))
         }
-        guard event.isUse else { return }
+        guard let firstKey, !event.isRefused, usesKeys(event.operation) else { return }
         let use = LastUse(
-            operation: event.operation, time: event.time, eventID: event.eventID,
-            requestID: event.requestID)
-        for arn in event.keyARNs { entries[place(of: arn)].note(use) }
+            operation: event.operation, time: event.time, eventID: event.id,
+            requestID: event.idOfRequest)
+        entries[place(of: resources[firstKey])].note(use)
+        for arn in resources.dropFirst(firstKey + 1) where UsageTally.isKey(arn) {
+            entries[place(of: arn)].note(use)
+        }
     }
+
+    /// Aliases are resources of some events, too.
+    private static func isKey(_ arn: String) -> Bool {
+        let bytes = arn.utf8
+        guard let slash = bytes.firstIndex(of: UInt8(ascii: "/")) else { return false }
+        return bytes[..<slash].suffix(4).elementsEqual(":key".utf8)
+    }
+
+    /// Whether an operation uses a key's material (GetKeyLastUsage's `Operation`).
+    private mutating func usesKeys(_ operation: String) -> Bool {
+        if operation != lastOperation {
+            lastOperation = operation
+            lastOperationUsesKeys = UsageTally.cryptographicOperations.contains(operation)
+        }
+        return lastOperationUsesKeys
+    }
+
+    private static let cryptographicOperations: Set<String> = [
+        "Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncrypt",
+        "Sign", "Verify", "GenerateMac", "VerifyMac", "DeriveSharedSecret", "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext", "Encapsulate", "Decapsulate",
+    ]
 
     package mutating func add(_ other: UsageTally) {
         for (place, arn) in other.arns.enumerated() { add(other.entries[place], of: arn) }
@@ -239,6 +268,15 @@ extension UsageTally {
             total.add(entries[place], of: arn)
             if let key = total[arn] { try transaction.setTally(id, UsageTally.part(key, of: arn)) }
         }
+    }
+
+    /// Of one key, over all closed segments.
+    static func total(of arn: String, _ view: any LogView) throws -> UsageTally {
+        var total = UsageTally()
+        if let stored = try view.tally(id(of: arn)), !total.add(part: stored) {
+            throw LogLedger.Failure.damagedState
+        }
+        return total
     }
 
     /// Of all closed segments.

@@ -75,7 +75,8 @@ private func slotRecords() -> [[UInt8]] {
 private let segment: SegmentRecord = {
     guard let id = SegmentID(bytes: sampleBytes(16, 7)) else { preconditionFailure("an id") }
     var record = SegmentRecord(
-        id: id, version: 2, ordinal: 1, createdAt: time, previousDigest: [UInt8](repeating: 0, count: 32),
+        id: id, version: 2, ordinal: 1, createdAt: time,
+        previousDigest: [UInt8](repeating: 0, count: 32),
         bootID: sampleBytes(16, 1),
         head: SegmentHead(eventCount: 0, chainHash: [UInt8](repeating: 0, count: 32)),
         isClosed: false)

@@ -66,6 +66,8 @@ final class MemoryAnchors: LogAnchorStore {
     private struct State {
         var rows = AnchorRows()
         var fails = false
+        var changesToFailure: Int?
+        var hasFailed = false
     }
 
     private let state = Mutex(State())
@@ -76,6 +78,13 @@ final class MemoryAnchors: LogAnchorStore {
 
     func change<Value: Sendable>(_ body: (any LogTransaction) throws -> Value) throws -> Value {
         try state.withLock { state in
+            if let left = state.changesToFailure {
+                state.changesToFailure = left > 1 ? left - 1 : nil
+                if left == 1 {
+                    state.hasFailed = true
+                    throw AnchorRows.Failure.toldToFail
+                }
+            }
             if state.fails { throw AnchorRows.Failure.toldToFail }
             let transaction = AnchorTransaction(state.rows)
             let value = try body(transaction)
@@ -87,6 +96,11 @@ final class MemoryAnchors: LogAnchorStore {
     func segments() throws -> [SegmentRecord] { rows.segments }
 
     func setFails(_ fails: Bool) { state.withLock { $0.fails = fails } }
+
+    /// One change fails: the `number`th from now, from 1.
+    func failAtChange(_ number: Int) { state.withLock { $0.changesToFailure = number } }
+
+    var hasFailed: Bool { state.withLock { $0.hasFailed } }
 
     /// What somebody reads or puts there who has the keystore's database and its keys.
     var rows: AnchorRows {
