@@ -45,7 +45,7 @@ package final class Keystore: Sendable {
         }
         log = UsageLogWriter(
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store),
-            clock: clock)
+            clock: clock, durability: try store.syncsLog() ? .beforeRelease : .withinASecond)
         notary = LogNotary(keys: logKeys, anchors: LogAnchors(store: store), clock: clock)
         keyService = EmbeddedKeyService(store: store, scope: scope, log: log, clock: clock)
     }
@@ -131,6 +131,15 @@ package final class Keystore: Sendable {
     package func usageLogVerifier() -> UsageLogVerifier {
         UsageLogVerifier(
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
+    }
+
+    /// When an event of the log is on the disk, in processes that open the keystore from now on.
+    package func logDurability() throws(KeystoreError) -> UsageLogDurability {
+        try store.syncsLog() ? .beforeRelease : .withinASecond
+    }
+
+    package func setLogDurability(_ durability: UsageLogDurability) throws(KeystoreError) {
+        try store.setSyncsLog(durability == .beforeRelease)
     }
 
     package func usageLogExporter() -> UsageLogExporter {

@@ -28,6 +28,7 @@ final class OpenSegment {
     private var tree: MerkleFrontier
     /// What the events so far add up to.
     private(set) var tally: UsageTally
+    private var indexBuilder: SegmentIndexBuilder
     private var chainHash: [UInt8]
     /// In version 1 `chain hash so far 32 | record`, what the next chain hash is made of; the record
     /// stands at the same place in version 2. Grows only.
@@ -48,6 +49,7 @@ final class OpenSegment {
         chainHash = record.head.chainHash
         tree = MerkleFrontier()
         tally = UsageTally()
+        indexBuilder = SegmentIndexBuilder()
         frame = record.head.chainHash
         associated = record.id.bytes + [UInt8](repeating: 0, count: 8) + record.head.chainHash
         let header = SegmentFormat.header(of: record)
@@ -104,6 +106,7 @@ final class OpenSegment {
         chainHash = scanner.head.chainHash
         tree = scanner.tree
         tally = scanner.tally
+        indexBuilder = scanner.indexBuilder
         frame = chainHash
         associated = record.id.bytes + [UInt8](repeating: 0, count: 8) + chainHash
         eventCount = scanner.head.eventCount
@@ -138,7 +141,12 @@ final class OpenSegment {
     ///   (``SegmentFormat/leafPrefixBytes``), which is filled in here.
     func append(leaf: EventBuffer, event: UsageEvent) throws(UsageLogError) {
         precondition(!hasClosingRecord, "BUG: an event behind the closing record")
+        let offset = sizeBytes
         let frameBytes = try appendRecord(leaf)
+        let time = event.eventTime.millisecondsSinceEpoch
+        indexBuilder.add(
+            resources: event.resources, time: time, sequence: eventCount + 1, offset: offset,
+            chainHash: chainHash)
         if record.version == 1 {
             for index in 0..<SegmentFormat.hashBytes { frame[index] = chainHash[index] }
             frame.withRawSpan { frame in
@@ -153,7 +161,6 @@ final class OpenSegment {
             tree.append(leafHash: chainHash, hasher)
         }
         eventCount += 1
-        let time = event.time.millisecondsSinceEpoch
         let times = eventTimes ?? time...time
         eventTimes = min(times.lowerBound, time)...max(times.upperBound, time)
         tally.add(event)
@@ -179,6 +186,14 @@ final class OpenSegment {
         }
         _ = try appendRecord(leaf)
         hasClosingRecord = true
+    }
+
+    /// Puts an index beside the segment, which must be closed by now.
+    func saveIndex(_ keys: UsageLogKeys) {
+        var closed = record
+        closed.head = head
+        closed.isClosed = true
+        indexBuilder.index.save(closed, in: directory, keys: keys)
     }
 
     /// Notices a file that somebody else deleted, cut or wrote to (fstat(2), at every event).

@@ -49,12 +49,19 @@ final class SegmentScanner {
     /// Of the events read so far; version 1 has none.
     private(set) var tree = MerkleFrontier()
     private(set) var tally = UsageTally()
+    private(set) var indexBuilder = SegmentIndexBuilder()
+    var index: SegmentIndex { indexBuilder.index }
     /// The tally at the anchored head.
     private(set) var anchoredTally = UsageTally()
-    /// Whether events are metered, which needs them parsed.
+    /// Whether events are metered and indexed, which needs them parsed.
     var collectsTally = false
     var keepsPreviousHash = false
     private var previousHash: [UInt8] = []
+    /// Of the event that was read last, in the file.
+    private var recordOffset: UInt64 = 0
+    /// The parts that are to be read; nil for the whole segment, which is checked as a whole then.
+    private var parts: [Range<UInt64>]?
+    private var partsIndex: SegmentIndex?
     /// Heads that the events must lead through, by count: what checkpoints and anchors say.
     var expectedHeads: [UInt64: SegmentHead] = [:]
     /// The last of them that the events did lead through.
@@ -134,6 +141,36 @@ final class SegmentScanner {
         }
     }
 
+    /// Reads only where the index says that wanted events may be. Each record is held against the
+    /// chain before it as ever; the segment as a whole is not checked then.
+    func read(parts: [Range<UInt64>], of index: SegmentIndex) {
+        self.parts = parts
+        partsIndex = index
+    }
+
+    private enum Place { case here, atEnd, nowhere }
+
+    /// Moves to the part that comes next, when the one before is read.
+    private func moveToPart() -> Place {
+        guard let part = parts?.first else { return parts == nil ? .here : .atEnd }
+        let next = head.eventCount + 1
+        if next > part.lowerBound, next < part.upperBound { return .here }
+        if next >= part.upperBound {
+            parts?.removeFirst()
+            return moveToPart()
+        }
+        guard let block = partsIndex?.block(of: part.lowerBound),
+            block.offset >= UInt64(SegmentFormat.headerBytes(version: record.version))
+        else { return .nowhere }
+        if next == part.lowerBound, offset == block.offset { return .here }
+        start = SegmentFormat.hashBytes
+        end = start
+        fileOffset = block.offset
+        head.eventCount = block.firstSequence - 1
+        head.chainHash = block.chainHash
+        return .here
+    }
+
     /// Passes over all that is left; nil when something is wrong with it.
     func readToEnd() -> End? {
         while true {
@@ -178,6 +215,11 @@ final class SegmentScanner {
     /// nil: go on.
     private func advance() throws(Errno) -> Step? {
         if closing != nil { return .end(.closed) }
+        switch moveToPart() {
+        case .here: break
+        case .atEnd: return .end(.closed)
+        case .nowhere: return problem(.changedIndex)
+        }
         guard try fill(4) else { return try atEnd() }
         let length = Int(buffer.bigEndian(UInt32.self, at: start))
         guard SegmentFormat.lengthRange.contains(length) else { return try atDamage() }
@@ -200,6 +242,7 @@ final class SegmentScanner {
     }
 
     private func takeEvent(frameEnd: Int, plaintextBytes: Int) -> Step? {
+        recordOffset = offset
         hashEvent(frameEnd: frameEnd, plaintextBytes: plaintextBytes)
         head.eventCount += 1
         start = frameEnd
@@ -231,13 +274,16 @@ final class SegmentScanner {
                 json: json, time: Timestamp(millisecondsSinceEpoch: milliseconds))
         else { return .unread }
         tally.add(event)
+        indexBuilder.add(
+            resources: event.resources, time: milliseconds, sequence: head.eventCount,
+            offset: recordOffset, chainHash: previousHash)
         if head.eventCount == record.head.eventCount { anchoredTally = tally }
         return .done
     }
 
     /// Moves the chain, and the tree, on by the event that lies in `leaf`.
     private func hashEvent(frameEnd: Int, plaintextBytes: Int) {
-        if keepsPreviousHash { previousHash = head.chainHash }
+        if keepsPreviousHash || collectsTally { previousHash = head.chainHash }
         guard record.version == 1 else {
             leaf[0] = 0
             for index in 0..<SegmentFormat.hashBytes { leaf[1 + index] = head.chainHash[index] }
@@ -268,6 +314,7 @@ final class SegmentScanner {
 
     /// Holds the head against what the keystore and its checkpoints say of this count.
     private func checkHead() -> LogProblem? {
+        if parts != nil { return nil }
         if head.eventCount == record.head.eventCount, fullHead != record.head {
             return LogProblem(record, .headMismatch, at: head.eventCount)
         }

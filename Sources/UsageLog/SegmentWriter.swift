@@ -13,6 +13,8 @@ final class SegmentWriter: Sendable {
         var thread: DelayedThread?
         /// Events that no sync has taken yet.
         var isDirty = false
+        /// Events of this writer, over all its segments.
+        var writtenCount: UInt64 = 0
         /// The last sync could not anchor: the next event must.
         var mustSynchronize = false
         /// What a later event cannot mend.
@@ -23,9 +25,10 @@ final class SegmentWriter: Sendable {
     }
 
     private enum Outcome {
-        case written
+        /// With its number among all events of this writer.
+        case written(UInt64)
         /// The first one since the last sync: the thread sleeps.
-        case writtenFirst(DelayedThread?)
+        case writtenFirst(UInt64, DelayedThread?)
         case needsPreparation
     }
 
@@ -44,17 +47,22 @@ final class SegmentWriter: Sendable {
     private let keys: UsageLogKeys
     private let ledger: LogLedger
     private let clock: any WallClock
+    private let durability: UsageLogDurability
     private let formatVersion: UInt32
     private let segmentLimitBytes: UInt64
     private let syncIntervalMilliseconds: Int
     private let buffers = EventBufferPool()
     private let control = Mutex(())
+    /// How many events are on the disk for sure. Locked before `state`, and never with `control`.
+    private let committed = Mutex<UInt64>(0)
     private let state = Mutex(State())
 
     init(
         directory: String, keys: UsageLogKeys, anchors: any LogAnchorStore, clock: any WallClock,
-        formatVersion: UInt32, segmentLimitBytes: UInt64, syncIntervalMilliseconds: Int
+        durability: UsageLogDurability, formatVersion: UInt32, segmentLimitBytes: UInt64,
+        syncIntervalMilliseconds: Int
     ) {
+        self.durability = durability
         self.directory = directory
         self.keys = keys
         ledger = LogLedger(store: anchors, clock: clock)
@@ -77,11 +85,11 @@ final class SegmentWriter: Sendable {
         }
         while true {
             switch try write(leaf, event) {
-            case .written:
-                return
-            case .writtenFirst(let thread):
+            case .written(let number):
+                return try commit(number)
+            case .writtenFirst(let number, let thread):
                 thread?.wake()
-                return
+                return try commit(number)
             case .needsPreparation:
                 try prepare(forPlaintextBytes: plaintextBytes)
             }
@@ -103,9 +111,42 @@ final class SegmentWriter: Sendable {
                 if !error.canBeMended { state.failure = error }
                 throw error
             }
-            if state.isDirty { return .written }
+            state.writtenCount += 1
+            if state.isDirty { return .written(state.writtenCount) }
             state.isDirty = true
-            return .writtenFirst(state.thread)
+            return .writtenFirst(state.writtenCount, state.thread)
+        }
+    }
+
+    /// Returns when the event is as durable as it has to be.
+    ///
+    /// Who waits for the mutex while another thread syncs finds its own event synced by that, or
+    /// syncs for all that came meanwhile.
+    private func commit(_ number: UInt64) throws(UsageLogError) {
+        guard durability == .beforeRelease else { return }
+        try committed.withLock { committed throws(UsageLogError) in
+            guard committed < number else { return }
+            let target = state.withLock {
+                state -> (count: UInt64, file: Descriptor, path: String)? in
+                guard let segment = state.segment, segment.process.isCurrent,
+                    !segment.hasClosingRecord
+                else { return nil }
+                return (state.writtenCount, segment.file, segment.path)
+            }
+            // The segment was ended meanwhile, which synced it, or the writer failed.
+            guard let target else {
+                return try state.withLock { state throws(UsageLogError) in
+                    if let failure = state.failure { throw failure }
+                }
+            }
+            do throws(Errno) {
+                try target.file.synchronize(dataOnly: true)
+            } catch {
+                let failure = UsageLogError.system(error, path: target.path)
+                state.withLock { $0.failure = failure }
+                throw failure
+            }
+            committed = target.count
         }
     }
 
@@ -203,6 +244,7 @@ final class SegmentWriter: Sendable {
             throw .system(error, path: segment.path)
         }
         try ledger.close(segment.record.id, at: segment.head, tally: segment.tally)
+        segment.saveIndex(keys)
     }
 
     // MARK: Syncs

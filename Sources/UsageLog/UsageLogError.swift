@@ -69,6 +69,8 @@ package struct LogProblem: Error, Hashable, Sendable {
         /// A checkpoint is missing, changed, or not signed with the key that the one before named;
         /// the sequence is its number.
         case brokenCheckpoints
+        /// The index beside a segment is not the one that its events give.
+        case changedIndex
         /// What the keystore says the events add up to is something else.
         case wrongTotals
         /// An anchor from outside of the keystore was changed, or is another log's.
@@ -119,6 +121,7 @@ extension LogProblem: CustomStringConvertible {
         case .checkpointMismatch: "events up to the next checkpoint are not those that it signed"
         case .unsealedEnd: "no checkpoint covers the segment's end"
         case .brokenCheckpoints: "this checkpoint is missing or was changed"
+        case .changedIndex: "the segment's index was changed; it can be deleted"
         case .wrongTotals: "the keystore's totals are not what the events add up to"
         case .foreignAnchor: "the anchor was changed, or belongs to another log"
         case .rolledBack: "the log is older than the anchor: it was rolled back"

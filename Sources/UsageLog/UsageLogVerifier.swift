@@ -207,7 +207,9 @@ package struct UsageLogVerifier: Sendable {
                 continue
             case .end(let end):
                 note(end, of: scanner, &report)
-                if let problem = expectations.problem(atEndOf: scanner, hasState: report.hasState) {
+                if let problem = expectations.problem(atEndOf: scanner, hasState: report.hasState)
+                    ?? indexProblem(of: scanner, in: place)
+                {
                     report.problems.append(problem)
                 }
                 return
@@ -215,6 +217,15 @@ package struct UsageLogVerifier: Sendable {
                 report.problems.append(problem)
                 return
             }
+        }
+    }
+
+    private func indexProblem(of scanner: SegmentScanner, in place: LogDirectory?) -> LogProblem? {
+        guard let place, SegmentIndex.isWorthwhile(scanner.record) else { return nil }
+        switch SegmentIndex.load(scanner.record, in: place, keys: keys) {
+        case .missing: return nil
+        case .index(let index) where index == scanner.index: return nil
+        case .index, .invalid: return LogProblem(scanner.record, .changedIndex, at: 0)
         }
     }
 
@@ -246,7 +257,8 @@ package struct UsageLogVerifier: Sendable {
             files.append((name, isHeaderOnly))
         }
         let known = Set(try anchors.allSegments().map(\.id.fileName))
-        for file in files where !known.contains(file.name) {
+        for file in files
+        where !known.contains(file.name) && !SegmentIndex.belongs(file.name, to: known) {
             if file.isHeaderOnly {
                 report.emptyFiles.append(file.name)
             } else {
