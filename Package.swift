@@ -88,8 +88,8 @@ let package = Package(
         program(
             "keyfoldfs",
             uses: [
-                "Console", "Cryptography", "KMSCore", "KMSModel", "Mount", "Platform", "Vault",
-                argumentParser, log,
+                "Console", "Cryptography", "KMSCore", "KMSModel", "Mount", "Platform", "UsageLog",
+                "Vault", argumentParser, log,
             ]),
         program(
             "keyfold",

@@ -20,7 +20,7 @@ final class EmbeddedKeyService: KeyService {
     final class Shared: Sendable {
         let store: KeystoreStore
         let log: UsageLogWriter
-        private let logKeys: UsageLogKeys
+        let notary: LogNotary
         let clock: any WallClock
         let ciphers = CipherPool()
         let asymmetric = AsymmetricKeys()
@@ -32,18 +32,12 @@ final class EmbeddedKeyService: KeyService {
         }
 
         init(
-            store: KeystoreStore, log: UsageLogWriter, logKeys: UsageLogKeys,
-            clock: any WallClock
+            store: KeystoreStore, log: UsageLogWriter, notary: LogNotary, clock: any WallClock
         ) {
             self.store = store
             self.log = log
-            self.logKeys = logKeys
+            self.notary = notary
             self.clock = clock
-        }
-
-        func usageLog() -> UsageLogReader {
-            UsageLogReader(
-                directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
         }
     }
 

@@ -116,6 +116,8 @@ package struct RecordReader: ~Copyable {
         return SecretBytes(consuming: &plain)
     }
 
+    package var isAtEnd: Bool { position == bytes.count }
+
     /// Refuses bytes behind the last field.
     package func finish() throws(MalformedRecord) {
         guard position == bytes.count else { throw MalformedRecord() }

@@ -121,10 +121,15 @@ package struct UsageLogFilter: Sendable, Hashable {
             return false
         }
         guard !keys.isEmpty else { return true }
-        return event.keyARNs.contains { arn in
-            keys.contains(arn) || keys.contains { arn.hasSuffix(":key/" + $0) }
-        }
+        return event.keyARNs.contains(where: acceptsResource)
     }
+
+    func acceptsResource(_ arn: String) -> Bool {
+        keys.contains(arn) || keys.contains { arn.hasSuffix(":key/" + $0) }
+    }
+
+    /// Whether an index can tell where events that fit may be.
+    var isSelective: Bool { since != nil || until != nil || !keys.isEmpty }
 }
 
 extension Character {

@@ -29,7 +29,7 @@ struct Keyfold: ParsableCommand {
                 subcommands: [
                     UnlockCommand.self, LockCommand.self, SlotCommand.self, KeystoreCommand.self,
                 ]),
-            CommandGroup(name: "What happened", subcommands: [LogCommand.self]),
+            CommandGroup(name: "What happened", subcommands: [LogCommand.self, UsageCommand.self]),
             CommandGroup(name: "Help", subcommands: [ExitCodesCommand.self]),
         ])
 }
