@@ -98,7 +98,7 @@ extension Committer {
         if let firstBlock = plan.intent {
             JournalEntry(.clean, of: file).append(to: &body)
             JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
-        } else if let firstBlock = plan.growsFrom, place.broken != .stepIntent {
+        } else if let firstBlock = steps(plan) {
             JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
         }
         if plan.logsTimes {
@@ -127,12 +127,18 @@ extension Committer {
         return journal.commit(body)
     }
 
+    /// The intent of a growth in several steps. A checkpoint logs what the books have of it again,
+    /// so leaving it out leaves it out of both.
+    private func steps(_ plan: CommitPlan) -> UInt64? {
+        place.broken == .stepIntent ? nil : plan.growsFrom
+    }
+
     private func noteLogged(_ plan: CommitPlan, of inode: Inode, _ fileID: FileID) {
         books.withLock { books in
             books.live[inode.backing] = CommitBooks.Live(
                 inode: inode, fileID: fileID, unsynced: plan.descriptor)
             books.wantsCheckpoint = books.hasTooMuch
-            if let firstBlock = plan.intent ?? plan.growsFrom {
+            if let firstBlock = plan.intent ?? steps(plan) {
                 books.intents[inode.backing] = CommitBooks.Intent(
                     inode: inode, fileID: fileID, firstBlock: firstBlock)
                 books.unlogged.intents.remove(inode.backing)

@@ -20,7 +20,7 @@ BROKEN = {
     "punch-record": (("sparse",), ()),
     "hole-flag": (("holes",), ()),
     "header-write": (("sparse",), ()),
-    "step-intent": (("growth",), (SMALL_JOURNAL,)),
+    "step-intent": (("steps",), (SMALL_JOURNAL,)),
     "checkpoint-intents": (("growth",), (SMALL_JOURNAL,)),
     "times-record": (("attributes",), ()),
     "name-sync": (("deep", "longnames"), ()),

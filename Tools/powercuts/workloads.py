@@ -456,6 +456,23 @@ class Growth(Workload):
             syncfs(store)
 
 
+class Steps(Workload):
+    """A small journal takes each of these fsyncs in many frames; a cut falls between two of them."""
+
+    name, description = "steps", "appends of some hundred kilobytes, each behind synced lines + fsync"
+    short = 4
+    usual = 12
+
+    def setup(self, actor):
+        new_file(actor, "growing", self.bytes(self.source.randrange(1, 6000)))
+
+    def run(self, actor, system, store):
+        with actor.open("growing") as file:
+            for _ in range(self.size):
+                file.append(self.bytes(self.source.randrange(200_000, 900_000)))
+                file.sync()
+
+
 FILE_WORKLOADS = (
     Overwrites, Lines, Mail, Replace, Truncate, Empty, Sparse, Holes, HardLinks,
-    Attributes, DeepDirectories, LongNames, Writers, Anything, Moves, Growth)
+    Attributes, DeepDirectories, LongNames, Writers, Anything, Moves, Growth, Steps)
