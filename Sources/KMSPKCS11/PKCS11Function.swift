@@ -26,6 +26,16 @@ package enum PKCS11Function: String, Hashable, Sendable {
     case generateRandom = "C_GenerateRandom"
 }
 
+extension PKCS11Function {
+    /// Whether it asks about keys and changes nothing.
+    var looksOnly: Bool {
+        switch self {
+        case .findObjectsInit, .findObjects, .findObjectsFinal, .getAttributeValue: true
+        default: false
+        }
+    }
+}
+
 extension PKCS11Function: CustomStringConvertible {
     package var description: String { rawValue }
 }

@@ -52,16 +52,22 @@ extension PKCS11Token {
         guard aad.count <= Self.maximumAssociatedDataBytes else {
             throw .invalidLength("associated data")
         }
-        do throws(PKCS11Error) {
-            return try withKey(id) { cryptoki, key, session throws(PKCS11Error) in
-                try cryptoki.decrypt(box, authenticating: aad, key, session)
+        var isSecondTry = false
+        while true {
+            do throws(PKCS11Error) {
+                return try withKey(id) { cryptoki, key, session throws(PKCS11Error) in
+                    try cryptoki.decrypt(box, authenticating: aad, key, session)
+                }
+            } catch {
+                // The token was asked and is well, or this would be another error.
+                guard case .failed(let failure) = error, failure.function == .decrypt,
+                    failure.value.deniesAuthenticity
+                else { throw error }
+                // CKR_GENERAL_ERROR and the like may also come from a token that was gone for a
+                // moment, and what is well must not be called changed.
+                guard failure.value.verdict == .unclear, !isSecondTry else { throw .notAuthentic }
+                isSecondTry = true
             }
-        } catch {
-            // The token was asked and is well, or this would be another error.
-            guard case .failed(let failure) = error, failure.function == .decrypt,
-                failure.value.deniesAuthenticity
-            else { throw error }
-            throw .notAuthentic
         }
     }
 

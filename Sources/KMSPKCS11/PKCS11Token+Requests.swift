@@ -110,8 +110,10 @@ extension PKCS11Token {
         case .failed(let failure):
             switch failure.value.verdict {
             case .lost: return .lost(failure)
-            case .login, .request: return .stands(error)
-            case .unclear, .staleKey:
+            case .login: return .stands(error)
+            // A look at a key cannot be a wrong request, whatever a token says that goes just then.
+            case .request where !failure.function.looksOnly: return .stands(error)
+            case .request, .unclear, .staleKey:
                 return turn.connection.trouble() == nil ? .stands(error) : .lost(failure)
             }
         case .unavailable(let failure):

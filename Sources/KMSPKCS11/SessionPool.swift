@@ -66,9 +66,10 @@ struct SessionPool<Link: Sendable, Lease: Sendable>: Sendable {
         self.pause = pause
     }
 
-    /// - Parameter generation: the module's. A connection of an earlier one is gone.
+    /// - Parameter generation: the module's. A connection of an earlier one is gone; one of a later
+    ///   one means that the caller looked at the module before it waited.
     mutating func next(at now: ContinuousClock.Instant, generation: Int) -> Step {
-        if case .connected(let link) = phase, self.generation != generation {
+        if case .connected(let link) = phase, self.generation < generation {
             disconnect(from: link)
         }
         switch phase {

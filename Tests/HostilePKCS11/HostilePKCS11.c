@@ -27,7 +27,7 @@ typedef struct {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 static char behaviour[64] = "well";
-static int is_initialized, is_logged_in, is_broken, is_released, wrong_pins;
+static int is_initialized, is_logged_in, is_broken, is_released, has_failed, wrong_pins;
 static unsigned long waiting, most_sessions, nonces;
 static Session sessions[MAX_SESSIONS + 1];
 static Key keys[MAX_KEYS + 1];
@@ -45,7 +45,7 @@ static const char *const known[] = {
     "too many found", "found 0", "too long attribute", "empty flag", "extractable keys",
     "short keys", "silent keys", "key 0", "undead keys", "swapped keys", "too long ciphertext", "too short ciphertext",
     "endless ciphertext", "too long plaintext", "too short plaintext", "own nonces",
-    "replaced nonces", "zero nonces", "vendor error", "general error", "token gone",
+    "replaced nonces", "zero nonces", "vendor error", "general error", "one bad decryption", "token gone",
     "lost sessions", "lost until restart", "lost for ever", "lost while making", "generator waits", "write protected",
 };
 
@@ -494,6 +494,7 @@ static CK_RV decrypt_all(CK_SESSION_HANDLE number, const unsigned char *sealed, 
     Session *session = &sessions[number];
     if (session->active != 2) return CKR_OPERATION_NOT_INITIALIZED;
     if (count < TAG) return CKR_ENCRYPTED_DATA_LEN_RANGE;
+    if (is("one bad decryption") && !has_failed++) return CKR_GENERAL_ERROR;
     if (*room < count - TAG) return CKR_BUFFER_TOO_SMALL;
     session->active = 0;
     unsigned char tag[TAG];

@@ -141,6 +141,19 @@ import Testing
         }
     }
 
+    @Test func `one unclear answer does not make a ciphertext a forgery`() throws {
+        try HostileModule.with { hostile throws in
+            let id = try newKeyID()
+            let box = try Self.makeBox(hostile, id)
+            let token = try hostile.open()
+            defer { token.close() }
+            try hostile.set("one bad decryption")
+            #expect(
+                bytes(try token.decrypt(box, authenticating: [9], under: id))
+                    == Array("plain".utf8))
+        }
+    }
+
     // MARK: Nonces
 
     @Test(arguments: ["own nonces", "replaced nonces"])

@@ -139,6 +139,15 @@ import Testing
         #expect(pool.takeDropped() == [11])
     }
 
+    @Test func `who looked at the module before it was started again disturbs nobody`() {
+        var pool = pool()
+        _ = next(&pool, generation: 4)
+        let isTaken = pool.connected("A", generation: 5, limit: nil)
+        #expect(isTaken)
+        #expect(next(&pool, generation: 4) == "open one of A, 1")
+        #expect(next(&pool, generation: 6) == "connect, after A, restarting")
+    }
+
     @Test func `a failure to connect is the answer for the time of the pause`() {
         var pool = pool()
         _ = next(&pool)
