@@ -10,6 +10,7 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
 ]
 
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
@@ -56,6 +57,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
@@ -65,6 +67,7 @@ let package = Package(
 
         module("Platform", uses: ["CLinux"]),
         module("Cryptography", uses: ["COpenSSL"]),
+        module("PostQuantum", uses: ["Cryptography", crypto]),
         module("KMSModel", uses: ["Cryptography"]),
         module("SealedFormat", uses: ["Cryptography"]),
         module("UsageLog", uses: ["Cryptography", "KMSModel", "Platform"]),
@@ -99,6 +102,7 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "WithoutSync", path: "Tests/WithoutSync"),
         tests("CryptographyTests", uses: ["Cryptography"]),
+        tests("PostQuantumTests", uses: ["Cryptography", "PostQuantum"]),
         tests("PlatformTests", uses: ["Platform"]),
         tests("SealedFormatTests", uses: ["Cryptography", "SealedFormat"]),
         tests("KMSModelTests", uses: ["KMSModel"]),
