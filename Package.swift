@@ -10,6 +10,7 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
 ]
 
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
@@ -58,6 +59,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
@@ -68,6 +70,7 @@ let package = Package(
 
         module("Platform", uses: ["CLinux"]),
         module("Cryptography", uses: ["COpenSSL"]),
+        module("PostQuantum", uses: ["Cryptography", crypto]),
         module("KMSModel", uses: ["Cryptography"]),
         module("SealedFormat", uses: ["Cryptography"]),
         module("UsageLog", uses: ["Cryptography", "KMSModel", "Platform"]),
@@ -76,7 +79,8 @@ let package = Package(
         module(
             "KMSCore",
             uses: [
-                "Cryptography", "KMSModel", "KMSPKCS11", "KMSStore", "UsageLog", "Platform",
+                "Cryptography", "KMSModel", "KMSPKCS11", "KMSStore", "Platform", "PostQuantum",
+                "UsageLog",
             ]),
         module("Vault", uses: ["Cryptography", "KMSModel", "Platform", "SealedFormat"]),
         module("Mount", uses: ["CFUSE", "CLinux", "KMSModel", "Platform", "Vault", log]),
@@ -109,6 +113,7 @@ let package = Package(
         // A PKCS#11 module that breaks the standard on request. Not part of the product.
         .target(name: "HostilePKCS11", path: "Tests/HostilePKCS11"),
         tests("CryptographyTests", uses: ["Cryptography"]),
+        tests("PostQuantumTests", uses: ["Cryptography", "PostQuantum"]),
         tests("PlatformTests", uses: ["Platform"]),
         tests("SealedFormatTests", uses: ["Cryptography", "SealedFormat"]),
         tests("KMSModelTests", uses: ["Cryptography", "KMSModel"]),

@@ -42,12 +42,27 @@ package enum AsymmetricEncryptionAlgorithm: CaseIterable, Hashable, Sendable {
         }
     }
 
-    /// What a ciphertext may have: as much as the modulus; for SM2 the plaintext, and at most 128
-    /// bytes of a point, a digest and ASN.1.
-    fileprivate func isPossible(ciphertextBytes: Int, _ spec: AsymmetricKeySpec) -> Bool {
+    /// Whether a ciphertext has the form of one: for RSA the length of the modulus, for SM2 the DER
+    /// of a point's coordinates, a digest and at most as much as a plaintext. libcrypto would take
+    /// other encodings, too, and what comes after.
+    fileprivate func isPossible(_ ciphertext: [UInt8], _ spec: AsymmetricKeySpec) -> Bool {
         switch self {
-        case .rsaesOAEPSHA1, .rsaesOAEPSHA256: ciphertextBytes * 8 == spec.modulusBits
-        case .sm2pke: ciphertextBytes <= (maximumPlaintextBytes(spec) ?? 0) + 128
+        case .rsaesOAEPSHA1, .rsaesOAEPSHA256: return ciphertext.count * 8 == spec.modulusBits
+        case .sm2pke:
+            return ciphertext.withRawSpan { der in
+                var outer = DERReader(0..<der.byteCount)
+                guard let contents = outer.take(DERTag.sequence, in: der), outer.isAtEnd else {
+                    return false
+                }
+                var fields = DERReader(contents)
+                guard fields.takePositiveInteger(in: der) != nil,
+                    fields.takePositiveInteger(in: der) != nil,
+                    let digest = fields.take(DERTag.octetString, in: der),
+                    let text = fields.take(DERTag.octetString, in: der), fields.isAtEnd
+                else { return false }
+                return digest.count == hash.byteCount
+                    && text.count <= maximumPlaintextBytes(spec) ?? 0
+            }
         }
     }
 }
@@ -85,7 +100,7 @@ extension AsymmetricPrivateKey {
         guard algorithm.fits(spec) else {
             throw .unsupported("\(algorithm) with a key of \(spec)")
         }
-        guard algorithm.isPossible(ciphertextBytes: ciphertext.count, spec),
+        guard algorithm.isPossible(ciphertext, spec),
             let plaintext = key.decrypt(ciphertext, algorithm)
         else { throw .decryptionFailed }
         return plaintext

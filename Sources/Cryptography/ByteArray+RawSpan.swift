@@ -21,7 +21,7 @@ extension [UInt8] {
 
 extension RawSpan {
     /// One byte.
-    func byte(at offset: Int) -> UInt8 {
+    package func byte(at offset: Int) -> UInt8 {
         // SAFETY: every bit pattern is a `UInt8`; the load checks its bounds.
         unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)
     }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Cryptography
@@ -99,6 +100,25 @@ import Testing
         }
         #expect(plain[8..<72].allSatisfy { $0 == 0 })
         #expect(plain[..<8].allSatisfy { $0 == 0xaa } && plain[72...].allSatisfy { $0 == 0xaa })
+    }
+
+    @Test func `a derived key seals as the same key given as a secret does`() throws {
+        let (bytes, other) = (Random.bytes(32), SecretBytes.random(count: 32))
+        let (cipher, reference) = (AESGCM256(), AESGCM256())
+        reference.use(SecretBytes(copying: bytes))
+        for _ in 0..<2 {
+            cipher.useKey { key in
+                for (offset, byte) in bytes.enumerated() {
+                    key.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
+                }
+            }
+            let box = cipher.seal([1, 2, 3], authenticating: [])
+            #expect(try reference.open(box, authenticating: []) == [1, 2, 3])
+            cipher.use(other)
+            #expect(throws: CryptographyError.authenticationFailed) {
+                try cipher.open(box, authenticating: [])
+            }
+        }
     }
 
     @Test func `nonces never repeat over a hundred thousand boxes of two contexts`() {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Cryptography
@@ -18,6 +19,46 @@ import Testing
         #expect(!HMACSHA256.isValid(code, for: message + [0], key: key))
         #expect(!HMACSHA256.isValid(Array(code.dropLast()), for: message, key: key))
         #expect(!HMACSHA256.isValid([], for: message, key: key))
+    }
+
+    @Test(arguments: try Vector.load("sha"))
+    func `every hash function matches the published vectors`(_ vector: Vector) throws {
+        let hash = try vector.hash
+        #expect(hash.hash(try vector.bytes("message")) == (try vector.bytes("digest")))
+    }
+
+    @Test(arguments: try Vector.load("hmac"))
+    func `HMAC with every hash function matches the published vectors`(_ vector: Vector) throws {
+        let (message, key) = (try vector.bytes("message"), try vector.secret("key"))
+        let (code, hash) = (try vector.bytes("code"), try vector.hash)
+        #expect(HMAC.authenticationCode(for: message, key: key, hash) == code)
+        #expect(HMAC.isValid(code, for: message, key: key, hash))
+        #expect(!HMAC.isValid(code.flippingBit(0), for: message, key: key, hash))
+        let kept = HMACKey(key, hash)
+        for _ in 0..<3 {
+            #expect(kept.authenticationCode(for: message) == code)
+            #expect(kept.authenticationCode(for: message + [0]) != code)
+            #expect(kept.isValid(code, for: message))
+            #expect(!kept.isValid(code.flippingBit(1), for: message))
+            #expect(!kept.isValid(Array(code.dropLast()), for: message))
+            #expect(!kept.isValid(code + [0], for: message))
+            #expect(!kept.isValid([], for: message))
+        }
+    }
+
+    @Test func `many threads use one HMAC key at once`() async {
+        let key = HMACKey(.random(count: 32), .sha384)
+        let messages = (0..<100).map { Random.bytes($0) }
+        let codes = messages.map { key.authenticationCode(for: $0) }
+        let mismatches = await withTaskGroup(of: Int.self) { group in
+            for _ in 0..<32 {
+                group.addTask {
+                    zip(messages, codes).count { !key.isValid($1, for: $0) }
+                }
+            }
+            return await group.reduce(0, +)
+        }
+        #expect(mismatches == 0)
     }
 
     /// RFC 2104 pads a short key with zeros, so these two keys are the same one.

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Cryptography
@@ -46,6 +47,26 @@ import Testing
         let derived = CounterKDF.derive(from: key, label: [], context: [2], count: 32)
         let expected = CounterKDF.derive(from: key, fixedInput: [0, 2, 0, 0, 1, 0], count: 32)
         #expect(derived.exposed == expected.exposed)
+    }
+
+    @Test(arguments: [1, 31, 32, 33, 64, 100])
+    func `a kept key derives what the secret does, into any memory`(_ count: Int) {
+        let secret = SecretBytes(copying: [UInt8](1...32))
+        let key = HMACKey(secret, .sha256)
+        let (label, context): ([UInt8], [UInt8]) = (Array("label".utf8), [7, 0, 9])
+        let expected = CounterKDF.derive(
+            from: secret, label: label, context: context, count: count
+        ).exposed
+        var bytes = [UInt8](repeating: 0xaa, count: count)
+        for _ in 0..<2 {
+            let derived = CounterKDF.derive(
+                from: key, label: label, context: context, count: count)
+            #expect(derived.exposed == expected)
+            bytes.withMutableRawSpan {
+                CounterKDF.derive(from: key, label: label, context: context, into: &$0)
+            }
+            #expect(bytes == expected)
+        }
     }
 
     /// One block of output is one HMAC: a check by other means than the same KDF.

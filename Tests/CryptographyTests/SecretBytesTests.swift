@@ -75,4 +75,31 @@ import Testing
         #expect(Random.bytes(32) != Random.bytes(32))
         #expect(!SecretBytes.random(count: 32).isEqual(to: .random(count: 32)))
     }
+
+    @Test(arguments: [0, 1, 31, 32, 33, 63, 64, 65, 200])
+    func `a new secret is zero, whatever lay there before`(_ count: Int) {
+        SecretBytes.prepareSecureHeap()
+        for round in 0..<2000 {
+            let secret = SecretBytes(count: count) { _ in }
+            #expect(secret.exposed.allSatisfy { $0 == 0 }, "round \(round)")
+            _ = SecretBytes(copying: [UInt8](repeating: 0xaa, count: count))
+        }
+    }
+
+    @Test func `secrets that live at once never share their bytes`() async {
+        SecretBytes.prepareSecureHeap()
+        let mismatches = await withTaskGroup(of: Int.self) { group in
+            for _ in 0..<8 {
+                group.addTask {
+                    (0..<50).count { _ in
+                        let bytes = (0..<40).map { Random.bytes(1 + $0 * 2) }
+                        let secrets = bytes.map { SecretBytes(copying: $0) }
+                        return secrets.map(\.exposed) != bytes
+                    }
+                }
+            }
+            return await group.reduce(0, +)
+        }
+        #expect(mismatches == 0)
+    }
 }
