@@ -13,6 +13,8 @@ struct LogAnchors: LogAnchorStore {
     func change<Value: Sendable>(_ body: (any LogTransaction) throws -> Value) throws -> Value {
         try store.changeLog { try body(LogRowsView(rows: $0, directory: store.paths.directory)) }
     }
+
+    func eraseOldStates() { store.eraseOldPages() }
 }
 
 private struct LogRowsView: LogTransaction {

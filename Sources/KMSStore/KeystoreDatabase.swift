@@ -187,6 +187,16 @@ final class KeystoreDatabase: Sendable {
         }
     }
 
+    /// Brings the journal's pages into the database and cuts it to nothing, unless it is in use.
+    /// What the pages lost on the way is overwritten (`secure_delete`).
+    func emptyJournal() {
+        _ = try? queue.writeWithoutTransaction { connection in
+            try connection.execute(sql: "PRAGMA busy_timeout = 0")
+            defer { try? connection.execute(sql: "PRAGMA busy_timeout = 30000") }
+            _ = try connection.checkpoint(.truncate)
+        }
+    }
+
     /// SQLite's own check of the whole file; nil when it finds nothing.
     func integrityProblem() throws(KeystoreError) -> String? {
         let answer = try transaction(.read) { connection throws(KeystoreError) in

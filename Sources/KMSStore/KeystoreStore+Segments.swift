@@ -25,6 +25,12 @@ extension KeystoreStore {
         try withLogRows(.write, body)
     }
 
+    /// Empties the database's journal, where pages lie as they were before. Does nothing while
+    /// another process reads from it.
+    package func eraseOldPages() {
+        working.withLock { _ in database.emptyJournal() }
+    }
+
     private func withLogRows<Value: Sendable>(
         _ kind: KeystoreDatabase.TransactionKind, _ body: (LogRows) throws -> Value
     ) throws -> Value {

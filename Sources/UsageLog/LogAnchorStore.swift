@@ -9,6 +9,14 @@ package protocol LogAnchorStore: Sendable {
     /// Runs `body` as one transaction, which excludes all others from its start: durable when this
     /// returns, and undone when `body` throws.
     func change<Value: Sendable>(_ body: (any LogTransaction) throws -> Value) throws -> Value
+
+    /// Takes away what earlier states left on the disk, as well as the store can; called after each
+    /// checkpoint, whose key is to be gone. That it can't be done now harms nothing.
+    func eraseOldStates()
+}
+
+extension LogAnchorStore {
+    package func eraseOldStates() {}
 }
 
 package protocol LogView {

@@ -174,6 +174,7 @@ struct LogLedger: Sendable {
             try seal(&state, transaction)
             try LogLedger.set(state, transaction)
         }
+        store.eraseOldStates()
     }
 
     // MARK: Checkpoints
@@ -185,18 +186,21 @@ struct LogLedger: Sendable {
             try seal(&state, transaction)
             try LogLedger.set(state, transaction)
         }
+        store.eraseOldStates()
     }
 
     /// A checkpoint when the last one, of whichever process, is an epoch old.
     func sealWhenDue() throws(UsageLogError) {
-        try store.changing { transaction in
+        let isSealed = try store.changing { transaction in
             var state = try LogLedger.stateOrNew(transaction)
             let isSameBoot = state.sealedInBoot == Boot.id
             let age = Boot.milliseconds() &- state.sealedAtMilliseconds
-            guard !isSameBoot || age >= LogLedger.epochMilliseconds else { return }
+            guard !isSameBoot || age >= LogLedger.epochMilliseconds else { return false }
             try seal(&state, transaction)
             try LogLedger.set(state, transaction)
+            return true
         }
+        if isSealed { store.eraseOldStates() }
     }
 
     private func seal(_ state: inout LedgerState, _ transaction: any LogTransaction) throws {
