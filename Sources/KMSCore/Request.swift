@@ -9,6 +9,7 @@ struct Request {
     let caller: Caller
     let now: Timestamp
     var event: UsageEvent
+    private var loggedBytes = 0
 
     /// What the rules of the key policies and grants look at beside the request's own members.
     var facts = RequestFacts()
@@ -30,6 +31,10 @@ struct Request {
 
     // MARK: The event
 
+    /// CloudTrail's bound for a request's parameters, in bytes: what is beyond is left out. A
+    /// request's form is checked later, so here it may still have any size.
+    private static let parameterBytes = 102_400
+
     /// What CloudTrail shows of a request: its members, but no plaintext, ciphertext or token.
     private mutating func noteInput() {
         for (member, value) in input.members where !Request.isUnlogged(member) {
@@ -39,12 +44,15 @@ struct Request {
             case .flag(let flag): note(member, .flag(flag))
             case .time(let time): note(member, .text(time.iso8601))
             case .context(let context):
+                // A context that is too long is refused.
+                guard context.sizeBytes <= KMSLimit.encryptionContextBytes else { break }
                 if event.encryptionContext == nil {
                     event.encryptionContext = context
                 } else {
                     note(member, .text(context.logText))
                 }
-            case .list(let values): note(member, .text(Request.logText(values)))
+            case .list(let values):
+                note(member, .text(Request.logText(values.prefix(Request.loggedElements))))
             case .structure(let structure): note(member, .text(Request.logText(structure)))
             case .bytes, .secret: break
             }
@@ -61,10 +69,17 @@ struct Request {
     }
 
     private mutating func note(_ member: Member, _ value: UsageEvent.Parameter.Value) {
+        if case .text(let text) = value {
+            loggedBytes += text.utf8.count
+            guard loggedBytes <= Request.parameterBytes else { return }
+        }
         event.requestParameters.append(.init(member.lowerName, value))
     }
 
-    private static func logText(_ values: [Value]) -> String {
+    /// No valid list has more elements that are logged.
+    private static let loggedElements = 1000
+
+    private static func logText(_ values: some Collection<Value>) -> String {
         values.map { value in
             switch value {
             case .text(let text): text
