@@ -45,11 +45,25 @@ struct Authorizer: Sendable {
 
     /// - Throws: ``KMSError/accessDenied(_:)`` for an operation on no key in particular.
     func authorize(_ request: Request, in snapshot: KeystoreSnapshot) throws(KMSError) {
+        try authorize(request, on: nil, in: snapshot)
+    }
+
+    private func authorize(
+        _ request: Request, on resource: String?, in snapshot: KeystoreSnapshot
+    ) throws(KMSError) {
         let principal = try principal(of: request.caller)
         guard isTrusted(principal, in: snapshot) else {
             throw .denial(
-                .noIdentityBasedPolicy, of: KMSAction(request), to: principal.arn, on: nil)
+                .noIdentityBasedPolicy, of: KMSAction(request), to: principal.arn, on: resource)
         }
+    }
+
+    /// What is done to an alias needs the permission for the alias beside those for its keys; only
+    /// the account gives it (AWS KMS developer guide, "Controlling access to aliases").
+    func authorize(
+        _ request: Request, alias: AliasName, in snapshot: KeystoreSnapshot
+    ) throws(KMSError) {
+        try authorize(request, on: alias.arn(in: scope), in: snapshot)
     }
 
     /// - Parameter child: of CreateGrant, the new grant's terms.
@@ -145,6 +159,7 @@ extension Request {
     /// The encryption context that policies and grants look at.
     fileprivate var authorizedContext: EncryptionContext? {
         if let context = facts.context { return context }
+        if let terms = facts.grantTerms { return terms.constraints.context?.pairs }
         guard case .context(let context) = input[.encryptionContext] else { return nil }
         return context
     }

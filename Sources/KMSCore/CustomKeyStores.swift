@@ -9,8 +9,19 @@ internal import Synchronization
 /// Which stores are connected is the keystore's state and the same for all processes; each opens
 /// the token for itself when it first needs it.
 final class CustomKeyStores: Sendable {
-    /// By id of the custom key store, with the password that opened it.
-    private let open = Mutex<[String: PKCS11Token]>([:])
+    /// A token with what opened it: another process may give the store another one.
+    private struct Opened {
+        let token: PKCS11Token
+        let place: TokenRecord
+        let password: SecretBytes
+
+        func belongs(to place: TokenRecord, _ password: SecretBytes) -> Bool {
+            self.place == place && self.password.isEqual(to: password)
+        }
+    }
+
+    /// By id of the custom key store.
+    private let open = Mutex<[String: Opened]>([:])
 
     // MARK: Tokens
 
@@ -28,23 +39,31 @@ final class CustomKeyStores: Sendable {
             throw KMSError(
                 .keyStoreInvalidState, "The custom key store \(id) is not connected.")
         }
-        if let known = open.withLock({ $0[id] }) { return known }
         guard let place = tokens[store.clusterID] else {
             throw .keyUnavailable("the token of the custom key store \(id) is not known")
         }
+        if let known = open.withLock({ $0[id] }) {
+            if known.belongs(to: place, store.password) { return known.token }
+            disconnect(id)
+        }
         do throws(PKCS11Error) {
-            return keep(try CustomKeyStores.openToken(place, store.password), for: id)
+            return keep(
+                Opened(
+                    token: try CustomKeyStores.openToken(place, store.password), place: place,
+                    password: store.password), for: id)
         } catch {
             throw .keyUnavailable("the token of the custom key store \(id): \(error)")
         }
     }
 
     /// Two threads may open a token at once: one of them wins.
-    private func keep(_ token: PKCS11Token, for id: String) -> PKCS11Token {
+    private func keep(_ opened: Opened, for id: String) -> PKCS11Token {
         open.withLock { open in
-            if let known = open[id] { return known }
-            open[id] = token
-            return token
+            if let known = open[id], known.belongs(to: opened.place, opened.password) {
+                return known.token
+            }
+            open[id] = opened
+            return opened.token
         }
     }
 
@@ -65,7 +84,9 @@ final class CustomKeyStores: Sendable {
         guard let place else { return .clusterNotFound }
         disconnect(store.id)
         do throws(PKCS11Error) {
-            _ = keep(try CustomKeyStores.openToken(place, store.password), for: store.id)
+            let token = try CustomKeyStores.openToken(place, store.password)
+            _ = keep(
+                Opened(token: token, place: place, password: store.password), for: store.id)
             return nil
         } catch {
             return ConnectionErrorCode(error)
@@ -73,7 +94,7 @@ final class CustomKeyStores: Sendable {
     }
 
     func disconnect(_ id: String) {
-        open.withLock { $0.removeValue(forKey: id) }?.close()
+        open.withLock { $0.removeValue(forKey: id) }?.token.close()
     }
 
     // MARK: Keys

@@ -96,12 +96,24 @@ struct DueWork {
     }
 
     /// Imported material that waited for this becomes the current one.
-    func makeCurrent(_ pending: MaterialRecord, _ change: inout KeystoreChange) -> MaterialRecord {
+    func makeCurrent(
+        _ pending: MaterialRecord, of entry: KeyEntry, in snapshot: KeystoreSnapshot,
+        _ change: inout KeystoreChange
+    ) -> MaterialRecord {
+        let siblings =
+            entry.record.id.isMultiRegion ? snapshot.siblings(of: entry.record.id) : [entry]
+        for sibling in siblings {
+            guard let own = sibling.material(version: pending.version) else { continue }
+            change.materials.append(current(own))
+        }
+        return current(pending)
+    }
+
+    private func current(_ pending: MaterialRecord) -> MaterialRecord {
         var material = pending
         material.rotationType = .onDemand
         material.imported?.isPendingRotation = false
         material.imported?.rotationDate = now
-        change.materials.append(material)
         return material
     }
 

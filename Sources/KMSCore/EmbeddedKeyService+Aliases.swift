@@ -49,8 +49,8 @@ extension EmbeddedKeyService {
         let scope = scope
         try change(for: request) { snapshot, change throws(KMSError) in
             let region = snapshot.region(scope)
+            try authorizer.authorize(edited, alias: alias, in: snapshot)
             guard let entry = region.aliases[alias], let key = region.keys[entry.target] else {
-                try authorizer.authorize(edited, in: snapshot)
                 throw missing(alias)
             }
             try permit(key, in: snapshot, group: .read, for: &edited)
@@ -124,6 +124,7 @@ extension EmbeddedKeyService {
         defer { request = edited }
         let scope = scope
         try change(for: request) { snapshot, change throws(KMSError) in
+            try authorizer.authorize(edited, alias: alias, in: snapshot)
             let entry = try self.key(
                 named: target, in: snapshot, group: .changeAttributes, for: &edited)
             let region = snapshot.region(scope)

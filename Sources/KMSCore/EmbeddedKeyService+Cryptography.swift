@@ -23,6 +23,10 @@ extension EmbeddedKeyService {
         try refuseRecipient(request)
         let algorithm = request.input.encryptionAlgorithm(.encryptionAlgorithm)
         request.note(implied: algorithm, .encryptionAlgorithm)
+        if try ignoresCiphertext(request) {
+            _ = try source(request.input.text(.keyID), .keyID, algorithm, for: &request)
+            try request.endDryRun()
+        }
         let opened = try open(
             request.input.bytes(.ciphertextBlob), under: request.input.text(.keyID), algorithm,
             request.input.context(.encryptionContext), member: .ciphertextBlob, for: &request)
@@ -43,14 +47,16 @@ extension EmbeddedKeyService {
         request.facts.isSameKey = try isSameKey(request)
         request.facts.action = .reEncryptFrom
         request.facts.context = input.context(.sourceEncryptionContext)
+        if try ignoresCiphertext(request) {
+            _ = try source(input.text(.sourceKeyID), .sourceKeyID, from, for: &request)
+            _ = try reEncryptDestination(to, plaintextBytes: 1, for: &request)
+            try request.endDryRun()
+        }
         let opened = try open(
             input.bytes(.ciphertextBlob), under: input.text(.sourceKeyID), from,
             input.context(.sourceEncryptionContext), member: .ciphertextBlob, for: &request)
-        request.facts.action = .reEncryptTo
-        request.facts.context = input.context(.destinationEncryptionContext)
-        let entry = try destination(
-            try request.text(.destinationKeyID), to, plaintextBytes: opened.plaintext.count,
-            for: &request)
+        let entry = try reEncryptDestination(
+            to, plaintextBytes: opened.plaintext.count, for: &request)
         try request.endDryRun()
         let blob = try seal(
             opened.plaintext, under: entry, to, input.context(.destinationEncryptionContext),
@@ -65,6 +71,44 @@ extension EmbeddedKeyService {
             .destinationKeyMaterialID: to == .symmetricDefault
                 ? entry.current.map { .text($0.materialID.description) } : nil,
         ])
+    }
+
+    private func reEncryptDestination(
+        _ algorithm: EncryptionAlgorithm, plaintextBytes: Int, for request: inout Request
+    ) throws(KMSError) -> KeyEntry {
+        request.facts.action = .reEncryptTo
+        request.facts.context = request.input.context(.destinationEncryptionContext)
+        return try destination(
+            try request.text(.destinationKeyID), algorithm, plaintextBytes: plaintextBytes,
+            for: &request)
+    }
+
+    /// Whether the request asks for permissions alone, without a ciphertext.
+    private func ignoresCiphertext(_ request: Request) throws(KMSError) -> Bool {
+        guard request.input.texts(.dryRunModifiers).contains("IGNORE_CIPHERTEXT") else {
+            return false
+        }
+        guard request.input.flag(.dryRun) else {
+            throw .validation("DryRunModifiers can be specified only when DryRun is true.")
+        }
+        return true
+    }
+
+    /// The key that a ciphertext would be opened with, when there is none to tell.
+    private func source(
+        _ name: String?, _ member: Member, _ algorithm: EncryptionAlgorithm,
+        for request: inout Request
+    ) throws(KMSError) -> KeyEntry {
+        guard let name else { throw .validation("\(member.rawValue) is required.") }
+        try check(contexts: request)
+        try grantTokens.check(request)
+        let entry = try key(
+            named: name, in: try state(for: request), group: .cryptographic, for: &request)
+        try refuseUsage(of: entry, other: .encryptDecrypt, for: request)
+        guard entry.record.spec.encryptionAlgorithms.contains(algorithm) else {
+            throw EmbeddedKeyService.incompatible(algorithm.rawValue, entry)
+        }
+        return entry
     }
 
     /// Whether ReEncrypt's two keys are one, as far as the request tells before it is looked at.
@@ -150,8 +194,7 @@ extension EmbeddedKeyService {
     private func check(contexts request: Request) throws(KMSError) {
         for (_, value) in request.input.members {
             guard case .context(let context) = value else { continue }
-            let size = context.pairs.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
-            guard size <= KMSLimit.encryptionContextBytes else {
+            guard context.sizeBytes <= KMSLimit.encryptionContextBytes else {
                 throw .validation(
                     "EncryptionContext must not be longer than "
                         + "\(KMSLimit.encryptionContextBytes) bytes")

@@ -5,6 +5,7 @@ internal import KMSStore
 extension EmbeddedKeyService {
     func createGrant(_ request: inout Request) throws(KMSError) -> Structure {
         let name = try request.text(.keyID)
+        try grantTokens.check(request)
         let terms = try newTerms(request)
         request.facts.grantTerms = terms
         var edited = request
@@ -49,6 +50,7 @@ extension EmbeddedKeyService {
         for principal in [terms.grantee, terms.retiringPrincipal].compactMap(\.self) {
             try refuseUnknownGrantPrincipal(principal, in: snapshot)
         }
+        try request.endDryRun()
         let grants = try grants(of: entry)
         if let same = grants.grant(
             retriedBy: terms, for: entry.arn, by: authorizer.account)
@@ -60,7 +62,6 @@ extension EmbeddedKeyService {
                 "The key \(entry.arnText) has reached its quota of \(KMSLimit.grantsPerKey) "
                     + "grants.")
         }
-        try request.endDryRun()
         guard let id = GrantID(bytes: Random.bytes(32)) else {
             preconditionFailure("BUG: a grant id has 32 bytes")
         }
@@ -97,12 +98,10 @@ extension EmbeddedKeyService {
             named: try request.text(.keyID), in: try state(for: request), group: .read,
             for: &request)
         let input = request.input
-        if let id = input.text(.grantID), GrantID(id) == nil {
-            throw KMSError(.invalidGrantID, "GrantId \(id.prefix(128)) is not valid.")
-        }
+        let id = try input.text(.grantID).map(EmbeddedKeyService.grantID)
         let grantee = input.text(.granteePrincipal) ?? input.text(.granteeServicePrincipal)
         let grants = try grants(of: entry).grants.filter { grant in
-            (input.text(.grantID).map { grant.id == GrantID($0) } ?? true)
+            (id == nil || grant.id == id)
                 && (grantee.map { grant.terms.grantee.arn == $0 } ?? true)
         }
         return try answer(request, with: grants)
@@ -162,7 +161,7 @@ extension EmbeddedKeyService {
         defer { request = edited }
         try change(for: request) { snapshot, change throws(KMSError) in
             let entry = try self.key(named: keyName, in: snapshot, group: .read, for: &edited)
-            let grant = try existing(GrantID(grantID), of: entry)
+            let grant = try existing(try EmbeddedKeyService.grantID(grantID), of: entry)
             try edited.endDryRun()
             change.grants = [GrantChange(key: entry, removed: [grant.id])]
         }
@@ -170,7 +169,7 @@ extension EmbeddedKeyService {
     }
 
     /// RetireGrant takes a token, or a key's ARN with a grant's id.
-    private func namedGrant(_ request: Request) throws(KMSError) -> (String, GrantID?) {
+    private func namedGrant(_ request: Request) throws(KMSError) -> (String, GrantID) {
         let input = request.input
         switch (input.text(.grantToken), input.text(.keyID), input.text(.grantID)) {
         case (let token?, nil, nil):
@@ -180,18 +179,25 @@ extension EmbeddedKeyService {
             return (parsed.key.description, parsed.grantID)
         case (nil, let key?, let grant?):
             guard key.hasPrefix("arn:") else { throw .invalidARN("Invalid arn \(key)") }
-            return (key, GrantID(grant))
+            return (key, try EmbeddedKeyService.grantID(grant))
         default:
             throw .validation(
                 "You must specify either a grant token, or a grant ID and the ARN of its key.")
         }
     }
 
-    private func existing(_ id: GrantID?, of entry: KeyEntry) throws(KMSError) -> Grant {
-        guard let id, let grant = try grants(of: entry)[id] else {
-            throw .notFound("Grant ID \(id?.description ?? "") not found")
+    private func existing(_ id: GrantID, of entry: KeyEntry) throws(KMSError) -> Grant {
+        guard let grant = try grants(of: entry)[id] else {
+            throw .notFound("Grant ID \(id) not found")
         }
         return grant
+    }
+
+    private static func grantID(_ text: String) throws(KMSError) -> GrantID {
+        guard let id = GrantID(text) else {
+            throw KMSError(.invalidGrantID, "GrantId \(text) is not valid.")
+        }
+        return id
     }
 }
 

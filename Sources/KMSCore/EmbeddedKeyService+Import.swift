@@ -73,10 +73,10 @@ extension EmbeddedKeyService {
     // MARK: Import
 
     func importKeyMaterial(_ request: inout Request) throws(KMSError) -> Structure {
+        let entry = try externalKey(for: &request)
+        let validity = try newValidity(request)
         let token = try ImportToken(
             opening: try request.bytes(.importToken), under: importTokenKey)
-        let validity = try newValidity(request)
-        let entry = try externalKey(for: &request)
         guard token.place == entry.record.place else {
             throw KMSError(.invalidImportToken, "The import token belongs to another key.")
         }
@@ -165,6 +165,15 @@ extension EmbeddedKeyService {
             guard material.material != nil else { return (entry.arnText, material.materialID) }
             material.material = nil
             change.materials = [material]
+            if material.isPendingRotation {
+                change.materials += replicas(of: entry, in: snapshot).compactMap { replica in
+                    guard var copy = replica.material(version: material.version) else {
+                        return nil
+                    }
+                    copy.material = nil
+                    return copy
+                }
+            }
             var record = entry.record
             if !material.isPendingRotation,
                 record.state == .enabled || record.state == .disabled
@@ -180,6 +189,12 @@ extension EmbeddedKeyService {
             .keyID: .text(arn), .keyMaterialID: id.map { .text($0.description) },
         ])
     }
+}
+
+/// The replicas of a primary key; none of other keys.
+private func replicas(of entry: KeyEntry, in snapshot: KeystoreSnapshot) -> [KeyEntry] {
+    guard entry.record.id.isMultiRegion, entry.record.isPrimary else { return [] }
+    return snapshot.siblings(of: entry.record.id).filter { !$0.record.isPrimary }
 }
 
 /// What an import does to a key, once material and key are known to fit.
@@ -200,6 +215,7 @@ private struct ImportPlan {
     func apply(
         to entry: KeyEntry, in snapshot: KeystoreSnapshot, _ change: inout KeystoreChange
     ) throws(KMSError) -> MaterialRecord {
+        try refuseUnlessSymmetric(entry)
         let fingerprint = fingerprint(of: entry)
         let known = entry.materials.first { $0.imported?.fingerprint == fingerprint }
         let isFirst = entry.materials.isEmpty
@@ -210,9 +226,11 @@ private struct ImportPlan {
                 throw ImportPlan.isOther
             }
             version = again(known)
+        } else if !wantsNew {
+            throw ImportPlan.isOther
         } else if isFirst {
             version = new(entry, number: 1, fingerprint, isPendingRotation: false)
-        } else if wantsNew, entry.record.spec == .symmetricDefault {
+        } else if entry.record.spec == .symmetricDefault {
             version = try next(of: entry, fingerprint)
         } else {
             throw ImportPlan.isOther
@@ -221,6 +239,21 @@ private struct ImportPlan {
         prepareReplicas(of: entry, version, in: snapshot, &change)
         enable(entry, with: version, &change)
         return version
+    }
+
+    /// These members tell versions apart, and only symmetric keys have more than one.
+    private func refuseUnlessSymmetric(_ entry: KeyEntry) throws(KMSError) {
+        if importType == .newKeyMaterial, materialID != nil {
+            throw .validation(
+                "KeyMaterialId cannot be specified when ImportType is NEW_KEY_MATERIAL.")
+        }
+        guard entry.record.spec != .symmetricDefault else { return }
+        for (name, isSet) in [
+            ("ImportType", importType != nil), ("KeyMaterialDescription", description != nil),
+            ("KeyMaterialId", materialID != nil),
+        ] where isSet {
+            throw .validation("\(name) is only valid for symmetric encryption KMS keys.")
+        }
     }
 
     private func fingerprint(of entry: KeyEntry) -> [UInt8] {
@@ -241,8 +274,12 @@ private struct ImportPlan {
     private func new(
         _ entry: KeyEntry, number: UInt32, _ fingerprint: [UInt8], isPendingRotation: Bool
     ) -> MaterialRecord {
+        // The id follows from key and material, as AWS KMS's does.
+        guard let id = KeyMaterialID(bytes: fingerprint) else {
+            preconditionFailure("BUG: a fingerprint has 32 bytes")
+        }
         var version = MaterialRecord(
-            keyID: entry.record.id, version: number, materialID: .random(), material: material,
+            keyID: entry.record.id, version: number, materialID: id, material: material,
             creationDate: now, rotationType: nil)
         version.region = entry.record.region
         version.imported = ImportedMaterial(
@@ -276,8 +313,7 @@ private struct ImportPlan {
         of entry: KeyEntry, _ version: MaterialRecord, in snapshot: KeystoreSnapshot,
         _ change: inout KeystoreChange
     ) {
-        guard entry.record.id.isMultiRegion, entry.record.isPrimary else { return }
-        for sibling in snapshot.siblings(of: entry.record.id) where !sibling.record.isPrimary {
+        for sibling in replicas(of: entry, in: snapshot) {
             if let known = sibling.material(version: version.version),
                 known.materialID == version.materialID
             {

@@ -30,10 +30,7 @@ extension EmbeddedKeyService {
                     "There is no cluster \(clusterID); 'keyfold token add' makes one of a token.")
             }
             try refuse(name: name, in: region)
-            guard !region.keyStores.values.contains(where: { $0.clusterID == clusterID }) else {
-                throw KMSError(
-                    .clusterInUse, "The cluster \(clusterID) belongs to another key store.")
-            }
+            try refuseUsed(clusterID, in: region)
             guard region.keyStores.count < KMSLimit.customKeyStores else {
                 throw .limitExceeded(
                     "The Region has reached its quota of \(KMSLimit.customKeyStores) custom key "
@@ -53,6 +50,13 @@ extension EmbeddedKeyService {
         guard !region.keyStores.values.contains(where: { $0.name == name }) else {
             throw KMSError(
                 .keyStoreNameInUse, "The name \(name) belongs to another custom key store.")
+        }
+    }
+
+    private func refuseUsed(_ clusterID: String, in region: RegionSnapshot) throws(KMSError) {
+        guard !region.keyStores.values.contains(where: { $0.clusterID == clusterID }) else {
+            throw KMSError(
+                .clusterInUse, "The cluster \(clusterID) belongs to another key store.")
         }
     }
 
@@ -114,6 +118,7 @@ extension EmbeddedKeyService {
                 guard snapshot.tokens[cluster] != nil else {
                     throw KMSError(.clusterNotFound, "There is no cluster \(cluster).")
                 }
+                try refuseUsed(cluster, in: snapshot.region(scope))
                 record.clusterID = cluster
             }
             change.keyStores = [record]

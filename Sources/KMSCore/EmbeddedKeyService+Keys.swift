@@ -4,6 +4,7 @@ internal import KMSStore
 
 extension EmbeddedKeyService {
     func describeKey(_ request: inout Request) throws(KMSError) -> Structure {
+        try grantTokens.check(request)
         let snapshot = try state(for: request)
         let entry = try key(
             named: try request.text(.keyID), in: snapshot, group: .read, for: &request)
@@ -30,7 +31,10 @@ extension EmbeddedKeyService {
     func listKeys(_ request: inout Request) throws(KMSError) -> Structure {
         let snapshot = try state(for: request)
         try authorizer.authorize(request, in: snapshot)
-        let keys = snapshot.region(scope).keys.values
+        // Keys of other accounts are shared with nobody here.
+        let owners = request.input.texts(.resourceOwners)
+        let areOwnWanted = owners.isEmpty || owners.contains("SELF")
+        let keys = (areOwnWanted ? Array(snapshot.region(scope).keys.values) : [])
             .map { (id: $0.record.id.description, arn: $0.arnText) }
             .sorted { $0.id < $1.id }
         return try PageSize.keys.answer(request, .keys, keys, by: \.id) { key in
@@ -124,6 +128,8 @@ extension EmbeddedKeyService {
             // The custom key store's state is not the record's.
             let state = snapshot.region(entry.arn.scope).state(of: entry)
             record.state = try state.applying(event, to: entry.arn, now: now)
+            // Cancelling a deletion lets a key be enabled whose material is not there.
+            if event == .enable, entry.lacksMaterial { record.state = .pendingImport }
         }.0
     }
 }
@@ -142,6 +148,9 @@ extension KeyEntry {
         }
         if let current, current.material != nil { metadata.validity = current.imported?.validity }
         metadata.customKeyStoreID = record.customKeyStoreID
+        metadata.clusterID = record.customKeyStoreID.flatMap {
+            snapshot.region(arn.scope).keyStores[$0]?.clusterID
+        }
         if record.id.isMultiRegion {
             let siblings = snapshot.siblings(of: record.id)
             metadata.multiRegion = MultiRegionView(

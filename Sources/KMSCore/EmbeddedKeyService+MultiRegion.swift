@@ -15,6 +15,7 @@ extension EmbeddedKeyService {
             let primary = try self.key(
                 named: name, in: snapshot, group: .replicate, for: &edited)
             try refuseUnlessPrimary(primary)
+            try permitCreation(edited, in: target, snapshot)
             let siblings = snapshot.siblings(of: primary.record.id)
             guard !siblings.contains(where: { $0.arn.scope.region == target.region }) else {
                 throw .alreadyExists(
@@ -46,6 +47,15 @@ extension EmbeddedKeyService {
             .replicaKeyMetadata: .structure(metadata.structure), .replicaPolicy: .text(text),
             .replicaTags: .tags(tags),
         ])
+    }
+
+    /// A replica is a new key of its Region: that is the account's to allow.
+    private func permitCreation(
+        _ request: Request, in target: AccountScope, _ snapshot: KeystoreSnapshot
+    ) throws(KMSError) {
+        var creation = request
+        creation.facts.action = .createKey
+        try Authorizer(scope: target).authorize(creation, in: snapshot)
     }
 
     /// Material that is imported is imported into each Region anew; other material is shared.
@@ -82,6 +92,9 @@ extension EmbeddedKeyService {
                 throw .notFound(
                     "Key '\(KeyARN(scope: target, keyID: primary.record.id))' does not exist")
             }
+            edited.note(replica)
+            // Both keys' policies have to allow it.
+            try authorizer.authorize(edited, on: replica, in: snapshot)
             try replica.record.state.permit(.updatePrimary, on: replica.arn)
             var old = primary.record
             var new = replica.record
@@ -91,7 +104,6 @@ extension EmbeddedKeyService {
             new.rotation = old.rotation
             old.rotation = nil
             change.keys = [old, new]
-            edited.note(replica)
         }
         return Structure()
     }

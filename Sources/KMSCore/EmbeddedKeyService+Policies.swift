@@ -30,6 +30,9 @@ extension EmbeddedKeyService {
     }
 
     func putKeyPolicy(_ request: inout Request) throws(KMSError) -> Structure {
+        _ = try key(
+            named: try request.text(.keyID), in: try state(for: request), group: .read,
+            for: &request)
         try refuseOtherPolicy(request)
         let policy = try newPolicy(for: request, member: .policy)
         try edit(group: .read, for: &request) { _, _, record throws(KMSError) in

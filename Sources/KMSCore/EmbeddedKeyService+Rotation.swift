@@ -29,11 +29,7 @@ extension EmbeddedKeyService {
         _ entry: KeyEntry, in snapshot: KeystoreSnapshot
     ) throws(KMSError) {
         try refuseUnlessSymmetric(entry)
-        guard entry.record.origin == .awsKms else {
-            throw .unsupportedOperation(
-                "\(entry.arnText) origin is \(entry.record.origin.rawValue) which is not valid "
-                    + "for this operation.")
-        }
+        try refuseUnlessMadeHere(entry)
         try refuseReplica(entry)
         try snapshot.region(entry.arn.scope).state(of: entry)
             .permit(.changeRotation, on: entry.arn)
@@ -42,6 +38,14 @@ extension EmbeddedKeyService {
     private func refuseUnlessSymmetric(_ entry: KeyEntry) throws(KMSError) {
         guard entry.record.spec == .symmetricDefault else {
             throw KMSError(.unsupportedOperation)
+        }
+    }
+
+    private func refuseUnlessMadeHere(_ entry: KeyEntry) throws(KMSError) {
+        guard entry.record.origin == .awsKms else {
+            throw .unsupportedOperation(
+                "\(entry.arnText) origin is \(entry.record.origin.rawValue) which is not valid "
+                    + "for this operation.")
         }
     }
 
@@ -55,10 +59,7 @@ extension EmbeddedKeyService {
         let snapshot = try state(for: request)
         let entry = try key(
             named: try request.text(.keyID), in: snapshot, group: .read, for: &request)
-        if entry.record.origin == .awsCloudhsm {
-            throw .unsupportedOperation(
-                "\(entry.arnText) origin is AWS_CLOUDHSM which is not valid for this operation.")
-        }
+        try refuseUnlessMadeHere(entry)
         // Replicas tell their primary's setting.
         let rotation =
             snapshot.siblings(of: entry.record.id).first { $0.record.isPrimary }?.record.rotation
@@ -101,12 +102,12 @@ extension EmbeddedKeyService {
             return work.rotate(entry, .onDemand, in: snapshot, &change)
         case .external:
             guard let pending = entry.materials.last, pending.isPendingRotation,
-                pending.material != nil
+                pending.material != nil, entry.isReadyToRotate(to: pending, in: snapshot)
             else {
                 throw .invalidState(
                     "No available key material pending rotation for the key: \(entry.arnText).")
             }
-            return work.makeCurrent(pending, &change)
+            return work.makeCurrent(pending, of: entry, in: snapshot, &change)
         case .awsCloudhsm, .externalKeyStore:
             throw .unsupportedOperation(
                 "\(entry.arnText) origin is \(entry.record.origin.rawValue) which is not valid "
@@ -145,7 +146,19 @@ extension EmbeddedKeyService {
         return try PageSize.rotations.answer(
             request, .rotations, materials, by: MaterialRecord.sortedName
         ) { material in
-            material.rotation(of: entry)
+            material.rotation(of: entry, in: snapshot)
+        }
+    }
+}
+
+extension KeyEntry {
+    /// Imported material takes over once all Regions of the key have it.
+    fileprivate func isReadyToRotate(
+        to pending: MaterialRecord, in snapshot: KeystoreSnapshot
+    ) -> Bool {
+        guard record.id.isMultiRegion else { return true }
+        return snapshot.siblings(of: record.id).allSatisfy {
+            $0.material(version: pending.version)?.material != nil
         }
     }
 }
@@ -156,10 +169,14 @@ extension MaterialRecord {
         String(String(10_000_000_000 + UInt64(material.version)).dropFirst())
     }
 
-    fileprivate func rotation(of entry: KeyEntry) -> Structure {
+    fileprivate func rotation(of entry: KeyEntry, in snapshot: KeystoreSnapshot) -> Structure {
         let state =
-            isPendingRotation
-            ? "PENDING_ROTATION" : version == entry.current?.version ? "CURRENT" : "NON_CURRENT"
+            if isPendingRotation {
+                entry.isReadyToRotate(to: self, in: snapshot)
+                    ? "PENDING_ROTATION" : "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
+            } else {
+                version == entry.current?.version ? "CURRENT" : "NON_CURRENT"
+            }
         return Structure([
             .keyID: .text(entry.arnText),
             .keyMaterialID: .text(materialID.description),

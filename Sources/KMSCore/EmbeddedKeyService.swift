@@ -26,6 +26,8 @@ final class EmbeddedKeyService: KeyService {
         let asymmetric = AsymmetricKeys()
         let keyStores = CustomKeyStores()
         private let pending = Mutex(Pending())
+        /// Lock order: `flushing`, then `pending`.
+        fileprivate let flushing = Mutex(())
 
         fileprivate func withPending<Value>(_ body: (inout Pending) -> Value) -> Value {
             pending.withLock { body(&$0) }
@@ -100,10 +102,14 @@ final class EmbeddedKeyService: KeyService {
     }
 
     private func recordUnlogged() throws(UsageLogError) {
-        while let event = shared.withPending({ $0.unlogged.first }) {
-            try log.append(event)
-            shared.withPending { pending in
-                pending.unlogged.removeAll { $0.eventID == event.eventID }
+        if shared.withPending({ $0.unlogged.isEmpty }) { return }
+        // One thread at a time, so that none is written twice.
+        try shared.flushing.withLock { _ throws(UsageLogError) in
+            while let event = shared.withPending({ $0.unlogged.first }) {
+                try log.append(event)
+                shared.withPending { pending in
+                    pending.unlogged.removeAll { $0.eventID == event.eventID }
+                }
             }
         }
     }
@@ -161,15 +167,27 @@ final class EmbeddedKeyService: KeyService {
         if let due = try? store.snapshot().nextDue, due <= now { doDueWork(now: now) }
     }
 
+    /// The keys that lived in tokens go there, too.
+    private func destroyInTokens(_ places: [KeyPlace], of snapshot: KeystoreSnapshot) {
+        for place in places {
+            let region = snapshot.regions.values.first { $0.storedName == place.region }
+            guard let region, let record = region.keys[place.id]?.record else { continue }
+            keyStores.destroyKey(record, in: snapshot, region)
+        }
+    }
+
     private func doDueWork(now: Timestamp) {
         do throws(KeystoreError) {
             let scope = scope
+            let before = try store.snapshot()
             let outcome = try store.change { snapshot, change throws(KMSError) in
-                DueWork(scope: scope, now: now).plan(snapshot, &change)
+                let events = DueWork(scope: scope, now: now).plan(snapshot, &change)
+                return (events, change.deletedKeys)
             }
-            guard case .success(let events) = outcome else { return }
+            guard case .success((let events, let deleted)) = outcome else { return }
             keepUnlogged(events)
             asymmetric.forgetAll()
+            destroyInTokens(deleted, of: before)
             shared.withPending { $0.dueWorkNotBefore = nil }
         } catch {
             // Tried again; until then operations see the state as it is.

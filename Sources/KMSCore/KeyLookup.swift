@@ -73,7 +73,8 @@ extension EmbeddedKeyService {
         let (operation, caller) = (request.operation, request.caller)
         let action = KMSAction(request)
         var alias: AliasName?
-        defer { if let alias { request.facts.alias = alias } }
+        // Of ReEncrypt the second key may be named otherwise than the first.
+        defer { request.facts.alias = alias }
         let entry = try snapshot.region(scope).key(
             named: text, takesAliases: operation.takesAliases, alias: &alias
         ) { resource in

@@ -1,6 +1,7 @@
 package import Cryptography
 package import KMSModel
 package import KMSStore
+internal import Synchronization
 package import UsageLog
 
 package typealias KeystoreError = KMSStore.KeystoreError
@@ -24,6 +25,9 @@ package final class Keystore: Sendable {
     let clock: any WallClock
     private let keyService: EmbeddedKeyService
     private let shared: EmbeddedKeyService.Shared
+    /// Those of other Regions that were asked for.
+    private let otherServices = Mutex<[String: EmbeddedKeyService]>([:])
+    private static let keptServices = 64
     private let log: UsageLogWriter
     private let logKeys: UsageLogKeys
     private let notary: LogNotary
@@ -124,8 +128,16 @@ package final class Keystore: Sendable {
     /// as somebody uses it.
     package func service(inRegion region: String) -> (any KeyService)? {
         if region == scope.region { return keyService }
-        guard let other = AccountScope(account: scope.account, region: region) else { return nil }
-        return EmbeddedKeyService(shared, scope: other)
+        return otherServices.withLock { services in
+            if let known = services[region] { return known }
+            guard let other = AccountScope(account: scope.account, region: region) else {
+                return nil
+            }
+            if services.count >= Keystore.keptServices { services.removeAll() }
+            let service = EmbeddedKeyService(shared, scope: other)
+            services[region] = service
+            return service
+        }
     }
 
     /// The principal that stands for the keystore's owner.

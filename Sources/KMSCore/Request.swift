@@ -9,6 +9,7 @@ struct Request {
     let caller: Caller
     let now: Timestamp
     var event: UsageEvent
+    private var loggedBytes = 0
 
     /// What the rules of the key policies and grants look at beside the request's own members.
     var facts = RequestFacts()
@@ -30,10 +31,16 @@ struct Request {
 
     // MARK: The event
 
+    /// CloudTrail's bound for a request's parameters, in bytes: what is beyond is left out. A
+    /// request's form is checked later, so here it may still have any size.
+    private static let parameterBytes = 102_400
+
     /// What CloudTrail shows of a request: its members, but no plaintext, ciphertext or token.
     private mutating func noteInput() {
         for (member, value) in input.members where !Request.isUnlogged(member) {
-            if case .context(let context) = value, event.encryptionContext == nil {
+            if case .context(let context) = value, event.encryptionContext == nil,
+                context.sizeBytes <= KMSLimit.encryptionContextBytes
+            {
                 event.encryptionContext = context
             } else if let logged = Request.logged(value) {
                 note(member, logged)
@@ -47,8 +54,10 @@ struct Request {
         case .number(let number): .number(number)
         case .flag(let flag): .flag(flag)
         case .time(let time): .text(time.iso8601)
+        // A context that is too long is refused, and a list of so many elements is none that is valid.
+        case .context(let context) where context.sizeBytes > KMSLimit.encryptionContextBytes: nil
         case .context(let context): .map(context.pairs.map { .init($0.name, .text($0.value)) })
-        case .list(let values): .list(values.compactMap(logged))
+        case .list(let values): .list(values.prefix(1000).compactMap(logged))
         case .structure(let structure):
             .map(
                 structure.members.compactMap { member, value in
@@ -68,6 +77,10 @@ struct Request {
     }
 
     private mutating func note(_ member: Member, _ value: UsageEvent.Parameter.Value) {
+        if case .text(let text) = value {
+            loggedBytes += text.utf8.count
+            guard loggedBytes <= Request.parameterBytes else { return }
+        }
         event.requestParameters.append(.init(member.lowerName, value))
     }
 

@@ -20,6 +20,11 @@ package struct EncryptionContext: Hashable, Sendable {
         self.pairs = pairs.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     }
 
+    /// Of names and values together, in UTF-8.
+    package var sizeBytes: Int {
+        pairs.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
+    }
+
     package var isEmpty: Bool { pairs.isEmpty }
 
     package subscript(name: String) -> String? { pairs.first { $0.name == name }?.value }

@@ -19,6 +19,7 @@ extension KeyMetadata {
             .expirationModel: validity.map { .choice($0.model) },
             .validTo: validity?.validTo.map(Value.time),
             .customKeyStoreID: customKeyStoreID.map(Value.text),
+            .cloudHsmClusterID: clusterID.map(Value.text),
             .multiRegionConfiguration: multiRegion.map { .structure($0.structure) },
         ])
         switch state {
@@ -63,6 +64,7 @@ extension KeyMetadata {
             validity = MaterialValidity(validTo: answer.time(.validTo))
         }
         customKeyStoreID = answer.text(.customKeyStoreID)
+        clusterID = answer.text(.cloudHsmClusterID)
         multiRegion = answer.structure(.multiRegionConfiguration).flatMap(MultiRegionView.init)
     }
 }

@@ -47,6 +47,8 @@ package struct KeyMetadata: Sendable, Hashable {
     /// Of multi-Region keys.
     package var multiRegion: MultiRegionView?
     package var customKeyStoreID: String?
+    /// Of the custom key store's token.
+    package var clusterID: String?
     /// The number of the current key version, from 1: Keyfold's own, which no answer of AWS's
     /// protocol holds; nil when it came over one.
     package var currentVersion: UInt32?

@@ -145,6 +145,12 @@ package final class KeyEntry: Sendable {
         }
     }
 
+    /// Whether imported material is missing that the key has worked with, or was made for.
+    package var lacksMaterial: Bool {
+        record.origin == .external
+            && (current == nil || materials.contains { !$0.isPendingRotation && $0.material == nil })
+    }
+
     /// nil for a version that the key never had.
     package func material(version: UInt32) -> MaterialRecord? {
         version >= 1 && version <= materials.count ? materials[Int(version) - 1] : nil

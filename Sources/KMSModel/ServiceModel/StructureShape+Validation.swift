@@ -65,10 +65,7 @@ extension Shape {
                 // A list that is too long is not looked through.
                 return
             }
-            for (index, value) in values.enumerated() {
-                try element.validateElement(
-                    value, at: "\(path)\(member.lowerName).\(index + 1).member", &failures)
-            }
+            try element.validateElements(values, at: path + member.lowerName, &failures)
         case (.structure(let shape), .structure(let structure)):
             try shape.validate(structure, at: "\(path)\(member.lowerName).", &failures)
         case (.flag, .flag), (.time, .time), (.context, .context): break
@@ -77,16 +74,34 @@ extension Shape {
         }
     }
 
-    private func validateElement(
-        _ value: Value, at path: String, _ failures: inout ValidationFailures
+    /// Structures fail one by one; of other elements the list fails, with all that an element must
+    /// be.
+    private func validateElements(
+        _ values: [Value], at path: String, _ failures: inout ValidationFailures
     ) throws(KMSError) {
-        switch (self, value) {
-        case (.text(let rule), .text(let text)): failures.check(text, rule, at: path)
-        case (.choice(let choices), .text(let text)):
-            if !choices.contains(text) { failures.notAChoice(text, choices, at: path) }
-        case (.structure(let shape), .structure(let structure)):
-            try shape.validate(structure, at: path + ".", &failures)
-        default: throw .serialization("an element of \(path) is of another type")
+        var texts: [String] = []
+        var isWrong = false
+        for (index, value) in values.enumerated() {
+            switch (self, value) {
+            case (.text(let rule), .text(let text)):
+                texts.append(text)
+                if !rule.permits(text) { isWrong = true }
+            case (.choice(let choices), .text(let text)):
+                texts.append(text)
+                if !choices.contains(text) { isWrong = true }
+            case (.structure(let shape), .structure(let structure)):
+                try shape.validate(structure, at: "\(path).\(index + 1).member.", &failures)
+            default: throw .serialization("an element of \(path) is of another type")
+            }
+        }
+        if isWrong { failures.elements(texts, elementConstraints, at: path) }
+    }
+
+    private var elementConstraints: [String] {
+        switch self {
+        case .text(let rule): rule.constraints
+        case .choice(let choices): ["satisfy enum value set: [\(choices.joined(separator: ", "))]"]
+        default: []
         }
     }
 }
@@ -100,6 +115,14 @@ extension SizeRule {
 extension TextRule {
     fileprivate func permits(_ text: String) -> Bool {
         length.permits(text.unicodeScalars.count) && pattern?.matches(text) ?? true
+    }
+
+    fileprivate var constraints: [String] {
+        [
+            length.maximum.map { "have length less than or equal to \($0)" },
+            length.minimum.map { "have length greater than or equal to \($0)" },
+            pattern.map { "satisfy regular expression pattern: \($0.rawValue)" },
+        ].compactMap(\.self)
     }
 }
 
@@ -124,8 +147,7 @@ private struct ValidationFailures {
 
     mutating func check(_ text: String, _ rule: TextRule, at path: String) {
         let size = text.unicodeScalars.count
-        // A value that is far too long is not sent back.
-        let shown = size <= 10_000 ? text : String(text.prefix(64)) + "…"
+        let shown = ValidationFailures.shown(text)
         length(size, value: shown, rule.length, at: path)
         if let pattern = rule.pattern, !pattern.matches(text) {
             fail(path, shown, "satisfy regular expression pattern: \(pattern.rawValue)")
@@ -156,6 +178,17 @@ private struct ValidationFailures {
     mutating func notAChoice(_ text: String, _ choices: [String], at path: String) {
         let set = choices.joined(separator: ", ")
         fail(path, String(text.prefix(256)), "satisfy enum value set: [\(set)]")
+    }
+
+    mutating func elements(_ texts: [String], _ constraints: [String], at path: String) {
+        let shown = texts.joined(separator: ", ")
+        let list = constraints.map { "Member must \($0)" }.joined(separator: ", ")
+        fail(path, "[\(ValidationFailures.shown(shown))]", "satisfy constraint: [\(list)]")
+    }
+
+    /// A value that is far too long is not sent back.
+    private static func shown(_ text: String) -> String {
+        text.unicodeScalars.count <= 10_000 ? text : String(text.prefix(64)) + "…"
     }
 
     func throwIfAny() throws(KMSError) {
