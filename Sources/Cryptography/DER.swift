@@ -86,8 +86,9 @@ struct DERReader {
     }
 }
 
-/// Writes nested DER elements into one array that never moves, so that there is one copy to wipe.
-struct DERWriter {
+/// Writes nested DER elements into one array that never moves and no one else has, so that there is
+/// one copy to wipe.
+struct DERWriter: ~Copyable {
     /// Longer than any key: an RSA-4096 private key takes 2.4 KB.
     private static let capacity = 4096
 

@@ -92,14 +92,8 @@ final class EVPKey: Sendable {
     func point(on curve: EllipticCurve) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 1 + 2 * curve.fieldBytes)
         unsafe bytes.withUnsafeMutableBytes { bytes in
-            // SAFETY: the call writes at most `bytes.count` bytes, which it is told.
-            var parameters = unsafe [
-                Parameter.octets("pub", UnsafeRawBufferPointer(bytes)), OSSL_PARAM_construct_end(),
-            ]
-            unsafe Library.require(
-                EVP_PKEY_get_params(handle, &parameters), "EVP_PKEY_get_params")
-            precondition(
-                unsafe parameters[0].return_size == bytes.count, "BUG: a point of another length")
+            let count = unsafe get("pub", UnsafeRawBufferPointer(bytes))
+            precondition(count == bytes.count, "BUG: a point of \(count) bytes")
         }
         return bytes
     }
@@ -117,16 +111,22 @@ final class EVPKey: Sendable {
 
     /// The private key of Ed25519, 32 bytes.
     var seed: SecretBytes {
+        // EVP_PKEY_get_raw_private_key(3) would leave a copy in freed memory.
         SecretBytes(count: Ed25519PrivateKey.seedBytes) { bytes in
             unsafe bytes.withUnsafeMutableBytes { bytes in
-                var count = bytes.count
-                // SAFETY: the call writes at most `count` bytes, the size of the secret.
-                unsafe Library.require(
-                    EVP_PKEY_get_raw_private_key(handle, bytes.octets, &count),
-                    "EVP_PKEY_get_raw_private_key")
+                let count = unsafe get("priv", UnsafeRawBufferPointer(bytes))
                 precondition(count == bytes.count, "BUG: an Ed25519 seed of \(count) bytes")
             }
         }
+    }
+
+    /// Has libcrypto write a parameter of octets, and returns how many there are.
+    private func get(_ name: StaticString, _ bytes: UnsafeRawBufferPointer) -> Int {
+        // SAFETY: the buffer of the callers is writable; the call writes at most `bytes.count`
+        // bytes, which it is told.
+        var parameters = unsafe [Parameter.octets(name, bytes), OSSL_PARAM_construct_end()]
+        unsafe Library.require(EVP_PKEY_get_params(handle, &parameters), "EVP_PKEY_get_params")
+        return unsafe parameters[0].return_size
     }
 
     /// Whether all the numbers fit each other; for RSA primes are tested, which takes 50 ms and
