@@ -214,7 +214,7 @@ extension EmbeddedKeyService {
         }
         guard algorithm == .symmetricDefault else {
             guard context.isEmpty else { throw EmbeddedKeyService.contextNotAllowed }
-            return try asymmetric.encrypt(plaintext, with: current, entry.record, algorithm)
+            return try keyPairs.encrypt(plaintext, with: current, entry.record, algorithm)
         }
         request.note(current)
         if entry.record.origin == .awsCloudhsm {
@@ -299,7 +299,7 @@ extension EmbeddedKeyService {
             throw EmbeddedKeyService.incompatible(algorithm.rawValue, entry)
         }
         guard let current = entry.current else { throw .invalidCiphertext }
-        let plaintext = try asymmetric.decrypt(bytes, with: current, entry.record, algorithm)
+        let plaintext = try keyPairs.decrypt(bytes, with: current, entry.record, algorithm)
         return Opened(plaintext: plaintext, entry: entry, material: nil)
     }
 

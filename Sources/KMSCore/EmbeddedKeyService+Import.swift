@@ -183,7 +183,7 @@ extension EmbeddedKeyService {
             }
             return (entry.arnText, material.materialID)
         }
-        asymmetric.forgetAll()
+        keyPairs.forgetAll()
         edited.answer("keyId", arn)
         return Structure([
             .keyID: .text(arn), .keyMaterialID: id.map { .text($0.description) },

@@ -51,26 +51,6 @@ extension EmbeddedKeyService {
             entry: entry, material: material, message: try request.secret(.message).copiedBytes(),
             algorithm: algorithm)
     }
-
-    // MARK: Encapsulation
-
-    func encapsulate(_ request: inout Request) throws(KMSError) -> Structure {
-        throw try encapsulationRefusal(&request)
-    }
-
-    func decapsulate(_ request: inout Request) throws(KMSError) -> Structure {
-        throw try encapsulationRefusal(&request)
-    }
-
-    /// No key has this usage while no library here has ML-KEM (``KeyMaterial/canMake(_:)``).
-    private func encapsulationRefusal(_ request: inout Request) throws(KMSError) -> KMSError {
-        try grantTokens.check(request)
-        let entry = try key(
-            named: try request.text(.keyID), in: try state(for: request), group: .cryptographic,
-            for: &request)
-        try refuseUsage(of: entry, other: .encapsulateDecapsulate, for: request)
-        return .unsupportedOperation("ML-KEM is not supported.")
-    }
 }
 
 extension MACAlgorithm {

@@ -8,12 +8,7 @@ extension EmbeddedKeyService {
         try request.endDryRun()
         let signature: [UInt8]
         do throws(CryptographyError) {
-            switch asked.message {
-            case .raw(let message):
-                signature = try asked.pair.sign(message: message, asked.primitive)
-            case .digest(let digest):
-                signature = try asked.pair.sign(digest: digest, asked.primitive)
-            }
+            signature = try asked.pair.sign(asked.message, asked.algorithm)
         } catch {
             throw EmbeddedKeyService.signingFailure(error, asked.algorithm)
         }
@@ -29,13 +24,7 @@ extension EmbeddedKeyService {
         try request.endDryRun()
         let isValid: Bool
         do throws(CryptographyError) {
-            let key = asked.pair.publicKey
-            switch asked.message {
-            case .raw(let message):
-                isValid = try key.isValid(signature, message: message, asked.primitive)
-            case .digest(let digest):
-                isValid = try key.isValid(signature, digest: digest, asked.primitive)
-            }
+            isValid = try asked.pair.isValid(signature, of: asked.message, asked.algorithm)
         } catch {
             throw EmbeddedKeyService.signingFailure(error, asked.algorithm)
         }
@@ -55,7 +44,7 @@ extension EmbeddedKeyService {
             throw .unsupportedOperation(
                 "\(entry.arnText) is a symmetric key and has no public key.")
         }
-        let key = try publicKey(of: entry)
+        let key = try keyPairs.pair(try currentMaterial(of: entry), entry.record.spec).publicKey
         let metadata = entry.metadata(in: try state(for: request)).structure
         var answer = Structure([
             .keyID: .text(entry.arnText), .publicKey: .bytes(key),
@@ -69,10 +58,6 @@ extension EmbeddedKeyService {
             answer[member] = metadata[member]
         }
         return answer
-    }
-
-    private func publicKey(of entry: KeyEntry) throws(KMSError) -> [UInt8] {
-        try asymmetric.pair(try currentMaterial(of: entry)).publicKey.spki
     }
 
     /// The version that a key works with; without one it waits for an import.
@@ -91,7 +76,10 @@ extension EmbeddedKeyService {
             named: try request.text(.keyID), in: try state(for: request), group: .cryptographic,
             for: &request)
         try refuseUsage(of: entry, other: .keyAgreement, for: request)
-        let pair = try asymmetric.pair(try currentMaterial(of: entry))
+        guard
+            case .classic(let pair) = try keyPairs.pair(
+                try currentMaterial(of: entry), entry.record.spec)
+        else { throw EmbeddedKeyService.incompatible(algorithm.rawValue, entry) }
         let peer = try request.bytes(.publicKey)
         let secret: SecretBytes
         do throws(CryptographyError) {
@@ -114,14 +102,11 @@ extension EmbeddedKeyService {
 
     // MARK: Shared steps
 
-    private enum SignedMessage { case raw([UInt8]), digest([UInt8]) }
-
     private struct SignatureRequest {
         let entry: KeyEntry
-        let pair: AsymmetricPrivateKey
-        let message: SignedMessage
+        let pair: KeyPair
+        let message: KeyPair.Message
         let algorithm: KMSModel.SigningAlgorithm
-        let primitive: Cryptography.SigningAlgorithm
     }
 
     private func signature(for request: inout Request) throws(KMSError) -> SignatureRequest {
@@ -134,19 +119,15 @@ extension EmbeddedKeyService {
         guard entry.record.spec.signingAlgorithms.contains(algorithm) else {
             throw EmbeddedKeyService.incompatible(algorithm.rawValue, entry)
         }
-        let message = try signedMessage(request, algorithm)
-        guard let primitive = algorithm.asymmetric else {
-            throw .unsupportedOperation(
-                "The algorithm \(algorithm.rawValue) is not supported.")
-        }
         return SignatureRequest(
-            entry: entry, pair: try asymmetric.pair(try currentMaterial(of: entry)),
-            message: message, algorithm: algorithm, primitive: primitive)
+            entry: entry,
+            pair: try keyPairs.pair(try currentMaterial(of: entry), entry.record.spec),
+            message: try signedMessage(request, algorithm), algorithm: algorithm)
     }
 
     private func signedMessage(
         _ request: Request, _ algorithm: KMSModel.SigningAlgorithm
-    ) throws(KMSError) -> SignedMessage {
+    ) throws(KMSError) -> KeyPair.Message {
         let bytes = try request.secret(.message).copiedBytes()
         switch (request.input.choice(.messageType) ?? MessageType.raw, algorithm) {
         case (.raw, .ed25519PhSha512):
@@ -162,6 +143,11 @@ extension EmbeddedKeyService {
                 throw .validation("Digest is invalid length for algorithm \(algorithm.rawValue).")
             }
             return .digest(bytes)
+        case (.externalMu, .mlDsaShake256):
+            guard bytes.count == 64 else {
+                throw .validation("Digest is invalid length for algorithm \(algorithm.rawValue).")
+            }
+            return .externalMu(bytes)
         case (.externalMu, _):
             throw .validation(
                 "Algorithm \(algorithm.rawValue) does not support the message type EXTERNAL_MU.")

@@ -23,7 +23,7 @@ final class EmbeddedKeyService: KeyService {
         let notary: LogNotary
         let clock: any WallClock
         let ciphers = CipherPool()
-        let asymmetric = AsymmetricKeys()
+        let keyPairs = KeyPairs()
         let keyStores = CustomKeyStores()
         private let pending = Mutex(Pending())
         /// Lock order: `flushing`, then `pending`.
@@ -61,7 +61,7 @@ final class EmbeddedKeyService: KeyService {
 
     var store: KeystoreStore { shared.store }
     var ciphers: CipherPool { shared.ciphers }
-    var asymmetric: AsymmetricKeys { shared.asymmetric }
+    var keyPairs: KeyPairs { shared.keyPairs }
     var keyStores: CustomKeyStores { shared.keyStores }
     var grantTokens: GrantTokens { GrantTokens(macKey: store.keys.grantTokens) }
     var importTokenKey: SecretBytes { store.keys.importTokens }
@@ -186,7 +186,7 @@ final class EmbeddedKeyService: KeyService {
             }
             guard case .success((let events, let deleted)) = outcome else { return }
             keepUnlogged(events)
-            asymmetric.forgetAll()
+            keyPairs.forgetAll()
             destroyInTokens(deleted, of: before)
             shared.withPending { $0.dueWorkNotBefore = nil }
         } catch {

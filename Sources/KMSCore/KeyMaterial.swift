@@ -1,5 +1,6 @@
 internal import Cryptography
 internal import KMSModel
+internal import PostQuantum
 
 /// Makes the material of keys, by their specs.
 enum KeyMaterial {
@@ -7,7 +8,8 @@ enum KeyMaterial {
     static func canMake(_ spec: KeySpec) -> Bool {
         switch spec.family {
         case .symmetric, .hmac: true
-        case .mlDSA, .mlKEM: false
+        case .mlDSA: spec.mlDSA?.isSupported ?? false
+        case .mlKEM: spec.mlKEM?.isSupported ?? false
         case .rsa, .nistCurve, .secgCurve, .edwards, .sm2: spec.asymmetric != nil
         }
     }
@@ -22,15 +24,23 @@ enum KeyMaterial {
     static func generatePair(
         _ spec: KeySpec
     ) throws(KMSError) -> (privateKey: SecretBytes, publicKey: [UInt8]) {
-        guard let asymmetric = spec.asymmetric else {
-            throw .unsupportedOperation("Keys of the spec \(spec.rawValue) are not supported.")
-        }
         do throws(CryptographyError) {
-            let pair = try AsymmetricPrivateKey.generate(asymmetric)
-            return (pair.pkcs8, pair.publicKey.spki)
+            if let spec = spec.asymmetric {
+                let pair = try AsymmetricPrivateKey.generate(spec)
+                return (pair.pkcs8, pair.publicKey.spki)
+            }
+            if let spec = spec.mlDSA {
+                let pair = try MLDSAPrivateKey.generate(spec)
+                return (pair.pkcs8, pair.publicKey.spki)
+            }
+            if let spec = spec.mlKEM {
+                let pair = try MLKEMPrivateKey.generate(spec)
+                return (pair.pkcs8, pair.publicKey.spki)
+            }
         } catch {
             throw .internalFailure("no key pair could be made: \(error)")
         }
+        throw .unsupportedOperation("Keys of the spec \(spec.rawValue) are not supported.")
     }
 }
 
@@ -58,6 +68,24 @@ extension KeySpec {
         case .eccSecgP256k1: .secp256k1
         case .eccNistEdwards25519: .ed25519
         case .sm2: .sm2
+        default: nil
+        }
+    }
+
+    var mlDSA: MLDSAKeySpec? {
+        switch self {
+        case .mlDsa44: .mlDSA44
+        case .mlDsa65: .mlDSA65
+        case .mlDsa87: .mlDSA87
+        default: nil
+        }
+    }
+
+    var mlKEM: MLKEMKeySpec? {
+        switch self {
+        case .mlKem512: .mlKEM512
+        case .mlKem768: .mlKEM768
+        case .mlKem1024: .mlKEM1024
         default: nil
         }
     }
