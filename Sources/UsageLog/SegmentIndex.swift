@@ -142,8 +142,10 @@ struct SegmentIndex: Hashable, Sendable {
     ) -> Loaded {
         let bytes: [UInt8]
         do throws(Errno) {
-            bytes = try directory.descriptor.openRegularFile(FileName(name(record)))
-                .readAll(limitBytes: maximumBytes)
+            let file = try directory.descriptor.openRegularFile(FileName(name(record)))
+            let size = try file.status().sizeBytes
+            guard size <= UInt64(maximumBytes) else { return .invalid }
+            bytes = try file.read(count: Int(size), at: 0)
         } catch {
             return error == .noSuchFileOrDirectory ? .missing : .invalid
         }

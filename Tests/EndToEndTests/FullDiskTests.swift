@@ -210,6 +210,7 @@ extension EndToEnd {
                 let left = try Command("find", fixture.vault, "-mindepth", "1").run().lines
                     .filter { !$0.hasSuffix("keyfold.json") && !$0.hasSuffix(".keyfold.dir") }
                     .filter { !$0.hasSuffix(".keyfold.lock") && !$0.contains("/.keyfold.journal") }
+                    .filter { !$0.hasSuffix("/.keyfold.loghead") }
                 #expect(left == [], "nothing but Keyfold's own files is left")
             }
         }

@@ -106,9 +106,14 @@ extension EndToEnd {
                         "delete from \(table) where rowid = (select min(rowid) from \(table))"
                     let deleted = try Command("sqlite3", database, deletion).result()
                     guard deleted.succeeded else { continue }
-                    let result = try fixture.mountCommand().result()
-                    if result.succeeded { try fixture.unmount() }
-                    #expect(!result.succeeded, "a record of \(table) was deleted unseen")
+                    // The log's own records are compared when the log is read.
+                    if ["segments", "checkpoints", "tallies"].contains(table) {
+                        try fixture.keyfold("log", "verify", expecting: 65)
+                    } else {
+                        let result = try fixture.mountCommand().result()
+                        if result.succeeded { try fixture.unmount() }
+                        #expect(!result.succeeded, "a record of \(table) was deleted unseen")
+                    }
                     for suffix in ["", "-wal", "-shm"] { try? Disk.unlink(database + suffix) }
                     try Command("cp", copy, database).run()
                 }

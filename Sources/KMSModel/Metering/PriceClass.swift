@@ -34,7 +34,7 @@ package enum PriceClass: UInt8, Sendable, CaseIterable, Comparable {
     ///   - keySpec: of the key, where the event tells it: an asymmetric key without is no RSA_2048.
     ///   - keyPairSpec: of the pair to be generated.
     package init(
-        operation: some StringProtocol, algorithm: String?, keySpec: String?, keyPairSpec: String?
+        operation: String, algorithm: String?, keySpec: String?, keyPairSpec: String?
     ) {
         switch operation {
         case "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext":
