@@ -17,10 +17,12 @@ extension EmbeddedKeyService {
         let token = ImportToken(
             place: entry.record.place, algorithm: algorithm, validTo: validTo,
             privateKey: pair.privateKey)
+        // The service model gives this public key, alone of all, the type of a plaintext.
+        var publicKey = pair.publicKey
         return Structure([
             .keyID: .text(entry.arnText),
             .importToken: .bytes(token.sealed(under: importTokenKey)),
-            .publicKey: .bytes(pair.publicKey), .parametersValidTo: .time(validTo),
+            .publicKey: .secret(SecretBytes(consuming: &publicKey)), .parametersValidTo: .time(validTo),
         ])
     }
 
@@ -37,9 +39,7 @@ extension EmbeddedKeyService {
         _ entry: KeyEntry, in snapshot: KeystoreSnapshot
     ) throws(KMSError) {
         guard entry.record.origin == .external else {
-            throw .unsupportedOperation(
-                "\(entry.arnText) origin is \(entry.record.origin.rawValue) which is not valid "
-                    + "for this operation.")
+            throw EmbeddedKeyService.wrongOrigin(of: entry)
         }
         try snapshot.region(entry.arn.scope).state(of: entry)
             .permit(.importMaterial, on: entry.arn)
@@ -148,9 +148,7 @@ extension EmbeddedKeyService {
         let (arn, id) = try change(for: request) { snapshot, change throws(KMSError) in
             let entry = try self.key(named: name, in: snapshot, group: .read, for: &edited)
             guard entry.record.origin == .external else {
-                throw .unsupportedOperation(
-                    "\(entry.arnText) origin is \(entry.record.origin.rawValue) which is not "
-                        + "valid for this operation.")
+                throw EmbeddedKeyService.wrongOrigin(of: entry)
             }
             let version =
                 wanted.map { id in

@@ -43,10 +43,20 @@ extension EmbeddedKeyService {
 
     private func refuseUnlessMadeHere(_ entry: KeyEntry) throws(KMSError) {
         guard entry.record.origin == .awsKms else {
-            throw .unsupportedOperation(
-                "\(entry.arnText) origin is \(entry.record.origin.rawValue) which is not valid "
-                    + "for this operation.")
+            throw EmbeddedKeyService.wrongOrigin(of: entry)
         }
+    }
+
+    private func refuseCustomKeyStore(_ entry: KeyEntry) throws(KMSError) {
+        guard entry.record.customKeyStoreID == nil else {
+            throw EmbeddedKeyService.wrongOrigin(of: entry)
+        }
+    }
+
+    static func wrongOrigin(of entry: KeyEntry) -> KMSError {
+        .unsupportedOperation(
+            "\(entry.arnText) origin is \(entry.record.origin.rawValue) which is not valid for "
+                + "this operation.")
     }
 
     private func refuseReplica(_ entry: KeyEntry) throws(KMSError) {
@@ -79,10 +89,11 @@ extension EmbeddedKeyService {
         defer { request = edited }
         let work = DueWork(scope: scope, now: request.now)
         let entry = try change(for: request) { snapshot, change throws(KMSError) in
-            let entry = try self.key(
-                named: name, in: snapshot, group: .rotateOnDemand, for: &edited)
+            let entry = try self.key(named: name, in: snapshot, group: .read, for: &edited)
             try refuseUnlessSymmetric(entry)
+            try refuseCustomKeyStore(entry)
             try refuseReplica(entry)
+            try snapshot.region(scope).state(of: entry).permit(.rotateOnDemand, on: entry.arn)
             try refuseTooMany(entry)
             try refuseNearAutomatic(entry, now: work.now)
             let material = try nextMaterial(of: entry, work, snapshot, &change)
@@ -109,9 +120,7 @@ extension EmbeddedKeyService {
             }
             return work.makeCurrent(pending, of: entry, in: snapshot, &change)
         case .awsCloudhsm, .externalKeyStore:
-            throw .unsupportedOperation(
-                "\(entry.arnText) origin is \(entry.record.origin.rawValue) which is not valid "
-                    + "for this operation.")
+            throw EmbeddedKeyService.wrongOrigin(of: entry)
         }
     }
 
@@ -137,10 +146,8 @@ extension EmbeddedKeyService {
         let snapshot = try state(for: request)
         let entry = try key(
             named: try request.text(.keyID), in: snapshot, group: .read, for: &request)
-        guard entry.record.spec == .symmetricDefault, entry.record.origin != .awsCloudhsm else {
-            throw .unsupportedOperation(
-                "\(entry.arnText) is not a key whose material rotates.")
-        }
+        try refuseUnlessSymmetric(entry)
+        try refuseCustomKeyStore(entry)
         let all = request.input.text(.includeKeyMaterial) == "ALL_KEY_MATERIAL"
         let materials = entry.materials.filter { all || $0.rotationType != nil }
         return try PageSize.rotations.answer(
