@@ -66,6 +66,7 @@ let package = Package(
         module("Platform", uses: ["CLinux"]),
         module("Cryptography", uses: ["COpenSSL"]),
         module("KMSModel", uses: ["Cryptography"]),
+        module("KMSWire", uses: ["Cryptography", "KMSModel"]),
         module("SealedFormat", uses: ["Cryptography"]),
         module("UsageLog", uses: ["Cryptography", "KMSModel", "Platform"]),
         module("KMSStore", uses: ["Cryptography", "KMSModel", "Platform", grdb]),
@@ -102,6 +103,7 @@ let package = Package(
         tests("PlatformTests", uses: ["Platform"]),
         tests("SealedFormatTests", uses: ["Cryptography", "SealedFormat"]),
         tests("KMSModelTests", uses: ["KMSModel"]),
+        tests("KMSWireTests", uses: ["Cryptography", "KMSModel", "KMSWire"]),
         tests("UsageLogTests", uses: ["Cryptography", "KMSModel", "Platform", "UsageLog"]),
         tests(
             "KMSCoreTests",

@@ -17,6 +17,19 @@ package enum HMACSHA256 {
         return code
     }
 
+    /// The code as a key of its own: one step of a chain of keys, each made from the one before.
+    package static func derivedKey(for message: [UInt8], key: SecretBytes) -> SecretBytes {
+        SecretBytes(count: byteCount) { code in
+            key.withBytes { key in
+                unsafe key.withUnsafeBytes { key in
+                    unsafe message.withUnsafeBytes { message in
+                        unsafe code.withUnsafeMutableBytes { unsafe compute($0, message, key) }
+                    }
+                }
+            }
+        }
+    }
+
     /// Whether `code` is the code of `message`; takes the same time wherever they differ.
     package static func isValid(
         _ code: [UInt8], for message: [UInt8], key: SecretBytes
