@@ -52,6 +52,8 @@ let package = Package(
         .executable(name: "keyfoldfs", targets: ["keyfoldfs"]),
         // For the power cuts only: a library to preload.
         .library(name: "WithoutSync", type: .dynamic, targets: ["WithoutSync"]),
+        // For KMSPKCS11Tests only: a library to open at run time.
+        .library(name: "HostilePKCS11", type: .dynamic, targets: ["HostilePKCS11"]),
     ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -61,6 +63,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CFUSE", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+        .systemLibrary(name: "CPKCS11", providers: [.apt(["libp11-kit-dev"])]),
         .target(name: "CLinux"),
 
         module("Platform", uses: ["CLinux"]),
@@ -70,6 +73,7 @@ let package = Package(
         module("SealedFormat", uses: ["Cryptography"]),
         module("UsageLog", uses: ["Cryptography", "KMSModel", "Platform"]),
         module("KMSStore", uses: ["Cryptography", "KMSModel", "Platform", grdb]),
+        module("KMSPKCS11", uses: ["CPKCS11", "Cryptography", "Platform"]),
         module("KMSCore", uses: ["Cryptography", "KMSModel", "KMSStore", "UsageLog", "Platform"]),
         module("Vault", uses: ["Cryptography", "KMSModel", "Platform", "SealedFormat"]),
         module("Mount", uses: ["CFUSE", "CLinux", "KMSModel", "Platform", "Vault", log]),
@@ -99,12 +103,15 @@ let package = Package(
             name: "RecordingDisk", dependencies: ["CFUSE", "CLinux"], path: "Tests/RecordingDisk",
             swiftSettings: strict),
         .target(name: "WithoutSync", path: "Tests/WithoutSync"),
+        // A PKCS#11 module that breaks the standard on request. Not part of the product.
+        .target(name: "HostilePKCS11", path: "Tests/HostilePKCS11"),
         tests("CryptographyTests", uses: ["Cryptography"]),
         tests("PlatformTests", uses: ["Platform"]),
         tests("SealedFormatTests", uses: ["Cryptography", "SealedFormat"]),
-        tests("KMSModelTests", uses: ["KMSModel"]),
+        tests("KMSModelTests", uses: ["Cryptography", "KMSModel"]),
         tests("KMSWireTests", uses: ["Cryptography", "KMSModel", "KMSWire"]),
         tests("UsageLogTests", uses: ["Cryptography", "KMSModel", "Platform", "UsageLog"]),
+        tests("KMSPKCS11Tests", uses: ["CPKCS11", "Cryptography", "KMSPKCS11", "Platform"]),
         tests(
             "KMSCoreTests",
             uses: ["Cryptography", "KMSCore", "KMSModel", "KMSStore", "Platform", "UsageLog"]),

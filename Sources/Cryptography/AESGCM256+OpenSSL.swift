@@ -15,7 +15,9 @@ package final class AESGCM256 {
 
     private let context: OpaquePointer
     private var nonces = NoncePool()
+    /// The key in use, where it is a secret of its own.
     private var key: SecretBytes?
+    private var hasKey = false
 
     /// A context without a key; call ``use(_:)`` before the first box.
     package init() {
@@ -35,14 +37,24 @@ package final class AESGCM256 {
         guard key !== self.key else { return }
         precondition(key.count == Self.keyBytes, "BUG: an AES-256 key of \(key.count) bytes")
         key.withBytes { bytes in
-            unsafe bytes.withUnsafeBytes { bytes in
-                // SAFETY: the call reads 32 bytes, which the precondition assures.
-                unsafe Library.require(
-                    EVP_CipherInit_ex2(context, nil, bytes.octets, nil, 1, nil),
-                    "EVP_CipherInit_ex2")
-            }
+            unsafe bytes.withUnsafeBytes { unsafe schedule($0) }
         }
         self.key = key
+    }
+
+    /// Chooses a key for the boxes that follow which `body` derives: it fills 32 zero bytes, which
+    /// are wiped at once.
+    package func useKey(derivedBy body: (inout MutableRawSpan) -> Void) {
+        unsafe withUnsafeTemporaryAllocation(byteCount: Self.keyBytes, alignment: 16) { bytes in
+            // SAFETY: the temporary memory is initialized before it is lent, wiped after, and the
+            // span ends with this closure.
+            unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
+            var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
+            body(&span)
+            unsafe schedule(UnsafeRawBufferPointer(bytes))
+            unsafe OPENSSL_cleanse(bytes.baseAddress, bytes.count)
+        }
+        key = nil
     }
 
     /// Seals `plain[plainRange]` under a fresh random nonce into `box`, from `boxOffset` on.
@@ -160,7 +172,7 @@ extension AESGCM256 {
 
     /// libcrypto counts in Int32.
     private func checkAmounts(_ plainCount: Int, _ aad: RawSpan) {
-        precondition(key != nil, "BUG: AES-GCM without a key")
+        precondition(hasKey, "BUG: AES-GCM without a key")
         precondition(
             plainCount <= Int32.max && aad.byteCount <= Int32.max,
             "BUG: AES-GCM of \(plainCount) bytes with \(aad.byteCount) bytes of data")
@@ -170,6 +182,14 @@ extension AESGCM256 {
 // MARK: - Unsafe leaves
 
 extension AESGCM256 {
+    private func schedule(_ key: UnsafeRawBufferPointer) {
+        precondition(key.count == Self.keyBytes, "BUG: an AES-256 key of \(key.count) bytes")
+        // SAFETY: the call reads 32 bytes.
+        unsafe Library.require(
+            EVP_CipherInit_ex2(context, nil, key.octets, nil, 1, nil), "EVP_CipherInit_ex2")
+        hasKey = true
+    }
+
     /// Encrypts after the nonce that already lies at `boxOffset`, and appends the tag.
     private func encrypt(
         _ plain: RawSpan, _ plainRange: Range<Int>, _ aad: RawSpan,

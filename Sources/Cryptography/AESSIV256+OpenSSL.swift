@@ -1,5 +1,4 @@
 import COpenSSL
-import Synchronization
 
 /// AES-SIV (RFC 5297) with a 512-bit key: deterministic authenticated encryption, for names.
 ///
@@ -7,18 +6,16 @@ import Synchronization
 /// own AES-SIV refuses an empty plaintext, ignores empty associated data before 3.0.10
 /// (CVE-2023-2975), and takes a new key schedule for each message.
 ///
-/// Thread-safe: every call takes a keyed context from a pool, which keeps at most
-/// ``maximumPooledContexts``; the lock is held only to take one and to put it back.
+/// Thread-safe: every call takes a keyed context from a pool.
 package final class AESSIV256: Sendable {
     package static let keyBytes = 64
     /// What a sealed text is longer than its plaintext: the synthetic IV in front.
     package static let overheadBytes = 16
     /// RFC 5297 §2.6: 127 strings, the plaintext being one.
     package static let maximumAssociatedStrings = 126
-    static let maximumPooledContexts = 8
 
     private let key: SecretBytes
-    private let pool = Mutex<[SIVContext]>([])
+    private let contexts = ContextPool<SIVContext>()
 
     /// - Parameter key: 64 bytes: the CMAC key, then the AES-CTR key.
     package convenience init(key: SecretBytes) {
@@ -68,11 +65,7 @@ package final class AESSIV256: Sendable {
     }
 
     private func withContext<R>(_ body: (SIVContext) -> R) -> R {
-        let context = pool.withLock { $0.popLast() } ?? SIVContext(key: key)
-        defer {
-            pool.withLock { if $0.count < Self.maximumPooledContexts { $0.append(context) } }
-        }
-        return body(context)
+        contexts.withContext(orNew: { SIVContext(key: key) }, body)
     }
 }
 

@@ -18,3 +18,11 @@ extension [UInt8] {
         return try body(&bytes)
     }
 }
+
+extension RawSpan {
+    /// One byte.
+    func byte(at offset: Int) -> UInt8 {
+        // SAFETY: every bit pattern is a `UInt8`; the load checks its bounds.
+        unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)
+    }
+}

@@ -7,6 +7,13 @@ package enum CryptographyError: Error, Equatable, Sendable {
     case authenticationFailed
     /// An input has a length or a parameter that the named primitive does not have.
     case invalidLength(String)
+    /// A ciphertext or a wrapped key does not open. It is not said why, since the reason would help
+    /// to decrypt others.
+    case decryptionFailed
+    /// A key is not what it was to be, and why.
+    case invalidKey(String)
+    /// The named algorithm does not go with this key, or no library here has it.
+    case unsupported(String)
     /// libcrypto refused the named operation, usually for lack of memory.
     case libraryFailure(String)
 }

@@ -93,44 +93,6 @@ package enum HKDFSHA256 {
     }
 }
 
-/// The counter-mode KDF of SP 800-108 with HMAC-SHA256 and a 32-bit counter before the fixed input.
-package enum CounterKDF {
-    /// Derives `count` bytes (at least 1) from the fixed input
-    /// `label ‖ 0x00 ‖ context ‖ L`, where L is the length in bits as 32 bits.
-    package static func derive(
-        from secret: SecretBytes, label: [UInt8], context: [UInt8], count: Int
-    ) -> SecretBytes {
-        run(
-            KeyDerivation(salt: label, info: context, settings: hmacSettings),
-            secret: secret, count: count)
-    }
-
-    /// Derives from a fixed input that the caller composed, as the published vectors give it.
-    static func derive(
-        from secret: SecretBytes, fixedInput: [UInt8], count: Int
-    ) -> SecretBytes {
-        run(
-            KeyDerivation(
-                salt: fixedInput,
-                settings: hmacSettings + [.integer("use-l", 0), .integer("use-separator", 0)]),
-            secret: secret, count: count)
-    }
-
-    private static var hmacSettings: [KeyDerivation.Setting] {
-        [.word("digest", "SHA256"), .word("mac", "HMAC"), .word("mode", "COUNTER")]
-    }
-
-    private static func run(
-        _ derivation: KeyDerivation, secret: SecretBytes, count: Int
-    ) -> SecretBytes {
-        precondition(secret.count > 0, "BUG: a counter KDF without a key")
-        guard let result = unsafe derivation.run(Library.kbkdf, secret: secret, count: count) else {
-            preconditionFailure("BUG: libcrypto failed in the counter KDF")
-        }
-        return result
-    }
-}
-
 /// scrypt (RFC 7914), which makes guessing passphrases cost memory and time.
 package enum Scrypt {
     /// The most memory one derivation may take; it bounds what a hostile file can ask for.

@@ -9,18 +9,26 @@ import COpenSSL
 enum Library {
     nonisolated(unsafe) static let aes256GCM =  // SAFETY: above
         unsafe cipher("AES-256-GCM")
+    nonisolated(unsafe) static let aes256WrapPad =  // SAFETY: above
+        unsafe cipher("AES-256-WRAP-PAD")
+    nonisolated(unsafe) static let sha1 =  // SAFETY: above
+        unsafe digest("SHA1")
+    nonisolated(unsafe) static let sha224 =  // SAFETY: above
+        unsafe digest("SHA224")
     nonisolated(unsafe) static let sha256 =  // SAFETY: above
-        unsafe required(
-            EVP_MD_fetch(nil, "SHA256", nil), "SHA256")
+        unsafe digest("SHA256")
+    nonisolated(unsafe) static let sha384 =  // SAFETY: above
+        unsafe digest("SHA384")
+    nonisolated(unsafe) static let sha512 =  // SAFETY: above
+        unsafe digest("SHA512")
+    nonisolated(unsafe) static let sm3 =  // SAFETY: above
+        unsafe digest("SM3")
     nonisolated(unsafe) static let hmac =  // SAFETY: above
         unsafe required(EVP_MAC_fetch(nil, "HMAC", nil), "HMAC")
     nonisolated(unsafe) static let cmac =  // SAFETY: above
         unsafe required(EVP_MAC_fetch(nil, "CMAC", nil), "CMAC")
     nonisolated(unsafe) static let hkdf =  // SAFETY: above
         unsafe required(EVP_KDF_fetch(nil, "HKDF", nil), "HKDF")
-    nonisolated(unsafe) static let kbkdf =  // SAFETY: above
-        unsafe required(
-            EVP_KDF_fetch(nil, "KBKDF", nil), "KBKDF")
     nonisolated(unsafe) static let scrypt =  // SAFETY: above
         unsafe required(
             EVP_KDF_fetch(nil, "SCRYPT", nil), "SCRYPT")
@@ -40,6 +48,11 @@ enum Library {
         unsafe cipher("AES-192-CTR")
     nonisolated(unsafe) private static let aes256CTR =  // SAFETY: above
         unsafe cipher("AES-256-CTR")
+
+    private static func digest(_ name: String) -> OpaquePointer {
+        // SAFETY: the name is NUL-terminated for the length of the call and is not kept.
+        unsafe required(EVP_MD_fetch(nil, name, nil), name)
+    }
 
     private static func cipher(_ name: String) -> OpaquePointer {
         // SAFETY: the name is NUL-terminated for the length of the call and is not kept.

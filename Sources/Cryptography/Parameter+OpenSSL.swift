@@ -21,6 +21,29 @@ enum Parameter {
             cString(name), UnsafeMutableRawPointer(mutating: start), value.count)
     }
 
+    /// An unsigned number of any length, in the machine's byte order. The bytes must outlive the use
+    /// of the result, which may write them.
+    static func number(
+        _ name: StaticString, _ value: UnsafeMutableRawBufferPointer
+    ) -> OSSL_PARAM {
+        unsafe OSSL_PARAM_construct_BN(cString(name), value.octets, value.count)
+    }
+
+    /// A list of words, with the entry that ends it.
+    static func list(_ words: [Word]) -> [OSSL_PARAM] {
+        unsafe words.map { unsafe word($0.name, $0.value) } + [OSSL_PARAM_construct_end()]
+    }
+
+    /// A UTF-8 word and its name.
+    struct Word {
+        let name: StaticString
+        let value: StaticString
+
+        init(_ name: StaticString, _ value: StaticString) {
+            (self.name, self.value) = (name, value)
+        }
+    }
+
     /// An unsigned integer. The pointee must outlive the use of the result.
     static func integer(
         _ name: StaticString, _ value: UnsafeMutablePointer<UInt64>
@@ -28,7 +51,7 @@ enum Parameter {
         unsafe OSSL_PARAM_construct_uint64(cString(name), value)
     }
 
-    private static func cString(_ string: StaticString) -> UnsafePointer<CChar> {
+    static func cString(_ string: StaticString) -> UnsafePointer<CChar> {
         // SAFETY: a `StaticString` with a pointer representation is NUL-terminated and immortal.
         unsafe UnsafeRawPointer(string.utf8Start).assumingMemoryBound(to: CChar.self)
     }

@@ -21,7 +21,7 @@ package final class SecretBytes: Sendable {
     ) throws(E) {
         precondition(count >= 0, "BUG: a secret of \(count) bytes")
         self.count = count
-        unsafe storage = Self.allocate(count)
+        unsafe storage = SecretHeap.allocate(count)
         // SAFETY: `storage` has `count` initialized bytes, no one else knows them yet, and the
         // span cannot outlive this scope.
         let buffer = unsafe UnsafeMutableRawBufferPointer(start: storage, count: count)
@@ -49,7 +49,7 @@ package final class SecretBytes: Sendable {
 
     deinit {
         // SAFETY: `storage` came from `allocate(count)` and is freed only here; the call wipes it.
-        unsafe CRYPTO_secure_clear_free(storage, count, #fileID, #line)
+        unsafe SecretHeap.free(storage, count)
     }
 
     /// `count` bytes from libcrypto's generator for private values.
@@ -72,6 +72,11 @@ package final class SecretBytes: Sendable {
         return try body(unsafe RawSpan(_unsafeStart: UnsafeRawPointer(storage), byteCount: count))
     }
 
+    /// A secret of the first `count` bytes.
+    func prefix(_ count: Int) -> SecretBytes {
+        withBytes { SecretBytes(copying: $0.extracting(0..<count)) }
+    }
+
     /// Whether both hold the same bytes; takes a time that depends on the counts only.
     package func isEqual(to other: SecretBytes) -> Bool {
         withBytes { own in other.withBytes { constantTimeEqual(own, $0) } }
@@ -82,29 +87,7 @@ package final class SecretBytes: Sendable {
     ///
     /// Where the system forbids it, secrets stay in the ordinary heap and are wiped all the same.
     package static func prepareSecureHeap() {
-        _ = secureHeapResult
-    }
-
-    // 1: ready. 2: ready, but some protection was denied (RLIMIT_MEMLOCK). 0: none. A `static let`
-    // runs once, which the secure heap demands: setting it up again would orphan its blocks.
-    private static let secureHeapResult: Int32 = {
-        let heapBytes = 1 << 20
-        let smallestBlockBytes = 32
-        return CRYPTO_secure_malloc_init(heapBytes, smallestBlockBytes)
-    }()
-
-    /// `count` zero bytes, at least one allocated so that there always is an address.
-    private static func allocate(_ count: Int) -> UnsafeMutableRawPointer {
-        let size = max(count, 1)
-        // SAFETY: plain allocations; the secure one answers nil when its heap is full. Either is
-        // freed by CRYPTO_secure_clear_free, which tells them apart by address.
-        guard
-            let start = unsafe CRYPTO_secure_zalloc(size, #fileID, #line)
-                ?? CRYPTO_zalloc(size, #fileID, #line)
-        else {
-            preconditionFailure("out of memory for a secret of \(count) bytes")
-        }
-        return unsafe start
+        _ = SecretHeap.setUpResult
     }
 }
 

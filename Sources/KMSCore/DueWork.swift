@@ -2,7 +2,8 @@ internal import Cryptography
 internal import KMSModel
 internal import KMSStore
 
-/// What the service does by itself when its time has come: automatic rotations and deletions.
+/// What the service does by itself when its time has come: automatic rotations, deletions, and
+/// imported material that expires.
 struct DueWork {
     let scope: AccountScope
     let now: Timestamp
@@ -10,29 +11,81 @@ struct DueWork {
     /// - Returns: the service's events, to be logged once the change is made.
     func plan(_ snapshot: KeystoreSnapshot, _ change: inout KeystoreChange) -> [UsageEvent] {
         var events: [UsageEvent] = []
-        for entry in snapshot.keys.values {
-            guard let due = entry.nextDue, due <= now else { continue }
-            switch entry.record.state {
-            case .enabled:
-                let material = rotate(entry, .automatic, &change)
-                events.append(event("RotateKey", entry, material))
-            case .pendingDeletion:
-                change.deletedKeys.append(entry.record.id)
-                events.append(event("DeleteKey", entry, nil))
-            case .disabled: break
+        for region in snapshot.regions.values {
+            for entry in region.keys.values {
+                guard let due = entry.nextDue, due <= now else { continue }
+                plan(entry, in: snapshot, &change, &events)
             }
         }
         return events
     }
 
-    /// Adds a version to a key.
+    private func plan(
+        _ entry: KeyEntry, in snapshot: KeystoreSnapshot, _ change: inout KeystoreChange,
+        _ events: inout [UsageEvent]
+    ) {
+        if case .pendingDeletion(let date) = entry.record.state {
+            guard date <= now else { return }
+            delete(entry, in: snapshot, &change)
+            events.append(event("DeleteKey", entry, nil))
+            return
+        }
+        let expired = entry.materials.filter { $0.expiry.map { $0 <= now } ?? false }
+        if !expired.isEmpty {
+            for var material in expired {
+                material.material = nil
+                change.materials.append(material)
+                events.append(event("DeleteExpiredKeyMaterial", entry, material))
+            }
+            var record = entry.record
+            if record.state == .enabled || record.state == .disabled {
+                record.state = .pendingImport
+            }
+            change.keys.append(record)
+            return
+        }
+        if entry.record.state == .enabled, let next = entry.record.rotation?.next, next <= now {
+            let material = rotate(entry, .automatic, in: snapshot, &change)
+            events.append(event("RotateKey", entry, material))
+        }
+    }
+
+    /// A key goes; the wait of a primary key begins when its last replica has gone.
+    private func delete(
+        _ entry: KeyEntry, in snapshot: KeystoreSnapshot, _ change: inout KeystoreChange
+    ) {
+        change.deletedKeys.append(entry.record.place)
+        guard entry.record.id.isMultiRegion, !entry.record.isPrimary else { return }
+        let gone = Set(change.deletedKeys)
+        let left = snapshot.siblings(of: entry.record.id).filter {
+            !gone.contains($0.record.place)
+        }
+        if left.count == 1, let primary = left.first?.record,
+            case .pendingReplicaDeletion(let days) = primary.state
+        {
+            var record = primary
+            record.state = .pendingDeletion(at: now.advanced(byDays: days))
+            change.keys.append(record)
+        }
+    }
+
+    /// Adds a version to a key, and the same to its replicas.
     @discardableResult
     func rotate(
-        _ entry: KeyEntry, _ type: RotationType, _ change: inout KeystoreChange
+        _ entry: KeyEntry, _ type: RotationType, in snapshot: KeystoreSnapshot,
+        _ change: inout KeystoreChange
     ) -> MaterialRecord {
-        let material = MaterialRecord.new(
-            for: entry.record.id, version: entry.current.version + 1, type: type, now: now)
-        change.materials.append(material)
+        let material = MaterialRecord(
+            keyID: entry.record.id, version: UInt32(entry.materials.count) + 1,
+            materialID: .random(), material: SecretBytes.random(count: 32), creationDate: now,
+            rotationType: type)
+        let siblings =
+            entry.record.id.isMultiRegion ? snapshot.siblings(of: entry.record.id) : [entry]
+        for sibling in siblings {
+            var copy = material
+            copy.region = sibling.record.region
+            change.materials.append(copy)
+        }
         if type == .automatic {
             // On-demand rotations leave the schedule alone.
             var record = entry.record
@@ -42,11 +95,21 @@ struct DueWork {
         return material
     }
 
+    /// Imported material that waited for this becomes the current one.
+    func makeCurrent(_ pending: MaterialRecord, _ change: inout KeystoreChange) -> MaterialRecord {
+        var material = pending
+        material.rotationType = .onDemand
+        material.imported?.isPendingRotation = false
+        material.imported?.rotationDate = now
+        change.materials.append(material)
+        return material
+    }
+
     private func event(
         _ name: String, _ entry: KeyEntry, _ material: MaterialRecord?
     ) -> UsageEvent {
         var event = UsageEvent(
-            eventID: EventID.make(), eventTime: now, eventName: name, scope: scope,
+            eventID: EventID.make(), eventTime: now, eventName: name, scope: entry.arn.scope,
             caller: Caller(
                 principalARN: scope.rootPrincipalARN, process: nil,
                 userAgent: UsageEvent.eventSource))
@@ -60,32 +123,5 @@ struct DueWork {
             ]
         }
         return event
-    }
-}
-
-extension MaterialRecord {
-    /// 256 random bits of material under a random id.
-    static func new(
-        for key: KeyID, version: UInt32, type: RotationType?, now: Timestamp
-    ) -> MaterialRecord {
-        guard let id = KeyMaterialID(bytes: Random.bytes(32)) else {
-            preconditionFailure("BUG: a material id has 32 bytes")
-        }
-        return MaterialRecord(
-            keyID: key, version: version, materialID: id,
-            material: SecretBytes.random(count: 32), creationDate: now, rotationType: type)
-    }
-}
-
-extension KeyID {
-    /// A random UUID (RFC 9562, version 4).
-    static func random() -> KeyID {
-        var bytes = Random.bytes(16)
-        bytes[6] = bytes[6] & 0x0f | 0x40
-        bytes[8] = bytes[8] & 0x3f | 0x80
-        guard let id = KeyID(bytes: bytes, isMultiRegion: false) else {
-            preconditionFailure("BUG: a key id has 16 bytes")
-        }
-        return id
     }
 }

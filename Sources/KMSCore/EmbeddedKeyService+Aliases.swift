@@ -2,76 +2,85 @@ internal import KMSModel
 internal import KMSStore
 
 extension EmbeddedKeyService {
-    func createAlias(
-        _ name: String, target: String, as caller: Caller
-    ) throws(KMSError) {
-        try perform(.createAlias, as: caller) { request throws(KMSError) in
-            let alias = try checkedAlias(name, target: target, in: &request)
-            let now = request.now
-            try changeAlias(alias, target: target, for: &request) {
-                snapshot, entry, change throws(KMSError) in
-                guard snapshot.aliases[alias] == nil else {
-                    throw .alreadyExists(
-                        "An alias with the name \(alias.arn(in: snapshot.scope)) already exists")
+    func createAlias(_ request: inout Request) throws(KMSError) -> Structure {
+        let alias = try checkedAlias(in: &request)
+        let now = request.now
+        try changeAlias(alias, for: &request) { snapshot, entry, change throws(KMSError) in
+            let region = snapshot.region(entry.arn.scope)
+            guard region.aliases[alias] == nil else {
+                throw .alreadyExists(
+                    "An alias with the name \(alias.arn(in: region.scope)) already exists")
+            }
+            change.aliases = [
+                AliasEntry(
+                    region: region.storedName, name: alias, target: entry.record.id,
+                    creationDate: now, lastUpdatedDate: now)
+            ]
+        }
+        return Structure()
+    }
+
+    func updateAlias(_ request: inout Request) throws(KMSError) -> Structure {
+        let alias = try checkedAlias(in: &request)
+        let now = request.now
+        let scope = scope
+        try changeAlias(alias, for: &request) { snapshot, entry, change throws(KMSError) in
+            let region = snapshot.region(scope)
+            guard var updated = region.aliases[alias] else { throw missing(alias) }
+            if let old = region.keys[updated.target]?.record {
+                guard old.usage == entry.record.usage,
+                    (old.spec == .symmetricDefault) == (entry.record.spec == .symmetricDefault)
+                else {
+                    throw .validation(
+                        "An alias can only be moved between keys of the same type and usage.")
                 }
-                change.aliases = [
-                    AliasEntry(
-                        name: alias, target: entry.record.id, creationDate: now,
-                        lastUpdatedDate: now)
-                ]
             }
+            updated.target = entry.record.id
+            updated.lastUpdatedDate = now
+            change.aliases = [updated]
         }
+        return Structure()
     }
 
-    func updateAlias(
-        _ name: String, target: String, as caller: Caller
-    ) throws(KMSError) {
-        try perform(.updateAlias, as: caller) { request throws(KMSError) in
-            let alias = try checkedAlias(name, target: target, in: &request)
-            let now = request.now
-            try changeAlias(alias, target: target, for: &request) {
-                snapshot, entry, change throws(KMSError) in
-                guard var updated = snapshot.aliases[alias] else { throw missing(alias) }
-                updated.target = entry.record.id
-                updated.lastUpdatedDate = now
-                change.aliases = [updated]
+    func deleteAlias(_ request: inout Request) throws(KMSError) -> Structure {
+        let alias = try checkedAlias(in: &request)
+        var edited = request
+        defer { request = edited }
+        let scope = scope
+        try change(for: request) { snapshot, change throws(KMSError) in
+            let region = snapshot.region(scope)
+            guard let entry = region.aliases[alias], let key = region.keys[entry.target] else {
+                try authorizer.authorize(edited, in: snapshot)
+                throw missing(alias)
             }
+            try permit(key, in: snapshot, group: .read, for: &edited)
+            change.deletedAliases = [entry.place]
         }
+        return Structure()
     }
 
-    func deleteAlias(_ name: String, as caller: Caller) throws(KMSError) {
-        try perform(.deleteAlias, as: caller) { request throws(KMSError) in
-            let alias = try checkedAlias(name, target: nil, in: &request)
-            var edited = request
-            defer { request = edited }
-            try change(for: request) { snapshot, change throws(KMSError) in
-                guard let entry = snapshot.aliases[alias] else {
-                    try authorizer.authorize(caller, .deleteAlias)
-                    throw missing(alias)
-                }
-                guard let key = snapshot.keys[entry.target] else { throw missing(alias) }
-                try permit(key, group: .read, for: &edited)
-                change.deletedAliases = [alias]
-            }
+    func listAliases(_ request: inout Request) throws(KMSError) -> Structure {
+        let snapshot = try state(for: request)
+        let region = snapshot.region(scope)
+        let aliases: [AliasEntry]
+        if let key = request.input.text(.keyID) {
+            let entry = try self.key(named: key, in: snapshot, group: .read, for: &request)
+            aliases = region.aliases(of: entry.record.id)
+        } else {
+            try authorizer.authorize(request, in: snapshot)
+            aliases = region.aliases.values.sorted { $0.name < $1.name }
         }
-    }
-
-    func listAliases(
-        of key: String?, _ page: PageRequest, as caller: Caller
-    ) throws(KMSError) -> Page<AliasEntry> {
-        try perform(.listAliases, as: caller) { request throws(KMSError) in
-            if let key { try named(key, in: &request) }
-            try check(page, .aliases, in: &request)
-            let snapshot = try state(for: request)
-            let aliases: [AliasEntry]
-            if let key {
-                let entry = try self.key(named: key, in: snapshot, group: .read, for: &request)
-                aliases = snapshot.aliases(of: entry.record.id)
-            } else {
-                try authorizer.authorize(caller, .listAliases)
-                aliases = snapshot.aliases.values.sorted { $0.name < $1.name }
-            }
-            return try PageSize.aliases.page(page, of: aliases) { $0.name.description }
+        let scope = scope
+        return try PageSize.aliases.answer(
+            request, .aliases, aliases, by: \.name.description
+        ) { alias in
+            Structure([
+                .aliasName: .text(alias.name.description),
+                .aliasArn: .text(alias.name.arn(in: scope)),
+                .targetKeyID: .text(alias.target.description),
+                .creationDate: .time(alias.creationDate),
+                .lastUpdatedDate: .time(alias.lastUpdatedDate),
+            ])
         }
     }
 
@@ -81,16 +90,9 @@ extension EmbeddedKeyService {
         .notFound("Alias \(alias.arn(in: scope)) is not found.")
     }
 
-    /// Checks a name's form, and notes it and its ARN in the event.
-    private func checkedAlias(
-        _ name: String, target: String?, in request: inout Request
-    ) throws(KMSError) -> AliasName {
-        request.note("aliasName", name)
-        request.note("targetKeyId", target)
-        var validation = Validation()
-        validation.aliasName(name)
-        if let target { validation.key(target, at: "targetKeyId") }
-        try validation.check()
+    /// Checks what the service model says nothing about, and notes the alias's ARN in the event.
+    private func checkedAlias(in request: inout Request) throws(KMSError) -> AliasName {
+        let name = try request.text(.aliasName)
         guard name.hasPrefix("alias/") else {
             throw .validation(
                 "Alias must start with the prefix \"alias/\". Please see "
@@ -100,11 +102,13 @@ extension EmbeddedKeyService {
             throw .validation("\(name) contains invalid characters for an alias")
         }
         guard let alias = AliasName(name) else {
-            throw .invalidAliasName("\(name) is not a valid alias name")
+            throw KMSError.invalidAliasName("\(name) is not a valid alias name")
         }
         request.event.resources.append(alias.arn(in: scope))
         if alias.isReserved { throw .notAuthorized }
-        if let target, AliasName(target) != nil || target.contains(":alias/") {
+        if let target = request.input.text(.targetKeyID),
+            AliasName(target) != nil || target.contains(":alias/")
+        {
             throw .validation("Aliases must refer to keys. Not aliases")
         }
         return alias
@@ -112,19 +116,22 @@ extension EmbeddedKeyService {
 
     /// Points an alias at a key, within the key's quota, in one transaction.
     private func changeAlias(
-        _ alias: AliasName, target: String, for request: inout Request,
+        _ alias: AliasName, for request: inout Request,
         _ body: (KeystoreSnapshot, KeyEntry, inout KeystoreChange) throws(KMSError) -> Void
     ) throws(KMSError) {
+        let target = try request.text(.targetKeyID)
         var edited = request
         defer { request = edited }
+        let scope = scope
         try change(for: request) { snapshot, change throws(KMSError) in
             let entry = try self.key(
                 named: target, in: snapshot, group: .changeAttributes, for: &edited)
-            if let old = snapshot.aliases[alias], let key = snapshot.keys[old.target] {
-                try permit(key, group: .read, for: &edited)
+            let region = snapshot.region(scope)
+            if let old = region.aliases[alias], let key = region.keys[old.target] {
+                try permit(key, in: snapshot, group: .read, for: &edited)
             }
             try body(snapshot, entry, &change)
-            let others = snapshot.aliases(of: entry.record.id).filter { $0.name != alias }
+            let others = region.aliases(of: entry.record.id).filter { $0.name != alias }
             guard others.count < KMSLimit.aliasesPerKey else {
                 throw .limitExceeded(
                     "The key \(entry.arn) has reached its quota of "

@@ -3,179 +3,259 @@ internal import KMSModel
 internal import KMSStore
 
 extension EmbeddedKeyService {
-    private static let algorithm = "SYMMETRIC_DEFAULT"
-
-    func encrypt(
-        _ plaintext: SecretBytes, under key: String, context: EncryptionContext, as caller: Caller
-    ) throws(KMSError) -> WrappedData {
-        try perform(.encrypt, as: caller) { request throws(KMSError) in
-            request.event.encryptionContext = context
-            request.note("keyId", key)
-            request.note("encryptionAlgorithm", EmbeddedKeyService.algorithm)
-            var validation = Validation()
-            validation.key(key)
-            validation.length(ofBytes: plaintext.count, at: "plaintext", KMSLimit.plaintextBytes)
-            try validation.check()
-            try check(context)
-            return try wrap(plaintext, under: key, context: context, for: &request)
-        }
+    func encrypt(_ request: inout Request) throws(KMSError) -> Structure {
+        let plaintext = try request.secret(.plaintext)
+        let algorithm = request.input.choice(.encryptionAlgorithm) ?? .symmetricDefault
+        let place = try destination(
+            try request.text(.keyID), algorithm, plaintextBytes: plaintext.count, for: &request)
+        try request.endDryRun()
+        let blob = try seal(
+            plaintext, under: place, algorithm, request.input.context(.encryptionContext),
+            for: &request)
+        return Structure([
+            .ciphertextBlob: .bytes(blob), .keyID: .text(place.arnText),
+            .encryptionAlgorithm: .choice(algorithm),
+        ])
     }
 
-    func decrypt(
-        _ blob: [UInt8], under key: String?, context: EncryptionContext, as caller: Caller
-    ) throws(KMSError) -> UnwrappedData {
-        try perform(.decrypt, as: caller) { request throws(KMSError) in
-            request.event.encryptionContext = context
-            request.note("encryptionAlgorithm", EmbeddedKeyService.algorithm)
-            request.note("keyId", key)
-            return try unwrap(blob, under: key, context: context, for: &request)
-        }
+    func decrypt(_ request: inout Request) throws(KMSError) -> Structure {
+        try refuseRecipient(request)
+        let algorithm = request.input.choice(.encryptionAlgorithm) ?? .symmetricDefault
+        let opened = try open(
+            request.input.bytes(.ciphertextBlob), under: request.input.text(.keyID), algorithm,
+            request.input.context(.encryptionContext), member: .ciphertextBlob, for: &request)
+        try request.endDryRun()
+        return Structure([
+            .keyID: .text(opened.entry.arnText), .plaintext: .secret(opened.plaintext),
+            .encryptionAlgorithm: .choice(algorithm),
+            .keyMaterialID: opened.material.map { .text($0.materialID.description) },
+        ])
     }
 
-    func reEncrypt(
-        _ reEncryption: ReEncryptRequest, as caller: Caller
-    ) throws(KMSError) -> WrappedData {
-        try perform(.reEncrypt, as: caller) { request throws(KMSError) in
-            request.event.encryptionContext = reEncryption.destinationContext
-            request.note("sourceKeyId", reEncryption.sourceKey)
-            request.note("destinationKeyId", reEncryption.destinationKey)
-            request.note("sourceEncryptionAlgorithm", EmbeddedKeyService.algorithm)
-            request.note("destinationEncryptionAlgorithm", EmbeddedKeyService.algorithm)
-            if reEncryption.sourceContext != reEncryption.destinationContext {
-                request.note("sourceEncryptionContext", reEncryption.sourceContext.logText)
+    func reEncrypt(_ request: inout Request) throws(KMSError) -> Structure {
+        let input = request.input
+        let from = input.choice(.sourceEncryptionAlgorithm) ?? EncryptionAlgorithm.symmetricDefault
+        let to =
+            input.choice(.destinationEncryptionAlgorithm) ?? EncryptionAlgorithm.symmetricDefault
+        request.facts.isSameKey = try isSameKey(request)
+        request.facts.action = .reEncryptFrom
+        request.facts.context = input.context(.sourceEncryptionContext)
+        let opened = try open(
+            input.bytes(.ciphertextBlob), under: input.text(.sourceKeyID), from,
+            input.context(.sourceEncryptionContext), member: .ciphertextBlob, for: &request)
+        request.facts.action = .reEncryptTo
+        request.facts.context = input.context(.destinationEncryptionContext)
+        let entry = try destination(
+            try request.text(.destinationKeyID), to, plaintextBytes: opened.plaintext.count,
+            for: &request)
+        try request.endDryRun()
+        let blob = try seal(
+            opened.plaintext, under: entry, to, input.context(.destinationEncryptionContext),
+            for: &request)
+        return Structure([
+            .ciphertextBlob: .bytes(blob),
+            .sourceKeyID: .text(opened.entry.arnText),
+            .keyID: .text(entry.arnText),
+            .sourceEncryptionAlgorithm: .choice(from),
+            .destinationEncryptionAlgorithm: .choice(to),
+            .sourceKeyMaterialID: opened.material.map { .text($0.materialID.description) },
+            .destinationKeyMaterialID: to == .symmetricDefault
+                ? entry.current.map { .text($0.materialID.description) } : nil,
+        ])
+    }
+
+    /// Whether ReEncrypt's two keys are one, as far as the request tells before it is looked at.
+    private func isSameKey(_ request: Request) throws(KMSError) -> Bool {
+        let region = try state(for: request).region(scope)
+        let named = { (text: String) -> KeyID? in
+            switch KeyReference(text) {
+            case .keyID(let id): id
+            case .keyARN(let arn): arn.keyID
+            case .alias(let name), .aliasARN(_, let name): region.aliases[name]?.target
+            case nil: nil
             }
-            try check(reEncryption.destinationContext)
-            var validation = Validation()
-            validation.key(reEncryption.destinationKey, at: "destinationKeyId")
-            try validation.check()
-            let plain = try unwrap(
-                reEncryption.blob, under: reEncryption.sourceKey,
-                context: reEncryption.sourceContext, action: "ReEncryptFrom",
-                members: (key: "sourceKeyId", blob: "ciphertextBlob"), for: &request)
-            return try wrap(
-                plain.plaintext, under: reEncryption.destinationKey,
-                context: reEncryption.destinationContext, action: "ReEncryptTo", for: &request)
         }
+        let source =
+            request.input.text(.sourceKeyID).flatMap(named)
+            ?? request.input.bytes(.ciphertextBlob).flatMap(SymmetricBlob.init(decoding:))?.keyID
+        return source != nil && source == named(try request.text(.destinationKeyID))
     }
 
-    func generateDataKey(
-        under key: String, byteCount: Int, context: EncryptionContext, as caller: Caller
-    ) throws(KMSError) -> GeneratedDataKey {
-        try perform(.generateDataKey, as: caller) { request throws(KMSError) in
-            try generate(under: key, byteCount: byteCount, context: context, for: &request)
+    func generateRandom(_ request: inout Request) throws(KMSError) -> Structure {
+        try refuseRecipient(request)
+        guard let count = request.input.number(.numberOfBytes) else {
+            throw .validation("NumberOfBytes is required.")
         }
-    }
-
-    func generateDataKeyWithoutPlaintext(
-        under key: String, byteCount: Int, context: EncryptionContext, as caller: Caller
-    ) throws(KMSError) -> WrappedData {
-        try perform(.generateDataKeyWithoutPlaintext, as: caller) { request throws(KMSError) in
-            try generate(under: key, byteCount: byteCount, context: context, for: &request).wrapped
-        }
-    }
-
-    func generateRandom(
-        byteCount: Int, as caller: Caller
-    ) throws(KMSError) -> SecretBytes {
-        try perform(.generateRandom, as: caller) { request throws(KMSError) in
-            request.note("numberOfBytes", byteCount)
-            var validation = Validation()
-            validation.value(byteCount, at: "numberOfBytes", KMSLimit.dataKeyBytes)
-            try validation.check()
-            _ = try state(for: request)
-            try authorizer.authorize(caller, .generateRandom)
-            return SecretBytes.random(count: byteCount)
-        }
-    }
-
-    // MARK: Shared steps
-
-    private func generate(
-        under key: String, byteCount: Int, context: EncryptionContext, for request: inout Request
-    ) throws(KMSError) -> GeneratedDataKey {
-        request.event.encryptionContext = context
-        request.note("keyId", key)
-        if byteCount == 32 {
-            request.note("keySpec", "AES_256")
-        } else {
-            request.note("numberOfBytes", byteCount)
-        }
-        var validation = Validation()
-        validation.key(key)
-        validation.value(byteCount, at: "numberOfBytes", KMSLimit.dataKeyBytes)
-        try validation.check()
-        try check(context)
-        let dataKey = SecretBytes.random(count: byteCount)
-        return GeneratedDataKey(
-            plaintext: dataKey,
-            wrapped: try wrap(dataKey, under: key, context: context, for: &request))
-    }
-
-    private func wrap(
-        _ plaintext: SecretBytes, under key: String, context: EncryptionContext,
-        action: String? = nil, for request: inout Request
-    ) throws(KMSError) -> WrappedData {
         let snapshot = try state(for: request)
-        let entry = try self.key(
-            named: key, in: snapshot, group: .cryptographic, action: action, for: &request)
-        request.event.keyMaterialID = entry.current.materialID
-        request.event.keyVersion = entry.current.version
-        return seal(plaintext, under: entry, context: context)
+        try authorizer.authorize(request, in: snapshot)
+        let bytes: SecretBytes
+        if let store = request.input.text(.customKeyStoreID) {
+            bytes = try keyStores.random(count, from: store, snapshot, snapshot.region(scope))
+        } else {
+            bytes = SecretBytes.random(count: count)
+        }
+        return Structure([.plaintext: .secret(bytes)])
     }
 
-    private func unwrap(
-        _ bytes: [UInt8], under key: String?, context: EncryptionContext, action: String? = nil,
-        members: (key: String, blob: String) = ("keyId", "ciphertextBlob"),
-        for request: inout Request
-    ) throws(KMSError) -> UnwrappedData {
-        var validation = Validation()
-        if let key { validation.key(key, at: members.key) }
-        validation.length(ofBytes: bytes.count, at: members.blob, KMSLimit.blobBytes)
-        try validation.check()
+    /// Answers sealed for an attested enclave need AWS's own hardware.
+    func refuseRecipient(_ request: Request) throws(KMSError) {
+        guard request.input[.recipient] == nil else {
+            throw .unsupportedOperation("Recipient (AWS Nitro Enclaves) is not supported.")
+        }
+    }
 
+    // MARK: Keys
+
+    /// The key that is to encrypt.
+    func destination(
+        _ name: String, _ algorithm: EncryptionAlgorithm, plaintextBytes: Int,
+        for request: inout Request
+    ) throws(KMSError) -> KeyEntry {
+        try check(contexts: request)
+        try grantTokens.check(request)
+        let entry = try key(
+            named: name, in: try state(for: request), group: .cryptographic, for: &request)
+        try refuseUsage(of: entry, other: .encryptDecrypt, for: request)
+        guard let maximum = entry.record.spec.maximumPlaintextBytes(algorithm) else {
+            throw EmbeddedKeyService.incompatible(algorithm.rawValue, entry)
+        }
+        guard plaintextBytes <= maximum else {
+            throw .validation(
+                "Algorithm \(algorithm.rawValue) and key spec \(entry.record.spec.rawValue) "
+                    + "cannot encrypt data larger than \(maximum) bytes.")
+        }
+        return entry
+    }
+
+    static func incompatible(_ algorithm: String, _ entry: KeyEntry) -> KMSError {
+        .invalidKeyUsage(
+            "Algorithm \(algorithm) is incompatible with key spec \(entry.record.spec.rawValue).")
+    }
+
+    func refuseUsage(
+        of entry: KeyEntry, other usage: KeyUsage, for request: Request
+    ) throws(KMSError) {
+        guard entry.record.usage == usage else {
+            throw .invalidKeyUsage(
+                "\(entry.arnText) key usage is \(entry.record.usage.rawValue) which is not valid "
+                    + "for \(request.operation.rawValue).")
+        }
+    }
+
+    /// A context goes into the log with every use: it has a bound of Keyfold's own.
+    private func check(contexts request: Request) throws(KMSError) {
+        for (_, value) in request.input.members {
+            guard case .context(let context) = value else { continue }
+            let size = context.pairs.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
+            guard size <= KMSLimit.encryptionContextBytes else {
+                throw .validation(
+                    "EncryptionContext must not be longer than "
+                        + "\(KMSLimit.encryptionContextBytes) bytes")
+            }
+        }
+    }
+
+    // MARK: Sealing and opening
+
+    /// A ciphertext by the key's current version.
+    func seal(
+        _ plaintext: SecretBytes, under entry: KeyEntry, _ algorithm: EncryptionAlgorithm,
+        _ context: EncryptionContext, for request: inout Request
+    ) throws(KMSError) -> [UInt8] {
+        guard let current = entry.current, let material = current.material else {
+            throw .invalidState("\(entry.arnText) is pending import.")
+        }
+        guard algorithm == .symmetricDefault else {
+            guard context.isEmpty else { throw EmbeddedKeyService.contextNotAllowed }
+            return try asymmetric.encrypt(plaintext, with: current, entry.record, algorithm)
+        }
+        request.note(current)
+        if entry.record.origin == .awsCloudhsm {
+            return try keyStores.encrypt(
+                plaintext, under: entry, current, try state(for: request), context)
+        }
+        return seal(plaintext, under: entry, current, material, context: context)
+    }
+
+    private static let contextNotAllowed = KMSError.validation(
+        "EncryptionContext is not valid for asymmetric encryption algorithms.")
+
+    struct Opened {
+        let plaintext: SecretBytes
+        let entry: KeyEntry
+        /// nil for asymmetric keys.
+        let material: MaterialRecord?
+    }
+
+    /// - Parameter name: nil where the ciphertext is to name its key.
+    private func open(
+        _ bytes: [UInt8]?, under name: String?, _ algorithm: EncryptionAlgorithm,
+        _ context: EncryptionContext, member: Member, for request: inout Request
+    ) throws(KMSError) -> Opened {
+        guard let bytes else { throw .validation("\(member.rawValue) is required.") }
+        try check(contexts: request)
+        try grantTokens.check(request)
+        guard algorithm == .symmetricDefault else {
+            return try openAsymmetric(bytes, under: name, algorithm, context, for: &request)
+        }
         let snapshot = try state(for: request)
         var wanted: KeyEntry?
-        if let key {
-            wanted = try self.key(
-                named: key, in: snapshot, group: .cryptographic, action: action, for: &request)
+        if let name { wanted = try find(name, in: snapshot, for: &request) }
+        if let wanted, wanted.record.usage != .encryptDecrypt
+            || wanted.record.spec != .symmetricDefault
+        {
+            // Recorded from AWS: this comes before the check of the usage.
+            try permit(wanted, in: snapshot, group: .cryptographic, for: &request)
+            throw .incorrectKey
         }
-        guard let blob = SymmetricBlob(decoding: bytes) else { throw .invalidCiphertext }
-        if let wanted, wanted.record.id != blob.keyID { throw .incorrectKey }
-        guard let entry = wanted ?? snapshot.keys[blob.keyID] else {
+        guard let blob = SymmetricBlob(decoding: bytes) else {
+            if let wanted {
+                try permit(wanted, in: snapshot, group: .cryptographic, for: &request)
+            }
+            throw .invalidCiphertext
+        }
+        if let wanted, wanted.record.id != blob.keyID {
+            try permit(wanted, in: snapshot, group: .cryptographic, for: &request)
+            throw .incorrectKey
+        }
+        guard let entry = wanted ?? snapshot.region(scope).keys[blob.keyID] else {
             throw .accessDenied(EmbeddedKeyService.unknownKeyMessage)
         }
-        if wanted == nil {
-            try permit(entry, group: .cryptographic, action: action, for: &request)
-        }
+        try permit(entry, in: snapshot, group: .cryptographic, for: &request)
         guard let material = entry.material(version: blob.keyVersion) else {
             throw .invalidCiphertext
         }
-        let plaintext = try open(blob, with: material, context: context)
-        request.event.keyMaterialID = material.materialID
-        request.event.keyVersion = material.version
-        return UnwrappedData(
-            plaintext: plaintext, keyARN: entry.arn, materialID: material.materialID)
+        request.note(material)
+        let plaintext =
+            if entry.record.origin == .awsCloudhsm {
+                try keyStores.decrypt(blob, under: entry, material, snapshot, context)
+            } else {
+                try open(blob, of: entry, with: material, context: context)
+            }
+        return Opened(plaintext: plaintext, entry: entry, material: material)
     }
 
-    private static let unknownKeyMessage =
+    private func openAsymmetric(
+        _ bytes: [UInt8], under name: String?, _ algorithm: EncryptionAlgorithm,
+        _ context: EncryptionContext, for request: inout Request
+    ) throws(KMSError) -> Opened {
+        guard let name else {
+            throw .validation(
+                "KeyId is required for asymmetric encryption algorithms.")
+        }
+        guard context.isEmpty else { throw EmbeddedKeyService.contextNotAllowed }
+        let entry = try key(
+            named: name, in: try state(for: request), group: .cryptographic, for: &request)
+        try refuseUsage(of: entry, other: .encryptDecrypt, for: request)
+        guard entry.record.spec.encryptionAlgorithms.contains(algorithm) else {
+            throw EmbeddedKeyService.incompatible(algorithm.rawValue, entry)
+        }
+        guard let current = entry.current else { throw .invalidCiphertext }
+        let plaintext = try asymmetric.decrypt(bytes, with: current, entry.record, algorithm)
+        return Opened(plaintext: plaintext, entry: entry, material: nil)
+    }
+
+    static let unknownKeyMessage =
         "The ciphertext refers to a customer master key that does not exist, does not exist in "
         + "this region, or you are not allowed to access."
-
-    /// A context goes into the log with every use: it has a bound of Keyfold's own.
-    private func check(_ context: EncryptionContext) throws(KMSError) {
-        let size = context.pairs.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
-        guard size <= KMSLimit.encryptionContextBytes else {
-            throw .validation(
-                "EncryptionContext must not be longer than \(KMSLimit.encryptionContextBytes) bytes"
-            )
-        }
-    }
-}
-
-extension EncryptionContext {
-    /// For the log, which has room for one context an event: `name=value` pairs, quoted.
-    fileprivate var logText: String {
-        pairs.map { "\($0.name.debugDescription)=\($0.value.debugDescription)" }
-            .joined(separator: ",")
-    }
 }

@@ -2,71 +2,115 @@ internal import KMSModel
 internal import KMSStore
 
 extension EmbeddedKeyService {
-    func enableKeyRotation(
-        _ key: String, periodDays: Int?, as caller: Caller
+    func enableKeyRotation(_ request: inout Request) throws(KMSError) -> Structure {
+        let days =
+            request.input.number(.rotationPeriodInDays) ?? KMSLimit.defaultRotationPeriodDays
+        let now = request.now
+        try edit(group: .read, for: &request) { entry, snapshot, record throws(KMSError) in
+            try refuseUnlessRotating(entry, in: snapshot)
+            // The same period again does not put the next rotation off.
+            if record.rotation?.periodDays != days {
+                record.rotation = RotationSchedule(periodDays: days, base: now)
+            }
+        }
+        return Structure()
+    }
+
+    func disableKeyRotation(_ request: inout Request) throws(KMSError) -> Structure {
+        try edit(group: .read, for: &request) { entry, snapshot, record throws(KMSError) in
+            try refuseUnlessRotating(entry, in: snapshot)
+            record.rotation = nil
+        }
+        return Structure()
+    }
+
+    /// Only symmetric keys that were made here rotate by themselves; replicas follow their primary.
+    private func refuseUnlessRotating(
+        _ entry: KeyEntry, in snapshot: KeystoreSnapshot
     ) throws(KMSError) {
-        try perform(.enableKeyRotation, as: caller) { request throws(KMSError) in
-            let days = periodDays ?? KMSLimit.defaultRotationPeriodDays
-            request.note("rotationPeriodInDays", days)
-            var validation = Validation()
-            validation.value(days, at: "rotationPeriodInDays", KMSLimit.rotationPeriodDays)
-            let now = request.now
-            try edit(key, group: .changeRotation, validation, for: &request) {
-                _, record throws(KMSError) in
-                // The same period again does not put the next rotation off.
-                if record.rotation?.periodDays != days {
-                    record.rotation = RotationSchedule(periodDays: days, base: now)
-                }
-            }
+        try refuseUnlessSymmetric(entry)
+        guard entry.record.origin == .awsKms else {
+            throw .unsupportedOperation(
+                "\(entry.arnText) origin is \(entry.record.origin.rawValue) which is not valid "
+                    + "for this operation.")
+        }
+        try refuseReplica(entry)
+        try snapshot.region(entry.arn.scope).state(of: entry)
+            .permit(.changeRotation, on: entry.arn)
+    }
+
+    private func refuseUnlessSymmetric(_ entry: KeyEntry) throws(KMSError) {
+        guard entry.record.spec == .symmetricDefault else {
+            throw KMSError(.unsupportedOperation)
         }
     }
 
-    func disableKeyRotation(_ key: String, as caller: Caller) throws(KMSError) {
-        try perform(.disableKeyRotation, as: caller) { request throws(KMSError) in
-            try edit(key, group: .changeRotation, for: &request) { _, record throws(KMSError) in
-                record.rotation = nil
-            }
+    private func refuseReplica(_ entry: KeyEntry) throws(KMSError) {
+        guard !entry.record.id.isMultiRegion || entry.record.isPrimary else {
+            throw .unsupportedOperation("\(entry.arnText) is not a multi-region primary key.")
         }
     }
 
-    func keyRotationStatus(
-        _ key: String, as caller: Caller
-    ) throws(KMSError) -> KeyRotationStatus {
-        try perform(.getKeyRotationStatus, as: caller) { request throws(KMSError) in
-            try named(key, in: &request)
+    func getKeyRotationStatus(_ request: inout Request) throws(KMSError) -> Structure {
+        let snapshot = try state(for: request)
+        let entry = try key(
+            named: try request.text(.keyID), in: snapshot, group: .read, for: &request)
+        if entry.record.origin == .awsCloudhsm {
+            throw .unsupportedOperation(
+                "\(entry.arnText) origin is AWS_CLOUDHSM which is not valid for this operation.")
+        }
+        // Replicas tell their primary's setting.
+        let rotation =
+            snapshot.siblings(of: entry.record.id).first { $0.record.isPrimary }?.record.rotation
+            ?? entry.record.rotation
+        // A key that waits for its deletion reads false; cancelling brings the setting back.
+        let isEnabled = rotation != nil && !entry.record.state.awaitsDeletion
+        return Structure([
+            .keyID: .text(entry.arnText), .keyRotationEnabled: .flag(isEnabled),
+            .rotationPeriodInDays: isEnabled ? rotation.map { .number($0.periodDays) } : nil,
+            .nextRotationDate: isEnabled ? rotation.map { .time($0.next) } : nil,
+        ])
+    }
+
+    func rotateKeyOnDemand(_ request: inout Request) throws(KMSError) -> Structure {
+        let name = try request.text(.keyID)
+        var edited = request
+        defer { request = edited }
+        let work = DueWork(scope: scope, now: request.now)
+        let entry = try change(for: request) { snapshot, change throws(KMSError) in
             let entry = try self.key(
-                named: key, in: try state(for: request), group: .read, for: &request)
-            guard let rotation = entry.record.rotation else {
-                return KeyRotationStatus(isEnabled: false, periodDays: nil, nextRotationDate: nil)
-            }
-            // A key that waits for its deletion reads false; cancelling brings the setting back.
-            if case .pendingDeletion = entry.record.state {
-                return KeyRotationStatus(isEnabled: false, periodDays: nil, nextRotationDate: nil)
-            }
-            return KeyRotationStatus(
-                isEnabled: true, periodDays: rotation.periodDays, nextRotationDate: rotation.next)
+                named: name, in: snapshot, group: .rotateOnDemand, for: &edited)
+            try refuseUnlessSymmetric(entry)
+            try refuseReplica(entry)
+            try refuseTooMany(entry)
+            try refuseNearAutomatic(entry, now: work.now)
+            let material = try nextMaterial(of: entry, work, snapshot, &change)
+            edited.note(material)
+            edited.answer("keyId", entry.arnText)
+            return entry
         }
+        return Structure([.keyID: .text(entry.arnText)])
     }
 
-    func rotateKeyOnDemand(
-        _ key: String, as caller: Caller
-    ) throws(KMSError) -> KeyARN {
-        try perform(.rotateKeyOnDemand, as: caller) { request throws(KMSError) in
-            try named(key, in: &request)
-            var edited = request
-            defer { request = edited }
-            let work = DueWork(scope: scope, now: request.now)
-            return try change(for: request) { snapshot, change throws(KMSError) in
-                let entry = try self.key(
-                    named: key, in: snapshot, group: .rotateOnDemand, for: &edited)
-                try refuseTooMany(entry)
-                try refuseNearAutomatic(entry, now: work.now)
-                let material = work.rotate(entry, .onDemand, &change)
-                edited.event.keyMaterialID = material.materialID
-                edited.event.keyVersion = material.version
-                edited.answer("keyId", entry.arnText)
-                return entry.arn
+    private func nextMaterial(
+        of entry: KeyEntry, _ work: DueWork, _ snapshot: KeystoreSnapshot,
+        _ change: inout KeystoreChange
+    ) throws(KMSError) -> MaterialRecord {
+        switch entry.record.origin {
+        case .awsKms:
+            return work.rotate(entry, .onDemand, in: snapshot, &change)
+        case .external:
+            guard let pending = entry.materials.last, pending.isPendingRotation,
+                pending.material != nil
+            else {
+                throw .invalidState(
+                    "No available key material pending rotation for the key: \(entry.arnText).")
             }
+            return work.makeCurrent(pending, &change)
+        case .awsCloudhsm, .externalKeyStore:
+            throw .unsupportedOperation(
+                "\(entry.arnText) origin is \(entry.record.origin.rawValue) which is not valid "
+                    + "for this operation.")
         }
     }
 
@@ -88,28 +132,46 @@ extension EmbeddedKeyService {
                 + "minutes.")
     }
 
-    func listKeyRotations(
-        _ key: String, includesFirstMaterial: Bool, _ page: PageRequest, as caller: Caller
-    ) throws(KMSError) -> Page<KeyRotation> {
-        try perform(.listKeyRotations, as: caller) { request throws(KMSError) in
-            try named(key, in: &request)
-            request.note(
-                "includeKeyMaterial",
-                includesFirstMaterial ? "ALL_KEY_MATERIAL" : "ROTATIONS_ONLY")
-            try check(page, .rotations, in: &request)
-            let entry = try self.key(
-                named: key, in: try state(for: request), group: .read, for: &request)
-            let current = entry.current.version
-            let rotations = entry.materials.dropFirst(includesFirstMaterial ? 0 : 1).map {
-                KeyRotation(
-                    version: $0.version, materialID: $0.materialID,
-                    rotationDate: $0.rotationType == nil ? nil : $0.creationDate,
-                    rotationType: $0.rotationType, isCurrent: $0.version == current)
-            }
-            return try PageSize.rotations.page(page, of: rotations) { rotation in
-                // Ten digits, so that the order of the names is that of the numbers.
-                String(String(10_000_000_000 + UInt64(rotation.version)).dropFirst())
-            }
+    func listKeyRotations(_ request: inout Request) throws(KMSError) -> Structure {
+        let snapshot = try state(for: request)
+        let entry = try key(
+            named: try request.text(.keyID), in: snapshot, group: .read, for: &request)
+        guard entry.record.spec == .symmetricDefault, entry.record.origin != .awsCloudhsm else {
+            throw .unsupportedOperation(
+                "\(entry.arnText) is not a key whose material rotates.")
         }
+        let all = request.input.text(.includeKeyMaterial) == "ALL_KEY_MATERIAL"
+        let materials = entry.materials.filter { all || $0.rotationType != nil }
+        return try PageSize.rotations.answer(
+            request, .rotations, materials, by: MaterialRecord.sortedName
+        ) { material in
+            material.rotation(of: entry)
+        }
+    }
+}
+
+extension MaterialRecord {
+    /// Ten digits, so that the order of the names is that of the versions.
+    fileprivate static func sortedName(_ material: MaterialRecord) -> String {
+        String(String(10_000_000_000 + UInt64(material.version)).dropFirst())
+    }
+
+    fileprivate func rotation(of entry: KeyEntry) -> Structure {
+        let state =
+            isPendingRotation
+            ? "PENDING_ROTATION" : version == entry.current?.version ? "CURRENT" : "NON_CURRENT"
+        return Structure([
+            .keyID: .text(entry.arnText),
+            .keyMaterialID: .text(materialID.description),
+            .keyMaterialDescription: imported?.description.map(Value.text),
+            .importState: imported.map { _ in
+                .text(material == nil ? "PENDING_IMPORT" : "IMPORTED")
+            },
+            .keyMaterialState: .text(state),
+            .expirationModel: material == nil ? nil : imported.map { .choice($0.validity.model) },
+            .validTo: expiry.map(Value.time),
+            .rotationDate: rotationDate.map(Value.time),
+            .rotationType: rotationType.map(Value.choice),
+        ])
     }
 }

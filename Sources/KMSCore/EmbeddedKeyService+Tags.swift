@@ -40,43 +40,28 @@ struct TagSet {
 }
 
 extension EmbeddedKeyService {
-    func tagResource(
-        _ key: String, tags: [Tag], as caller: Caller
-    ) throws(KMSError) {
-        try perform(.tagResource, as: caller) { request throws(KMSError) in
-            request.note("tags", tags.map { "\($0.key)=\($0.value)" }.joined(separator: ","))
-            var validation = Validation()
-            validation.tags(tags)
-            try edit(key, group: .changeAttributes, validation, for: &request) {
-                _, record throws(KMSError) in
-                record.tags = try TagSet(record.tags).adding(tags).sorted
-            }
+    func tagResource(_ request: inout Request) throws(KMSError) -> Structure {
+        let tags = request.input.structures(.tags).compactMap(Tag.init)
+        try edit(group: .changeAttributes, for: &request) { _, _, record throws(KMSError) in
+            record.tags = try TagSet(record.tags).adding(tags).sorted
         }
+        return Structure()
     }
 
-    func untagResource(
-        _ key: String, tagKeys: [String], as caller: Caller
-    ) throws(KMSError) {
-        try perform(.untagResource, as: caller) { request throws(KMSError) in
-            request.note("tagKeys", tagKeys.joined(separator: ","))
-            var validation = Validation()
-            validation.tagKeys(tagKeys)
-            try edit(key, group: .changeAttributes, validation, for: &request) {
-                _, record throws(KMSError) in
-                record.tags = try TagSet(record.tags).removing(tagKeys).sorted
-            }
+    func untagResource(_ request: inout Request) throws(KMSError) -> Structure {
+        let keys = request.input.texts(.tagKeys)
+        try edit(group: .changeAttributes, for: &request) { _, _, record throws(KMSError) in
+            record.tags = try TagSet(record.tags).removing(keys).sorted
         }
+        return Structure()
     }
 
-    func listResourceTags(
-        _ key: String, _ page: PageRequest, as caller: Caller
-    ) throws(KMSError) -> Page<Tag> {
-        try perform(.listResourceTags, as: caller) { request throws(KMSError) in
-            try named(key, in: &request)
-            try check(page, .tags, in: &request)
-            let entry = try self.key(
-                named: key, in: try state(for: request), group: .read, for: &request)
-            return try PageSize.tags.page(page, of: entry.record.tags) { $0.key }
+    func listResourceTags(_ request: inout Request) throws(KMSError) -> Structure {
+        let entry = try key(
+            named: try request.text(.keyID), in: try state(for: request), group: .read,
+            for: &request)
+        return try PageSize.tags.answer(request, .tags, entry.record.tags, by: \.key) { tag in
+            Structure([.tagKey: .text(tag.key), .tagValue: .text(tag.value)])
         }
     }
 }

@@ -6,19 +6,38 @@ internal import UsageLog
 
 /// AWS KMS's operations on a keystore, in this process.
 ///
-/// Each operation takes the newest committed state, checks the request's form, finds the key,
-/// asks ``Authorizer``, asks the key's state, acts, writes one event to the usage log, and only
-/// then answers. If the event cannot be written, the answer is an error.
+/// Each operation checks the request's form, takes the newest committed state, finds the key, asks
+/// ``Authorizer``, asks the key's state, acts, writes one event to the usage log, and only then
+/// answers. If the event cannot be written, the answer is an error.
+///
+/// One is made for each Region that is asked for; what they share is in ``Shared``.
 final class EmbeddedKeyService: KeyService {
-    let store: KeystoreStore
     let scope: AccountScope
     let authorizer: Authorizer
-    let ciphers = CipherPool()
-    private let log: UsageLogWriter
-    private let clock: any WallClock
-    private let pending = Mutex(Pending())
+    let shared: Shared
 
-    private struct Pending {
+    /// What the services of all Regions have in common.
+    final class Shared: Sendable {
+        let store: KeystoreStore
+        let log: UsageLogWriter
+        let clock: any WallClock
+        let ciphers = CipherPool()
+        let asymmetric = AsymmetricKeys()
+        let keyStores = CustomKeyStores()
+        private let pending = Mutex(Pending())
+
+        fileprivate func withPending<Value>(_ body: (inout Pending) -> Value) -> Value {
+            pending.withLock { body(&$0) }
+        }
+
+        init(store: KeystoreStore, log: UsageLogWriter, clock: any WallClock) {
+            self.store = store
+            self.log = log
+            self.clock = clock
+        }
+    }
+
+    fileprivate struct Pending {
         /// Events of changes that were made but could not be logged: nothing else is answered
         /// until they are.
         var unlogged: [UsageEvent] = []
@@ -28,52 +47,31 @@ final class EmbeddedKeyService: KeyService {
 
     private static let dueWorkRetryMilliseconds: Int64 = 60_000
 
-    init(store: KeystoreStore, scope: AccountScope, log: UsageLogWriter, clock: any WallClock) {
-        self.store = store
+    init(_ shared: Shared, scope: AccountScope) {
+        self.shared = shared
         self.scope = scope
-        self.log = log
-        self.clock = clock
         authorizer = Authorizer(scope: scope)
     }
 
+    var store: KeystoreStore { shared.store }
+    var ciphers: CipherPool { shared.ciphers }
+    var asymmetric: AsymmetricKeys { shared.asymmetric }
+    var keyStores: CustomKeyStores { shared.keyStores }
+    var grantTokens: GrantTokens { GrantTokens(macKey: store.keys.grantTokens) }
+    var importTokenKey: SecretBytes { store.keys.importTokens }
+    private var log: UsageLogWriter { shared.log }
+    private var clock: any WallClock { shared.clock }
+
     // MARK: One operation
 
-    /// What an operation's body works with.
-    struct Request {
-        let operation: KMSOperation
-        let caller: Caller
-        let now: Timestamp
-        var event: UsageEvent
-
-        mutating func note(_ name: String, _ text: String?) {
-            if let text { event.requestParameters.append(.init(name, .text(text))) }
-        }
-
-        mutating func note(_ name: String, _ number: Int?) {
-            if let number { event.requestParameters.append(.init(name, .number(number))) }
-        }
-
-        mutating func answer(_ name: String, _ text: String) {
-            event.responseElements.append(.init(name, .text(text)))
-        }
-    }
-
-    /// Runs one operation and logs it, whatever comes of it.
-    @discardableResult
-    func perform<Value>(
-        _ operation: KMSOperation, as caller: Caller,
-        _ body: (inout Request) throws(KMSError) -> Value
-    ) throws(KMSError) -> Value {
-        let now = clock.now()
-        var request = Request(
-            operation: operation, caller: caller, now: now,
-            event: UsageEvent(
-                eventID: EventID.make(), eventTime: now, eventName: operation.rawValue,
-                scope: scope, caller: caller))
-        request.event.isReadOnly = operation.isReadOnly
-        let outcome: Result<Value, KMSError>
+    func answer(
+        _ operation: KMSOperation, _ input: Structure, as caller: Caller
+    ) throws(KMSError) -> Structure {
+        var request = Request(operation, input, caller: caller, scope: scope, now: clock.now())
+        let outcome: Result<Structure, KMSError>
         do throws(KMSError) {
-            outcome = .success(try body(&request))
+            try operation.input.validate(input)
+            outcome = .success(try handle(&request))
         } catch {
             request.event.error = error
             request.event.responseElements = []
@@ -98,9 +96,9 @@ final class EmbeddedKeyService: KeyService {
     }
 
     private func recordUnlogged() throws(UsageLogError) {
-        while let event = pending.withLock({ $0.unlogged.first }) {
+        while let event = shared.withPending({ $0.unlogged.first }) {
             try log.append(event)
-            pending.withLock { pending in
+            shared.withPending { pending in
                 pending.unlogged.removeAll { $0.eventID == event.eventID }
             }
         }
@@ -108,15 +106,15 @@ final class EmbeddedKeyService: KeyService {
 
     /// Bounded: no operation changes anything while there is something unlogged.
     private func keepUnlogged(_ events: [UsageEvent]) {
-        pending.withLock { $0.unlogged += events }
+        shared.withPending { $0.unlogged += events }
     }
 
     // MARK: State
 
     /// The newest state, after everything that is due has been done.
-    func state(for request: borrowing Request) throws(KMSError) -> KeystoreSnapshot {
+    func state(for request: Request) throws(KMSError) -> KeystoreSnapshot {
         do throws(UsageLogError) {
-            if pending.withLock({ !$0.unlogged.isEmpty }) { try recordUnlogged() }
+            if shared.withPending({ !$0.unlogged.isEmpty }) { try recordUnlogged() }
         } catch {
             throw .internalFailure("\(error)")
         }
@@ -134,7 +132,7 @@ final class EmbeddedKeyService: KeyService {
 
     /// Changes the keystore in one transaction (``KeystoreStore/change(_:)``).
     func change<Value: Sendable>(
-        for request: borrowing Request,
+        for request: Request,
         _ decide: (KeystoreSnapshot, inout KeystoreChange) throws(KMSError) -> Value
     ) throws(KMSError) -> Value {
         _ = try state(for: request)
@@ -150,7 +148,7 @@ final class EmbeddedKeyService: KeyService {
     // MARK: Due work
 
     private func mayDoDueWork(_ now: Timestamp) -> Bool {
-        pending.withLock { $0.dueWorkNotBefore.map { now >= $0 } ?? true }
+        shared.withPending { $0.dueWorkNotBefore.map { now >= $0 } ?? true }
     }
 
     /// Rotates and deletes the keys whose time has come, if any has.
@@ -167,43 +165,16 @@ final class EmbeddedKeyService: KeyService {
             }
             guard case .success(let events) = outcome else { return }
             keepUnlogged(events)
-            pending.withLock { $0.dueWorkNotBefore = nil }
+            asymmetric.forgetAll()
+            shared.withPending { $0.dueWorkNotBefore = nil }
         } catch {
             // Tried again; until then operations see the state as it is.
-            pending.withLock {
+            shared.withPending {
                 $0.dueWorkNotBefore = now.advanced(
                     byMilliseconds: EmbeddedKeyService.dueWorkRetryMilliseconds)
             }
         }
         try? recordUnlogged()
-    }
-
-    // MARK: Keys
-
-    /// Finds a key, notes it in the event, and asks policy and state.
-    func key(
-        named text: String, in snapshot: KeystoreSnapshot, group: KeyOperationGroup,
-        action: String? = nil, for request: inout Request
-    ) throws(KMSError) -> KeyEntry {
-        let (operation, caller) = (request.operation, request.caller)
-        let entry = try snapshot.key(named: text, takesAliases: operation.takesAliases) {
-            authorizer.denial(
-                caller, action ?? operation.rawValue, resource: $0, policy: "resource")
-        }
-        try permit(entry, group: group, action: action, for: &request)
-        return entry
-    }
-
-    /// Notes a key in the event, and asks policy and state.
-    func permit(
-        _ entry: KeyEntry, group: KeyOperationGroup, action: String? = nil,
-        for request: inout Request
-    ) throws(KMSError) {
-        if !request.event.resources.contains(entry.arnText) {
-            request.event.resources.append(entry.arnText)
-        }
-        try authorizer.authorize(request.caller, request.operation, action: action, key: entry)
-        try entry.record.state.permit(group, on: entry.arn)
     }
 }
 

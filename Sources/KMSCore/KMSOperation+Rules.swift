@@ -54,5 +54,8 @@ extension KMSOperation {
         }
     }
 
+    /// Whether it uses key material: what GetKeyLastUsage is about.
+    var isCryptographic: Bool { kind == .cryptographic }
+
     var isAboutAlias: Bool { kind == .alias }
 }

@@ -1,15 +1,18 @@
 internal import KMSModel
 internal import KMSStore
 
-extension KeystoreSnapshot {
+extension RegionSnapshot {
     /// The key that a request names.
     ///
-    /// - Parameter takesAliases: whether the operation takes alias names and alias ARNs.
+    /// - Parameters:
+    ///   - takesAliases: whether the operation takes alias names and alias ARNs.
+    ///   - alias: the alias that named it, if one did.
     /// - Throws: ``KMSError/notFound(_:)``, ``KMSError/invalidARN(_:)``, in AWS's words; an ARN
-    ///   of another account is ``KMSError/accessDenied(_:)``.
-    func key(named text: String, takesAliases: Bool, for denial: (String) -> KMSError)
-        throws(KMSError) -> KeyEntry
-    {
+    ///   of another account is what `denial` makes of it.
+    func key(
+        named text: String, takesAliases: Bool, alias: inout AliasName?,
+        for denial: (String) -> KMSError
+    ) throws(KMSError) -> KeyEntry {
         guard let reference = KeyReference(text) else {
             throw text.hasPrefix("arn:")
                 ? .invalidARN("Invalid arn \(text)") : .notFound("Invalid keyId '\(text)'")
@@ -22,10 +25,12 @@ extension KeystoreSnapshot {
             return try existing(arn)
         case .alias(let name):
             guard takesAliases else { throw .notFound("Invalid keyId '\(text)'") }
+            alias = name
             return try target(of: name)
         case .aliasARN(let other, let name):
             guard takesAliases else { throw .notFound("Invalid keyId '\(text)'") }
             try check(other, of: text, denial)
+            alias = name
             return try target(of: name)
         }
     }
@@ -50,12 +55,50 @@ extension KeystoreSnapshot {
     }
 }
 
-extension KeyEntry {
-    /// What DescribeKey answers.
-    var metadata: KeyMetadata {
-        KeyMetadata(
-            arn: arn, creationDate: record.creationDate, state: record.state,
-            description: record.description, manager: record.manager,
-            currentMaterialID: current.materialID, currentVersion: current.version)
+extension EmbeddedKeyService {
+    /// Finds a key of this Region, notes it in the event, and asks policy and state.
+    func key(
+        named text: String, in snapshot: KeystoreSnapshot, group: KeyOperationGroup,
+        for request: inout Request
+    ) throws(KMSError) -> KeyEntry {
+        let entry = try find(text, in: snapshot, for: &request)
+        try permit(entry, in: snapshot, group: group, for: &request)
+        return entry
+    }
+
+    /// Finds a key of this Region and notes it in the event; asks nobody yet.
+    func find(
+        _ text: String, in snapshot: KeystoreSnapshot, for request: inout Request
+    ) throws(KMSError) -> KeyEntry {
+        let (operation, caller) = (request.operation, request.caller)
+        let action = KMSAction(request)
+        var alias: AliasName?
+        defer { if let alias { request.facts.alias = alias } }
+        let entry = try snapshot.region(scope).key(
+            named: text, takesAliases: operation.takesAliases, alias: &alias
+        ) { resource in
+            .denial(
+                .noResourceBasedPolicy, of: action, to: caller.principalARN, on: resource)
+        }
+        if let alias { request.event.resources.append(alias.arn(in: scope)) }
+        request.note(entry)
+        return entry
+    }
+
+    /// Notes a key in the event, and asks policy and state.
+    func permit(
+        _ entry: KeyEntry, in snapshot: KeystoreSnapshot, group: KeyOperationGroup,
+        for request: inout Request
+    ) throws(KMSError) {
+        request.note(entry)
+        try authorizer.authorize(request, on: entry, in: snapshot)
+        try snapshot.region(entry.arn.scope).state(of: entry).permit(group, on: entry.arn)
+    }
+}
+
+extension Request {
+    /// The event's resources name each key once.
+    mutating func note(_ entry: KeyEntry) {
+        if !event.resources.contains(entry.arnText) { event.resources.append(entry.arnText) }
     }
 }

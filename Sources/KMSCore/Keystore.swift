@@ -23,6 +23,7 @@ package final class Keystore: Sendable {
     let store: KeystoreStore
     let clock: any WallClock
     private let keyService: EmbeddedKeyService
+    private let shared: EmbeddedKeyService.Shared
     private let log: UsageLogWriter
     private let logKeys: UsageLogKeys
 
@@ -45,7 +46,8 @@ package final class Keystore: Sendable {
         log = UsageLogWriter(
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store),
             clock: clock)
-        keyService = EmbeddedKeyService(store: store, scope: scope, log: log, clock: clock)
+        shared = EmbeddedKeyService.Shared(store: store, log: log, clock: clock)
+        keyService = EmbeddedKeyService(shared, scope: scope)
     }
 
     // MARK: Making and opening
@@ -76,7 +78,11 @@ package final class Keystore: Sendable {
                 preconditionFailure("BUG: the service's alias is not valid")
             }
             change.keys = [key]
-            change.materials = [.new(for: key.id, version: 1, type: nil, now: now)]
+            change.materials = [
+                MaterialRecord(
+                    keyID: key.id, version: 1, materialID: .random(),
+                    material: SecretBytes.random(count: 32), creationDate: now, rotationType: nil)
+            ]
             change.aliases = [
                 AliasEntry(name: alias, target: key.id, creationDate: now, lastUpdatedDate: now)
             ]
@@ -109,8 +115,16 @@ package final class Keystore: Sendable {
 
     // MARK: Service and log
 
-    /// The key service over this keystore; it logs every operation.
+    /// The key service of the default Region; it logs every operation.
     package var service: any KeyService { keyService }
+
+    /// The key service of any Region; nil for what is no Region's name. A Region is there as soon
+    /// as somebody uses it.
+    package func service(inRegion region: String) -> (any KeyService)? {
+        if region == scope.region { return keyService }
+        guard let other = AccountScope(account: scope.account, region: region) else { return nil }
+        return EmbeddedKeyService(shared, scope: other)
+    }
 
     /// The principal that stands for the keystore's owner.
     package var ownerPrincipalARN: String { scope.rootPrincipalARN }

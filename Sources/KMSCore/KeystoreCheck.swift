@@ -71,7 +71,7 @@ extension Keystore {
                     .databaseDamaged, storedPath: KeystorePaths.databaseName, detail: problem))
         }
         let snapshot = try store.snapshot()
-        check.keyCount = snapshot.keys.count
+        check.keyCount = snapshot.keyCount
         check.slotCount = try slots().count
         do throws(KeystoreError) {
             check.segmentCount = try store.segments().count

@@ -12,16 +12,16 @@ extension EmbeddedKeyService {
             from: material, label: EmbeddedKeyService.derivationLabel, context: salt, count: 32)
     }
 
-    /// Seals 1…4096 bytes under the key's current version.
+    /// Seals 1…4096 bytes under one version of the key.
     func seal(
-        _ plaintext: SecretBytes, under entry: KeyEntry, context: EncryptionContext
-    ) -> WrappedData {
-        let current = entry.current
+        _ plaintext: SecretBytes, under entry: KeyEntry, _ version: MaterialRecord,
+        _ material: SecretBytes, context: EncryptionContext
+    ) -> [UInt8] {
         let salt = Random.bytes(SymmetricBlob.saltBytes)
         let head = SymmetricBlob(
-            keyID: entry.record.id, keyVersion: current.version, salt: salt, box: [])
-        let aad = head.authenticatedData(materialID: current.materialID, context: context)
-        let key = blobKey(current.material, salt: salt)
+            keyID: entry.record.id, keyVersion: version.version, salt: salt, box: [])
+        let aad = head.authenticatedData(materialID: version.materialID, context: context)
+        let key = blobKey(material, salt: salt)
         var box = [UInt8](
             repeating: 0, count: plaintext.count + SymmetricBlob.boxOverheadBytes)
         ciphers.withCipher { cipher in
@@ -35,18 +35,22 @@ extension EmbeddedKeyService {
                 }
             }
         }
-        let blob = SymmetricBlob(
-            keyID: entry.record.id, keyVersion: current.version, salt: salt, box: box)
-        return WrappedData(blob: blob.bytes, keyARN: entry.arn, materialID: current.materialID)
+        return SymmetricBlob(
+            keyID: entry.record.id, keyVersion: version.version, salt: salt, box: box
+        ).bytes
     }
 
     /// - Throws: ``KMSError/invalidCiphertext`` for every blob that this version of the key did
-    ///   not make with this context.
+    ///   not make with this context; that the material is not there is the key's state.
     func open(
-        _ blob: SymmetricBlob, with material: MaterialRecord, context: EncryptionContext
+        _ blob: SymmetricBlob, of entry: KeyEntry, with version: MaterialRecord,
+        context: EncryptionContext
     ) throws(KMSError) -> SecretBytes {
-        let aad = blob.authenticatedData(materialID: material.materialID, context: context)
-        let key = blobKey(material.material, salt: blob.salt)
+        guard let material = version.material else {
+            throw .invalidState("\(entry.arnText) is pending import.")
+        }
+        let aad = blob.authenticatedData(materialID: version.materialID, context: context)
+        let key = blobKey(material, salt: blob.salt)
         let box = blob.box
         do throws(CryptographyError) {
             return try ciphers.withCipher { cipher throws(CryptographyError) in

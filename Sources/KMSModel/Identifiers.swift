@@ -21,6 +21,9 @@ package struct AccountScope: Hashable, Sendable {
     /// The account itself, which in Keyfold is the keystore's owner.
     package var rootPrincipalARN: String { "arn:aws:iam::\(account):root" }
 
+    /// A principal with an access key.
+    package func userARN(name: String) -> String { "arn:aws:iam::\(account):user/\(name)" }
+
     /// A local user of this machine.
     package func userARN(uid: UInt32) -> String { "arn:aws:iam::\(account):user/local/uid-\(uid)" }
 }

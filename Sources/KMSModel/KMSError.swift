@@ -104,6 +104,9 @@ extension KMSError {
     package static func limitExceeded(_ message: String) -> KMSError {
         KMSError(.limitExceeded, message)
     }
+    package static func malformedPolicyDocument(_ message: String) -> KMSError {
+        KMSError(.malformedPolicy, message)
+    }
     package static func notFound(_ message: String) -> KMSError { KMSError(.notFound, message) }
     package static func serialization(_ message: String) -> KMSError {
         KMSError(.serialization, message)

@@ -4,20 +4,26 @@ internal import KMSModel
 /// process keeps, changed only by what the database holds.
 struct KeystoreModel {
     private(set) var settings: KeystoreSettings?
-    private(set) var keys: [KeyID: KeyEntry] = [:]
-    private(set) var aliases: [AliasName: AliasEntry] = [:]
+    /// By the name that records have for the Region.
+    private(set) var regions: [String: RegionContents] = [:]
+    private(set) var principals: [String: PrincipalRecord] = [:]
+    private(set) var tokens: [String: TokenRecord] = [:]
     private(set) var slots: [String: SlotRecord] = [:]
     private(set) var digests: [RowKey: RowDigest] = [:]
     private(set) var total = RowDigest.zero
 
-    private var keyRecords: [KeyID: KeyRecord] = [:]
-    private var materials: [KeyID: [UInt32: MaterialRecord]] = [:]
-    private var aliasNames: [RowKey: AliasName] = [:]
+    private var keyRecords: [KeyPlace: KeyRecord] = [:]
+    private var materials: [KeyPlace: [UInt32: MaterialRecord]] = [:]
+    private var grantPages: [KeyPlace: [UInt32: StoredRow]] = [:]
+    private var aliasPlaces: [RowKey: AliasPlace] = [:]
+    private var principalIDs: [RowKey: String] = [:]
     /// Keys whose entries are to be made anew by ``finish()``.
-    private var touched: Set<KeyID> = []
+    private var touched: Set<KeyPlace> = []
 
     /// Why a set of rows makes no keystore.
     struct Inconsistency: Error { let what: String }
+
+    func key(_ place: KeyPlace) -> KeyEntry? { regions[place.region]?.keys[place.id] }
 
     /// Whether the rows are exactly those that the manifest names.
     func matches(_ manifest: Manifest) -> Bool {
@@ -39,15 +45,28 @@ struct KeystoreModel {
         total -= digest
         switch key.kind {
         case .slot: slots[SlotRecord.text(id: key.id)] = nil
-        case .alias: if let name = aliasNames.removeValue(forKey: key) { aliases[name] = nil }
+        case .alias:
+            if let place = aliasPlaces.removeValue(forKey: key) {
+                regions[place.region]?.aliases[place.name] = nil
+            }
         case .key:
-            guard let id = RowKey.keyID(key.id) else { return }
-            keyRecords[id] = nil
-            touched.insert(id)
+            guard let place = RowKey.keyPlace(key.id) else { return }
+            keyRecords[place] = nil
+            touched.insert(place)
         case .material:
-            guard let (id, version) = RowKey.material(key.id) else { return }
-            materials[id]?[version] = nil
-            touched.insert(id)
+            guard let (place, version) = RowKey.numbered(key.id) else { return }
+            materials[place]?[version] = nil
+            touched.insert(place)
+        case .grants:
+            guard let (place, number) = RowKey.numbered(key.id) else { return }
+            grantPages[place]?[number] = nil
+            touched.insert(place)
+        case .principal:
+            if let id = principalIDs.removeValue(forKey: key) { principals[id] = nil }
+        case .token: tokens[String(decoding: key.id, as: UTF8.self)] = nil
+        case .keyStore:
+            let id = String(decoding: key.id, as: UTF8.self)
+            for region in regions.keys { regions[region]?.keyStores[id] = nil }
         case .settings, .segment, .manifest: break
         }
     }
@@ -55,113 +74,194 @@ struct KeystoreModel {
     private mutating func decode(
         _ row: StoredRow, sealer: RecordSealer, keys rootKeys: KeystoreKeys
     ) throws(Inconsistency) {
-        let refusal = Inconsistency(what: "the \(row.key.description) was edited or moved")
         switch row.key.kind {
         case .slot:
             guard let slot = try? SlotRecord(decoding: row.box), slot.rowKey == row.key else {
-                throw refusal
+                throw KeystoreModel.refusal(of: row)
             }
             slots[slot.id] = slot
         case .settings:
-            guard let value = sealer.open(row, as: KeystoreSettings.init(decoding:)) else {
-                throw refusal
-            }
-            settings = value
+            settings = try open(row, sealer, KeystoreSettings.init(decoding:)) { _ in .settings }
         case .key:
-            guard let record = sealer.open(row, as: KeyRecord.init(decoding:)),
-                record.rowKey == row.key
-            else { throw refusal }
-            keyRecords[record.id] = record
-            touched.insert(record.id)
+            let record = try open(row, sealer, KeyRecord.init(decoding:), \.rowKey)
+            keyRecords[record.place] = record
+            touched.insert(record.place)
         case .material:
-            guard let record = sealer.open(row, as: MaterialRecord.init(decoding:)),
-                record.rowKey == row.key
-            else { throw refusal }
-            materials[record.keyID, default: [:]][record.version] = record
-            touched.insert(record.keyID)
+            let record = try open(row, sealer, MaterialRecord.init(decoding:), \.rowKey)
+            materials[record.place, default: [:]][record.version] = record
+            touched.insert(record.place)
         case .alias:
-            guard let alias = sealer.open(row, as: AliasEntry.init(decoding:)),
-                alias.rowKey(rootKeys) == row.key
-            else { throw refusal }
-            aliases[alias.name] = alias
-            aliasNames[row.key] = alias.name
+            let alias = try open(row, sealer, AliasEntry.init(decoding:)) { $0.rowKey(rootKeys) }
+            regions[alias.region, default: RegionContents()].aliases[alias.name] = alias
+            aliasPlaces[row.key] = alias.place
+        case .grants:
+            guard let (place, number) = RowKey.numbered(row.key.id) else {
+                throw KeystoreModel.refusal(of: row)
+            }
+            grantPages[place, default: [:]][number] = row
+            touched.insert(place)
+        case .principal:
+            let principal = try open(row, sealer, PrincipalRecord.init(decoding:)) {
+                .principal($0.accessKeyID, rootKeys)
+            }
+            principals[principal.accessKeyID] = principal
+            principalIDs[row.key] = principal.accessKeyID
+        case .token:
+            let token = try open(row, sealer, TokenRecord.init(decoding:)) { .token($0.clusterID) }
+            tokens[token.clusterID] = token
+        case .keyStore:
+            let store = try open(row, sealer, CustomKeyStoreRecord.init(decoding:)) {
+                .keyStore($0.id)
+            }
+            regions[store.region, default: RegionContents()].keyStores[store.id] = store
         case .segment, .manifest:
-            throw refusal
+            throw KeystoreModel.refusal(of: row)
         }
     }
 
-    /// Puts keys and their versions together after a batch of rows.
-    mutating func finish() throws(Inconsistency) {
-        guard let scope = settings?.scope else {
-            throw Inconsistency(what: "its settings are missing")
+    private static func refusal(of row: StoredRow) -> Inconsistency {
+        Inconsistency(what: "the \(row.key.description) was edited or moved")
+    }
+
+    /// A row's record, if it is the one that belongs there.
+    private func open<Record>(
+        _ row: StoredRow, _ sealer: RecordSealer,
+        _ decode: ([UInt8]) throws(MalformedRecord) -> Record, _ rowKey: (Record) -> RowKey
+    ) throws(Inconsistency) -> Record {
+        guard let record = sealer.open(row, as: decode), rowKey(record) == row.key else {
+            throw KeystoreModel.refusal(of: row)
         }
-        for id in touched {
-            let versions = materials[id] ?? [:]
-            guard let record = keyRecords[id] else {
-                guard versions.isEmpty else {
-                    throw Inconsistency(what: "the key \(id) is missing")
+        return record
+    }
+
+    /// Puts keys and their versions together after a batch of rows.
+    mutating func finish(keys rootKeys: KeystoreKeys) throws(Inconsistency) {
+        guard let settings else { throw Inconsistency(what: "its settings are missing") }
+        for place in touched {
+            let versions = materials[place] ?? [:]
+            guard let record = keyRecords[place] else {
+                guard versions.isEmpty, grantPages[place]?.isEmpty ?? true else {
+                    throw Inconsistency(what: "the key \(place.id) is missing")
                 }
-                materials[id] = nil
-                keys[id] = nil
+                materials[place] = nil
+                grantPages[place] = nil
+                regions[place.region]?.keys[place.id] = nil
                 continue
             }
             let sorted = versions.values.sorted { $0.version < $1.version }
-            guard !sorted.isEmpty, sorted.last?.version == UInt32(sorted.count) else {
-                throw Inconsistency(what: "a version of the key \(id) is missing")
+            // Only imported material may be still to come.
+            guard !sorted.isEmpty || record.origin == .external,
+                sorted.last?.version ?? 0 == UInt32(sorted.count)
+            else {
+                throw Inconsistency(what: "a version of the key \(place.id) is missing")
             }
-            keys[id] = KeyEntry(record: record, materials: sorted, scope: scope)
+            guard let scope = settings.scope(ofRegion: place.region) else {
+                throw Inconsistency(what: "the Region of the key \(place.id) is none")
+            }
+            regions[place.region, default: RegionContents()].keys[place.id] = KeyEntry(
+                record: record, materials: sorted, scope: scope,
+                shelf: GrantShelf(grantPages[place] ?? [:], keys: rootKeys))
         }
         touched.removeAll()
     }
 }
 
+extension KeystoreSettings {
+    /// "" is the default Region; nil for what is no Region's name.
+    fileprivate func scope(ofRegion name: String) -> AccountScope? {
+        name.isEmpty ? scope : AccountScope(account: scope.account, region: name)
+    }
+}
+
 extension RowKey {
     static let settings = RowKey(kind: .settings, id: [0])
+    private static let keyBytes = 17
 
-    static func key(_ id: KeyID) -> RowKey {
-        RowKey(kind: .key, id: [id.isMultiRegion ? 1 : 0] + id.bytes)
+    static func key(_ place: KeyPlace) -> RowKey {
+        RowKey(
+            kind: .key,
+            id: [place.id.isMultiRegion ? 1 : 0] + place.id.bytes + Array(place.region.utf8))
     }
 
-    static func material(_ id: KeyID, version: UInt32) -> RowKey {
+    /// The Region stands behind the version, so that rows without one are as they always were.
+    static func material(_ place: KeyPlace, version: UInt32) -> RowKey {
+        numbered(.material, place, version)
+    }
+
+    static func grants(_ place: KeyPlace, page: UInt32) -> RowKey {
+        numbered(.grants, place, page)
+    }
+
+    private static func numbered(
+        _ kind: RecordKind, _ place: KeyPlace, _ number: UInt32
+    ) -> RowKey {
         var writer = RecordWriter()
-        writer.append(id)
-        writer.append(version)
-        return RowKey(kind: .material, id: writer.finish())
+        writer.append(place.id)
+        writer.append(number)
+        return RowKey(kind: kind, id: writer.finish() + Array(place.region.utf8))
     }
 
-    static func keyID(_ id: [UInt8]) -> KeyID? {
-        guard id.count == 17 else { return nil }
-        return KeyID(bytes: id[1...], isMultiRegion: id[0] == 1)
+    /// Access key ids are private: their rows are found by a keyed hash.
+    static func principal(_ accessKeyID: String, _ keys: KeystoreKeys) -> RowKey {
+        RowKey(kind: .principal, id: keys.nameRowID("principal " + accessKeyID))
     }
 
-    static func material(_ id: [UInt8]) -> (KeyID, UInt32)? {
-        guard id.count == 21, let key = keyID(Array(id.prefix(17))) else { return nil }
-        return (key, id.suffix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+    static func token(_ clusterID: String) -> RowKey {
+        RowKey(kind: .token, id: Array(clusterID.utf8))
+    }
+
+    static func keyStore(_ id: String) -> RowKey {
+        RowKey(kind: .keyStore, id: Array(id.utf8))
+    }
+
+    static func keyPlace(_ id: [UInt8]) -> KeyPlace? {
+        guard id.count >= keyBytes, id[0] <= 1,
+            let key = KeyID(bytes: id[1..<keyBytes], isMultiRegion: id[0] == 1)
+        else { return nil }
+        return KeyPlace(region: String(decoding: id[keyBytes...], as: UTF8.self), id: key)
+    }
+
+    /// Of a material's version, or a page of grants: the key and the number.
+    static func numbered(_ id: [UInt8]) -> (KeyPlace, UInt32)? {
+        let numberEnd = keyBytes + 4
+        guard id.count >= numberEnd,
+            let place = keyPlace(Array(id[..<keyBytes] + id[numberEnd...]))
+        else { return nil }
+        return (place, id[keyBytes..<numberEnd].reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
     }
 
     /// For messages: the kind, and the key's id where the row has one.
     var description: String {
         switch kind {
-        case .key: "record of the key \(RowKey.keyID(id)?.description ?? hexText(id))"
+        case .key: "record of the key \(RowKey.keyPlace(id)?.id.description ?? hexText(id))"
         case .material:
-            RowKey.material(id).map { "record of version \($0.1) of the key \($0.0)" }
+            RowKey.numbered(id).map { "record of version \($0.1) of the key \($0.0.id)" }
                 ?? "record of the key material \(hexText(id))"
+        case .grants:
+            RowKey.numbered(id).map { "record of grants of the key \($0.0.id)" }
+                ?? "record of the grants \(hexText(id))"
         case .settings: "settings record"
+        case .token, .keyStore:
+            "record of the \(kind.name) \(String(decoding: id, as: UTF8.self))"
         default: "record of the \(kind.name) \(hexText(id))"
         }
     }
 }
 
 extension KeyRecord {
-    var rowKey: RowKey { .key(id) }
+    var rowKey: RowKey { .key(place) }
 }
 
 extension MaterialRecord {
-    var rowKey: RowKey { .material(keyID, version: version) }
+    var rowKey: RowKey { .material(place, version: version) }
 }
 
 extension AliasEntry {
-    func rowKey(_ keys: KeystoreKeys) -> RowKey {
-        RowKey(kind: .alias, id: keys.aliasRowID(name.description))
+    func rowKey(_ keys: KeystoreKeys) -> RowKey { .alias(place, keys) }
+}
+
+extension RowKey {
+    static func alias(_ place: AliasPlace, _ keys: KeystoreKeys) -> RowKey {
+        RowKey(kind: .alias, id: keys.nameRowID(place.text))
     }
 }

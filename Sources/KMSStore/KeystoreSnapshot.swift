@@ -1,62 +1,171 @@
 package import KMSModel
+internal import Synchronization
 
 /// Everything that the keystore holds at one revision. Immutable, shared by all threads.
 package final class KeystoreSnapshot: Sendable {
     package let revision: UInt64
+    /// The account, and the default Region.
     package let scope: AccountScope
-    package let keys: [KeyID: KeyEntry]
-    package let aliases: [AliasName: AliasEntry]
+    /// By name; the default Region is always there.
+    package let regions: [String: RegionSnapshot]
+    /// By access key id.
+    package let principals: [String: PrincipalRecord]
+    /// The ARNs of principals that are administrators.
+    package let administratorARNs: Set<String>
+    /// By cluster id.
+    package let tokens: [String: TokenRecord]
     let slots: [String: SlotRecord]
-    /// The first instant at which a key is to be rotated or deleted.
+    /// The first instant at which a key is to be rotated or deleted, or material expires.
     package let nextDue: Timestamp?
 
     init(_ model: KeystoreModel, scope: AccountScope, revision: UInt64) {
         self.revision = revision
         self.scope = scope
-        keys = model.keys
-        aliases = model.aliases
+        var regions: [String: RegionSnapshot] = [:]
+        for (name, contents) in model.regions {
+            let region = name.isEmpty ? scope.region : name
+            guard let own = AccountScope(account: scope.account, region: region) else { continue }
+            regions[region] = RegionSnapshot(own, storedAs: name, contents)
+        }
+        if regions[scope.region] == nil {
+            regions[scope.region] = RegionSnapshot(scope, storedAs: "", RegionContents())
+        }
+        self.regions = regions
+        principals = model.principals
+        administratorARNs = Set(
+            model.principals.values.lazy.filter(\.isAdministrator)
+                .map { scope.userARN(name: $0.name) })
+        tokens = model.tokens
         slots = model.slots
-        nextDue = model.keys.values.lazy.compactMap(\.nextDue).min()
+        nextDue = regions.values.lazy.compactMap(\.nextDue).min()
+    }
+
+    /// A Region that has nothing yet is an empty one.
+    package func region(_ scope: AccountScope) -> RegionSnapshot {
+        regions[scope.region]
+            ?? RegionSnapshot(scope, storedAs: storedName(of: scope), RegionContents())
+    }
+
+    /// How records name a Region.
+    package func storedName(of other: AccountScope) -> String {
+        other.region == scope.region ? "" : other.region
+    }
+
+    /// The keys with one id in all Regions, sorted by Region.
+    package func siblings(of id: KeyID) -> [KeyEntry] {
+        regions.values.compactMap { $0.keys[id] }
+            .sorted { $0.arn.scope.region < $1.arn.scope.region }
+    }
+
+    package var keyCount: Int { regions.values.reduce(0) { $0 + $1.keys.count } }
+}
+
+/// What one Region holds.
+struct RegionContents {
+    var keys: [KeyID: KeyEntry] = [:]
+    var aliases: [AliasName: AliasEntry] = [:]
+    var keyStores: [String: CustomKeyStoreRecord] = [:]
+}
+
+/// One Region of the keystore at one revision.
+package final class RegionSnapshot: Sendable {
+    package let scope: AccountScope
+    /// How records name the Region: "" for the default one.
+    package let storedName: String
+    package let keys: [KeyID: KeyEntry]
+    package let aliases: [AliasName: AliasEntry]
+    /// By id.
+    package let keyStores: [String: CustomKeyStoreRecord]
+    let nextDue: Timestamp?
+
+    init(_ scope: AccountScope, storedAs storedName: String, _ contents: RegionContents) {
+        self.scope = scope
+        self.storedName = storedName
+        keys = contents.keys
+        aliases = contents.aliases
+        keyStores = contents.keyStores
+        nextDue = contents.keys.values.lazy.compactMap(\.nextDue).min()
     }
 
     /// The names of one key, sorted.
     package func aliases(of id: KeyID) -> [AliasEntry] {
         aliases.values.filter { $0.target == id }.sorted { $0.name < $1.name }
     }
+
+    /// The state that requests meet: a key of a store that is not connected is unavailable.
+    package func state(of entry: KeyEntry) -> KeyState {
+        guard let store = entry.record.customKeyStoreID, !entry.record.state.awaitsDeletion,
+            keyStores[store]?.state != .connected
+        else { return entry.record.state }
+        return .unavailable
+    }
 }
 
 /// A key and all its versions.
 package final class KeyEntry: Sendable {
     package let record: KeyRecord
-    /// By version: the first is version 1. Never empty.
+    /// By version: the first is version 1. Empty before the first import.
     package let materials: [MaterialRecord]
     package let arn: KeyARN
     /// `arn` as text, made once.
     package let arnText: String
+    /// What new ciphertexts are made with: the newest that waits for no rotation.
+    package let current: MaterialRecord?
+    let shelf: GrantShelf
+    private let parsedPolicy = Mutex<PolicyDocument?>(nil)
 
-    init(record: KeyRecord, materials: [MaterialRecord], scope: AccountScope) {
-        precondition(!materials.isEmpty, "BUG: a key has at least one version")
+    init(
+        record: KeyRecord, materials: [MaterialRecord], scope: AccountScope, shelf: GrantShelf
+    ) {
+        self.shelf = shelf
         self.record = record
         self.materials = materials
         arn = KeyARN(scope: scope, keyID: record.id)
         arnText = arn.description
+        current = materials.last { !$0.isPendingRotation }
     }
 
-    package var current: MaterialRecord { materials[materials.count - 1] }
+    /// A key that is being made, and has no grants.
+    package convenience init(
+        new record: KeyRecord, materials: [MaterialRecord], scope: AccountScope
+    ) {
+        self.init(record: record, materials: materials, scope: scope, shelf: GrantShelf())
+    }
+
+    /// The key policy that was put, read at its first use; nil for the default one.
+    ///
+    /// - Throws: when a stored policy is none any more, as a later version might judge.
+    package func policy() throws(PolicyError) -> PolicyDocument? {
+        guard let text = record.policy else { return nil }
+        return try parsedPolicy.withLock { parsed throws(PolicyError) in
+            if let parsed { return parsed }
+            let policy = try PolicyDocument(parsing: text)
+            parsed = policy
+            return policy
+        }
+    }
 
     /// nil for a version that the key never had.
     package func material(version: UInt32) -> MaterialRecord? {
         version >= 1 && version <= materials.count ? materials[Int(version) - 1] : nil
     }
 
-    /// When this key is to be rotated or deleted next.
+    /// When this key is to be rotated or deleted, or some of its material expires.
     package var nextDue: Timestamp? {
         switch record.state {
-        case .enabled: record.rotation?.next
-        case .disabled: nil
-        case .pendingDeletion(let date): date
+        case .pendingDeletion(let date): return date
+        case .pendingReplicaDeletion: return nil
+        case .enabled, .disabled, .pendingImport, .unavailable: break
         }
+        let expiry = materials.lazy.compactMap(\.expiry).min()
+        guard record.state == .enabled, let rotation = record.rotation?.next else { return expiry }
+        return expiry.map { min($0, rotation) } ?? rotation
     }
+}
+
+extension MaterialRecord {
+    /// When material that is there expires.
+    package var expiry: Timestamp? { material == nil ? nil : imported?.validity.validTo }
 }
 
 /// The settings that are fixed when a keystore is made.
@@ -66,7 +175,7 @@ struct KeystoreSettings: Hashable, Sendable {
 
     func encoded() -> [UInt8] {
         var writer = RecordWriter()
-        writer.append(UInt8(1))
+        writer.append(RecordForm.first)
         writer.append(scope.account)
         writer.append(scope.region)
         writer.append(creationDate)
@@ -80,7 +189,7 @@ struct KeystoreSettings: Hashable, Sendable {
 
     init(decoding bytes: [UInt8]) throws(MalformedRecord) {
         var reader = RecordReader(bytes)
-        guard try reader.number(UInt8.self) == 1 else { throw MalformedRecord() }
+        try RecordForm.expect(RecordForm.first, &reader)
         let account = try reader.text()
         let region = try reader.text()
         creationDate = try reader.time()
@@ -97,9 +206,18 @@ package struct KeystoreChange: Sendable {
     package var keys: [KeyRecord] = []
     package var materials: [MaterialRecord] = []
     package var aliases: [AliasEntry] = []
-    package var deletedAliases: [AliasName] = []
-    /// Their materials and aliases go too.
-    package var deletedKeys: [KeyID] = []
+    package var deletedAliases: [AliasPlace] = []
+    /// Of each key at most one.
+    package var grants: [GrantChange] = []
+    /// Their materials, grants and aliases go too.
+    package var deletedKeys: [KeyPlace] = []
+    package var principals: [PrincipalRecord] = []
+    /// By access key id.
+    package var deletedPrincipals: [String] = []
+    package var tokens: [TokenRecord] = []
+    package var deletedTokens: [String] = []
+    package var keyStores: [CustomKeyStoreRecord] = []
+    package var deletedKeyStores: [CustomKeyStoreRecord] = []
     var settings: KeystoreSettings?
     var slots: [SlotRecord] = []
     var deletedSlots: [String] = []
@@ -108,6 +226,9 @@ package struct KeystoreChange: Sendable {
 
     var isEmpty: Bool {
         keys.isEmpty && materials.isEmpty && aliases.isEmpty && deletedAliases.isEmpty
-            && deletedKeys.isEmpty && settings == nil && slots.isEmpty && deletedSlots.isEmpty
+            && deletedKeys.isEmpty && grants.isEmpty && principals.isEmpty && deletedPrincipals.isEmpty
+            && tokens.isEmpty && deletedTokens.isEmpty && keyStores.isEmpty
+            && deletedKeyStores.isEmpty && settings == nil && slots.isEmpty
+            && deletedSlots.isEmpty
     }
 }

@@ -9,6 +9,10 @@ enum RecordKind: UInt8, Sendable, CaseIterable {
     case alias = 5
     case segment = 6
     case manifest = 7
+    case principal = 8
+    case token = 9
+    case keyStore = 10
+    case grants = 11
 
     /// For messages.
     var name: String {
@@ -20,6 +24,10 @@ enum RecordKind: UInt8, Sendable, CaseIterable {
         case .alias: "alias"
         case .segment: "log segment"
         case .manifest: "manifest"
+        case .principal: "principal"
+        case .token: "token"
+        case .keyStore: "custom key store"
+        case .grants: "grants"
         }
     }
 }
@@ -49,6 +57,8 @@ package final class KeystoreKeys: Sendable {
     let backup: SecretBytes
     package let usageLog: SecretBytes
     package let usageLogSigningSeed: SecretBytes
+    package let grantTokens: SecretBytes
+    package let importTokens: SecretBytes
 
     init(rootKey: SecretBytes, keystoreID: [UInt8]) {
         func derive(_ purpose: String) -> SecretBytes {
@@ -64,6 +74,8 @@ package final class KeystoreKeys: Sendable {
         backup = derive("backup")
         usageLog = derive("usage log")
         usageLogSigningSeed = derive("usage log signature")
+        grantTokens = derive("grant tokens")
+        importTokens = derive("import tokens")
     }
 
     /// Of 32 bytes: a row's part in its manifest.
@@ -73,8 +85,8 @@ package final class KeystoreKeys: Sendable {
         return RowDigest(HMACSHA256.authenticationCode(for: message, key: digest))
     }
 
-    /// Alias names are private: their rows are found by a keyed hash.
-    func aliasRowID(_ name: String) -> [UInt8] {
+    /// Names are private: their rows are found by a keyed hash.
+    func nameRowID(_ name: String) -> [UInt8] {
         Array(HMACSHA256.authenticationCode(for: Array(name.utf8), key: index).prefix(16))
     }
 }

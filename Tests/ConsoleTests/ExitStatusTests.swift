@@ -29,7 +29,8 @@ struct ExitStatusTests {
         (.dependencyTimeout("x"), 69), (.keyUnavailable("x"), 69),
         (.unsupportedOperation("x"), 69), (.incorrectKey, 1), (.limitExceeded("x"), 1),
         (.internalFailure("x"), 70), (.invalidAliasName("x"), 64), (.invalidARN("x"), 64),
-        (.invalidKeyUsage("x"), 64), (.invalidMarker, 64), (.tag("x"), 64),
+        (.invalidKeyUsage("x"), 64), (.invalidMarker, 64),
+        (.malformedPolicyDocument("x"), 64), (.tag("x"), 64),
         (.validation("x"), 64), (.invalidCiphertext, 65), (.notFound("x"), 66),
     ])
     func `a key service's error ends the program with its code`(

@@ -1,0 +1,192 @@
+internal import Cryptography
+internal import KMSModel
+internal import KMSPKCS11
+internal import KMSStore
+internal import Synchronization
+
+/// The tokens behind custom key stores, as this process has them open.
+///
+/// Which stores are connected is the keystore's state and the same for all processes; each opens
+/// the token for itself when it first needs it.
+final class CustomKeyStores: Sendable {
+    /// By id of the custom key store, with the password that opened it.
+    private let open = Mutex<[String: PKCS11Token]>([:])
+
+    // MARK: Tokens
+
+    /// The token of a connected store.
+    ///
+    /// - Throws: ``KMSError`` with `CustomKeyStoreInvalidStateException` for one that is not, and
+    ///   `KeyUnavailableException` where its token is away.
+    private func token(
+        of id: String, _ region: RegionSnapshot, _ tokens: [String: TokenRecord]
+    ) throws(KMSError) -> PKCS11Token {
+        guard let store = region.keyStores[id] else {
+            throw KMSError(.keyStoreNotFound, "The custom key store \(id) does not exist.")
+        }
+        guard store.state == .connected else {
+            throw KMSError(
+                .keyStoreInvalidState, "The custom key store \(id) is not connected.")
+        }
+        if let known = open.withLock({ $0[id] }) { return known }
+        guard let place = tokens[store.clusterID] else {
+            throw .keyUnavailable("the token of the custom key store \(id) is not known")
+        }
+        do throws(PKCS11Error) {
+            return keep(try CustomKeyStores.openToken(place, store.password), for: id)
+        } catch {
+            throw .keyUnavailable("the token of the custom key store \(id): \(error)")
+        }
+    }
+
+    /// Two threads may open a token at once: one of them wins.
+    private func keep(_ token: PKCS11Token, for id: String) -> PKCS11Token {
+        open.withLock { open in
+            if let known = open[id] { return known }
+            open[id] = token
+            return token
+        }
+    }
+
+    private static func openToken(
+        _ place: TokenRecord, _ password: SecretBytes
+    ) throws(PKCS11Error) -> PKCS11Token {
+        guard let selector = PKCS11TokenSelector(label: place.tokenLabel) else {
+            throw .invalidLength("token label")
+        }
+        return try PKCS11Token.open(
+            try PKCS11Module.load(path: place.modulePath), selector, pin: password)
+    }
+
+    /// Logs in, as ConnectCustomKeyStore does.
+    ///
+    /// - Returns: nil, or what DescribeCustomKeyStores is to tell of the failure.
+    func connect(_ store: CustomKeyStoreRecord, _ place: TokenRecord?) -> ConnectionErrorCode? {
+        guard let place else { return .clusterNotFound }
+        disconnect(store.id)
+        do throws(PKCS11Error) {
+            _ = keep(try CustomKeyStores.openToken(place, store.password), for: store.id)
+            return nil
+        } catch {
+            return ConnectionErrorCode(error)
+        }
+    }
+
+    func disconnect(_ id: String) {
+        open.withLock { $0.removeValue(forKey: id) }?.close()
+    }
+
+    // MARK: Keys
+
+    /// Makes the key of `record` in its store's token.
+    func makeKey(
+        _ record: KeyRecord, in snapshot: KeystoreSnapshot, _ region: RegionSnapshot,
+        now: Timestamp
+    ) throws(KMSError) -> MaterialRecord {
+        let token = try token(
+            of: record.customKeyStoreID ?? "", region, snapshot.tokens)
+        let name = CustomKeyStores.name(of: record.id)
+        try answering(record.id) { () throws(PKCS11Error) in
+            _ = try token.makeKey(
+                try CustomKeyStores.keyID(name), label: "keyfold \(record.id)")
+        }
+        var bytes = name
+        var material = MaterialRecord(
+            keyID: record.id, version: 1, materialID: .random(),
+            material: SecretBytes(consuming: &bytes), creationDate: now, rotationType: nil)
+        material.region = record.region
+        return material
+    }
+
+    /// After the keystore has forgotten a key, its token may, too. Best effort: a token that is away
+    /// keeps the key.
+    func destroyKey(_ record: KeyRecord, in snapshot: KeystoreSnapshot, _ region: RegionSnapshot) {
+        guard let store = record.customKeyStoreID,
+            let token = try? token(of: store, region, snapshot.tokens),
+            let id = try? CustomKeyStores.keyID(CustomKeyStores.name(of: record.id))
+        else { return }
+        try? token.destroyKey(id)
+    }
+
+    /// The token's object is named by the key's id: 16 bytes.
+    private static func name(of id: KeyID) -> [UInt8] { id.bytes }
+
+    private static func keyID(_ name: [UInt8]) throws(PKCS11Error) -> PKCS11KeyID {
+        guard let id = PKCS11KeyID(name) else { throw .invalidLength("key id") }
+        return id
+    }
+
+    // MARK: Cryptography
+
+    /// The token makes nonce, ciphertext and tag; the blob's salt is random and only bound.
+    func encrypt(
+        _ plaintext: SecretBytes, under entry: KeyEntry, _ current: MaterialRecord,
+        _ snapshot: KeystoreSnapshot, _ context: EncryptionContext
+    ) throws(KMSError) -> [UInt8] {
+        let token = try token(of: entry, snapshot)
+        let salt = Random.bytes(SymmetricBlob.saltBytes)
+        let head = SymmetricBlob(
+            keyID: entry.record.id, keyVersion: current.version, salt: salt, box: [])
+        let aad = head.authenticatedData(materialID: current.materialID, context: context)
+        let box = try answering(entry.record.id) { () throws(PKCS11Error) in
+            try token.encrypt(
+                plaintext, authenticating: aad,
+                under: try CustomKeyStores.keyID(CustomKeyStores.name(of: entry.record.id)))
+        }
+        return SymmetricBlob(
+            keyID: entry.record.id, keyVersion: current.version, salt: salt, box: box
+        ).bytes
+    }
+
+    func decrypt(
+        _ blob: SymmetricBlob, under entry: KeyEntry, _ version: MaterialRecord,
+        _ snapshot: KeystoreSnapshot, _ context: EncryptionContext
+    ) throws(KMSError) -> SecretBytes {
+        let token = try token(of: entry, snapshot)
+        let aad = blob.authenticatedData(materialID: version.materialID, context: context)
+        return try answering(entry.record.id) { () throws(PKCS11Error) in
+            try token.decrypt(
+                blob.box, authenticating: aad,
+                under: try CustomKeyStores.keyID(CustomKeyStores.name(of: entry.record.id)))
+        }
+    }
+
+    func random(
+        _ count: Int, from store: String, _ snapshot: KeystoreSnapshot, _ region: RegionSnapshot
+    ) throws(KMSError) -> SecretBytes {
+        let token = try token(of: store, region, snapshot.tokens)
+        return try answering(nil) { () throws(PKCS11Error) in
+            try token.randomBytes(count: count)
+        }
+    }
+
+    private func token(
+        of entry: KeyEntry, _ snapshot: KeystoreSnapshot
+    ) throws(KMSError) -> PKCS11Token {
+        try token(
+            of: entry.record.customKeyStoreID ?? "", snapshot.region(entry.arn.scope),
+            snapshot.tokens)
+    }
+
+    private func answering<Value>(
+        _ key: KeyID?, _ body: () throws(PKCS11Error) -> Value
+    ) throws(KMSError) -> Value {
+        do throws(PKCS11Error) {
+            return try body()
+        } catch {
+            if case .notAuthentic = error { throw .invalidCiphertext }
+            throw .keyUnavailable(
+                (key.map { "the key \($0) in its token: " } ?? "the token: ") + "\(error)")
+        }
+    }
+}
+
+extension ConnectionErrorCode {
+    fileprivate init(_ error: PKCS11Error) {
+        switch error.condition {
+        case .unavailable: self = .networkErrors
+        case .refused: self = .invalidCredentials
+        default: self = .internalError
+        }
+    }
+}

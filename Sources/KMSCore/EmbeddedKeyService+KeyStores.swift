@@ -1,0 +1,183 @@
+internal import Cryptography
+internal import KMSModel
+internal import KMSStore
+
+extension EmbeddedKeyService {
+    func createCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
+        let input = request.input
+        guard input.text(.customKeyStoreType) ?? "AWS_CLOUDHSM" == "AWS_CLOUDHSM" else {
+            throw .unsupportedOperation("External key stores (XKS) are not supported.")
+        }
+        guard let clusterID = input.text(.cloudHsmClusterID),
+            let anchor = input.text(.trustAnchorCertificate),
+            let password = input.secret(.keyStorePassword)
+        else {
+            throw .validation(
+                "CloudHsmClusterId, KeyStorePassword and TrustAnchorCertificate are required for "
+                    + "key stores of the type AWS_CLOUDHSM.")
+        }
+        let name = try request.text(.customKeyStoreName)
+        let id = "cks-" + String(hexText(Random.bytes(9)).prefix(17))
+        let now = request.now
+        let asked = request
+        let scope = scope
+        try change(for: request) { snapshot, change throws(KMSError) in
+            try authorizer.authorize(asked, in: snapshot)
+            let region = snapshot.region(scope)
+            guard snapshot.tokens[clusterID] != nil else {
+                throw KMSError(
+                    .clusterNotFound,
+                    "There is no cluster \(clusterID); 'keyfold token add' makes one of a token.")
+            }
+            try refuse(name: name, in: region)
+            guard !region.keyStores.values.contains(where: { $0.clusterID == clusterID }) else {
+                throw KMSError(
+                    .clusterInUse, "The cluster \(clusterID) belongs to another key store.")
+            }
+            guard region.keyStores.count < KMSLimit.customKeyStores else {
+                throw .limitExceeded(
+                    "The Region has reached its quota of \(KMSLimit.customKeyStores) custom key "
+                        + "stores.")
+            }
+            change.keyStores = [
+                CustomKeyStoreRecord(
+                    region: region.storedName, id: id, name: name, clusterID: clusterID,
+                    trustAnchor: anchor, password: password, creationDate: now)
+            ]
+        }
+        request.answer("customKeyStoreId", id)
+        return Structure([.customKeyStoreID: .text(id)])
+    }
+
+    private func refuse(name: String, in region: RegionSnapshot) throws(KMSError) {
+        guard !region.keyStores.values.contains(where: { $0.name == name }) else {
+            throw KMSError(
+                .keyStoreNameInUse, "The name \(name) belongs to another custom key store.")
+        }
+    }
+
+    func connectCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
+        let snapshot = try state(for: request)
+        try authorizer.authorize(request, in: snapshot)
+        let store = try keyStore(request, in: snapshot)
+        guard store.state != .connected else {
+            throw KMSError(
+                .keyStoreInvalidState, "The custom key store \(store.id) is connected.")
+        }
+        // The token first: what it answers is what the keystore is to remember.
+        let failure = keyStores.connect(store, snapshot.tokens[store.clusterID])
+        let asked = request
+        try change(for: request) { snapshot, change throws(KMSError) in
+            var record = try keyStore(asked, in: snapshot)
+            record.state = failure == nil ? .connected : .failed
+            record.connectionError = failure
+            change.keyStores = [record]
+        }
+        return Structure()
+    }
+
+    func disconnectCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
+        let asked = request
+        let id = try change(for: request) { snapshot, change throws(KMSError) in
+            try authorizer.authorize(asked, in: snapshot)
+            var record = try keyStore(asked, in: snapshot)
+            guard record.state != .disconnected else {
+                throw KMSError(
+                    .keyStoreInvalidState, "The custom key store \(record.id) is not connected.")
+            }
+            record.state = .disconnected
+            record.connectionError = nil
+            change.keyStores = [record]
+            return record.id
+        }
+        keyStores.disconnect(id)
+        return Structure()
+    }
+
+    func updateCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
+        let input = request.input
+        let asked = request
+        try change(for: request) { snapshot, change throws(KMSError) in
+            try authorizer.authorize(asked, in: snapshot)
+            var record = try keyStore(asked, in: snapshot)
+            guard record.state == .disconnected || record.state == .failed else {
+                throw KMSError(
+                    .keyStoreInvalidState,
+                    "The custom key store \(record.id) must be disconnected first.")
+            }
+            if let name = input.text(.newCustomKeyStoreName), name != record.name {
+                try refuse(name: name, in: snapshot.region(scope))
+                record.name = name
+            }
+            if let password = input.secret(.keyStorePassword) { record.password = password }
+            if let cluster = input.text(.cloudHsmClusterID), cluster != record.clusterID {
+                guard snapshot.tokens[cluster] != nil else {
+                    throw KMSError(.clusterNotFound, "There is no cluster \(cluster).")
+                }
+                record.clusterID = cluster
+            }
+            change.keyStores = [record]
+        }
+        return Structure()
+    }
+
+    func deleteCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
+        let asked = request
+        try change(for: request) { snapshot, change throws(KMSError) in
+            try authorizer.authorize(asked, in: snapshot)
+            let record = try keyStore(asked, in: snapshot)
+            guard record.state == .disconnected || record.state == .failed else {
+                throw KMSError(
+                    .keyStoreInvalidState,
+                    "The custom key store \(record.id) must be disconnected first.")
+            }
+            let keys = snapshot.region(scope).keys.values
+            guard !keys.contains(where: { $0.record.customKeyStoreID == record.id }) else {
+                throw KMSError(
+                    .keyStoreHasKeys, "The custom key store \(record.id) contains KMS keys.")
+            }
+            change.deletedKeyStores = [record]
+        }
+        return Structure()
+    }
+
+    func describeCustomKeyStores(_ request: inout Request) throws(KMSError) -> Structure {
+        let snapshot = try state(for: request)
+        try authorizer.authorize(request, in: snapshot)
+        var stores = snapshot.region(scope).keyStores.values.sorted { $0.name < $1.name }
+        if request.input.text(.customKeyStoreID) != nil {
+            stores = [try keyStore(request, in: snapshot)]
+        } else if let name = request.input.text(.customKeyStoreName) {
+            stores = stores.filter { $0.name == name }
+            guard !stores.isEmpty else {
+                throw KMSError(
+                    .keyStoreNotFound, "The custom key store named \(name) does not exist.")
+            }
+        }
+        return try PageSize.keyStores.answer(
+            request, .customKeyStores, stores, by: \.name, \.structure)
+    }
+
+    private func keyStore(
+        _ request: Request, in snapshot: KeystoreSnapshot
+    ) throws(KMSError) -> CustomKeyStoreRecord {
+        let id = try request.text(.customKeyStoreID)
+        guard let store = snapshot.region(scope).keyStores[id] else {
+            throw KMSError(.keyStoreNotFound, "The custom key store \(id) does not exist.")
+        }
+        return store
+    }
+}
+
+extension CustomKeyStoreRecord {
+    /// As DescribeCustomKeyStores shows it.
+    fileprivate var structure: Structure {
+        Structure([
+            .customKeyStoreID: .text(id), .customKeyStoreName: .text(name),
+            .cloudHsmClusterID: .text(clusterID), .trustAnchorCertificate: .text(trustAnchor),
+            .connectionState: .choice(state),
+            .connectionErrorCode: connectionError.map(Value.choice),
+            .creationDate: .time(creationDate), .customKeyStoreType: .text("AWS_CLOUDHSM"),
+        ])
+    }
+}

@@ -1,0 +1,182 @@
+internal import Cryptography
+internal import KMSModel
+internal import KMSStore
+
+extension EmbeddedKeyService {
+    func sign(_ request: inout Request) throws(KMSError) -> Structure {
+        let asked = try signature(for: &request)
+        try request.endDryRun()
+        let signature: [UInt8]
+        do throws(CryptographyError) {
+            switch asked.message {
+            case .raw(let message):
+                signature = try asked.pair.sign(message: message, asked.primitive)
+            case .digest(let digest):
+                signature = try asked.pair.sign(digest: digest, asked.primitive)
+            }
+        } catch {
+            throw EmbeddedKeyService.signingFailure(error, asked.algorithm)
+        }
+        return Structure([
+            .keyID: .text(asked.entry.arnText), .signature: .bytes(signature),
+            .signingAlgorithm: .choice(asked.algorithm),
+        ])
+    }
+
+    func verify(_ request: inout Request) throws(KMSError) -> Structure {
+        let asked = try signature(for: &request)
+        let signature = try request.bytes(.signature)
+        try request.endDryRun()
+        let isValid: Bool
+        do throws(CryptographyError) {
+            let key = asked.pair.publicKey
+            switch asked.message {
+            case .raw(let message):
+                isValid = try key.isValid(signature, message: message, asked.primitive)
+            case .digest(let digest):
+                isValid = try key.isValid(signature, digest: digest, asked.primitive)
+            }
+        } catch {
+            throw EmbeddedKeyService.signingFailure(error, asked.algorithm)
+        }
+        guard isValid else { throw KMSError(.invalidSignature) }
+        return Structure([
+            .keyID: .text(asked.entry.arnText), .signatureValid: .flag(true),
+            .signingAlgorithm: .choice(asked.algorithm),
+        ])
+    }
+
+    func getPublicKey(_ request: inout Request) throws(KMSError) -> Structure {
+        try grantTokens.check(request)
+        let entry = try key(
+            named: try request.text(.keyID), in: try state(for: request), group: .cryptographic,
+            for: &request)
+        guard entry.record.spec.isAsymmetric else {
+            throw .unsupportedOperation(
+                "\(entry.arnText) is a symmetric key and has no public key.")
+        }
+        let key = try publicKey(of: entry)
+        let metadata = entry.metadata(in: try state(for: request)).structure
+        var answer = Structure([
+            .keyID: .text(entry.arnText), .publicKey: .bytes(key),
+            .customerMasterKeySpec: .choice(entry.record.spec),
+            .keySpec: .choice(entry.record.spec), .keyUsage: .choice(entry.record.usage),
+        ])
+        for member: Member in [
+            .encryptionAlgorithms, .signingAlgorithms, .keyAgreementAlgorithms,
+            .encapsulationAlgorithms,
+        ] {
+            answer[member] = metadata[member]
+        }
+        return answer
+    }
+
+    private func publicKey(of entry: KeyEntry) throws(KMSError) -> [UInt8] {
+        try asymmetric.pair(try currentMaterial(of: entry)).publicKey.spki
+    }
+
+    /// The version that a key works with; without one it waits for an import.
+    func currentMaterial(of entry: KeyEntry) throws(KMSError) -> MaterialRecord {
+        guard let current = entry.current, current.material != nil else {
+            throw .invalidState("\(entry.arnText) is pending import.")
+        }
+        return current
+    }
+
+    func deriveSharedSecret(_ request: inout Request) throws(KMSError) -> Structure {
+        try refuseRecipient(request)
+        try grantTokens.check(request)
+        let algorithm = try request.choice(.keyAgreementAlgorithm, KeyAgreementAlgorithm.self)
+        let entry = try key(
+            named: try request.text(.keyID), in: try state(for: request), group: .cryptographic,
+            for: &request)
+        try refuseUsage(of: entry, other: .keyAgreement, for: request)
+        let pair = try asymmetric.pair(try currentMaterial(of: entry))
+        let peer = try request.bytes(.publicKey)
+        let secret: SecretBytes
+        do throws(CryptographyError) {
+            secret = try pair.sharedSecret(with: try AsymmetricPublicKey(spki: peer))
+        } catch {
+            switch error {
+            case .invalidKey, .unsupported:
+                throw .validation(
+                    "The public key is not a valid key of the spec \(entry.record.spec.rawValue).")
+            default: throw .internalFailure("the agreement failed: \(error)")
+            }
+        }
+        try request.endDryRun()
+        return Structure([
+            .keyID: .text(entry.arnText), .sharedSecret: .secret(secret),
+            .keyAgreementAlgorithm: .choice(algorithm),
+            .keyOrigin: .choice(entry.record.origin),
+        ])
+    }
+
+    // MARK: Shared steps
+
+    private enum SignedMessage { case raw([UInt8]), digest([UInt8]) }
+
+    private struct SignatureRequest {
+        let entry: KeyEntry
+        let pair: AsymmetricPrivateKey
+        let message: SignedMessage
+        let algorithm: KMSModel.SigningAlgorithm
+        let primitive: Cryptography.SigningAlgorithm
+    }
+
+    private func signature(for request: inout Request) throws(KMSError) -> SignatureRequest {
+        try grantTokens.check(request)
+        let algorithm = try request.choice(.signingAlgorithm, KMSModel.SigningAlgorithm.self)
+        let entry = try key(
+            named: try request.text(.keyID), in: try state(for: request), group: .cryptographic,
+            for: &request)
+        try refuseUsage(of: entry, other: .signVerify, for: request)
+        guard entry.record.spec.signingAlgorithms.contains(algorithm) else {
+            throw EmbeddedKeyService.incompatible(algorithm.rawValue, entry)
+        }
+        let message = try signedMessage(request, algorithm)
+        guard let primitive = algorithm.asymmetric else {
+            throw .unsupportedOperation(
+                "The algorithm \(algorithm.rawValue) is not supported.")
+        }
+        return SignatureRequest(
+            entry: entry, pair: try asymmetric.pair(try currentMaterial(of: entry)),
+            message: message, algorithm: algorithm, primitive: primitive)
+    }
+
+    private func signedMessage(
+        _ request: Request, _ algorithm: KMSModel.SigningAlgorithm
+    ) throws(KMSError) -> SignedMessage {
+        let bytes = try request.secret(.message).copy()
+        switch (request.input.choice(.messageType) ?? MessageType.raw, algorithm) {
+        case (.raw, .ed25519PhSha512):
+            throw .validation("Algorithm ED25519_PH_SHA_512 requires the message type DIGEST.")
+        case (.raw, _):
+            return .raw(bytes)
+        case (.digest, _):
+            guard let count = algorithm.digestBytes else {
+                throw .validation(
+                    "Algorithm \(algorithm.rawValue) does not support the message type DIGEST.")
+            }
+            guard bytes.count == count else {
+                throw .validation("Digest is invalid length for algorithm \(algorithm.rawValue).")
+            }
+            return .digest(bytes)
+        case (.externalMu, _):
+            throw .validation(
+                "Algorithm \(algorithm.rawValue) does not support the message type EXTERNAL_MU.")
+        }
+    }
+
+    private static func signingFailure(
+        _ error: CryptographyError, _ algorithm: KMSModel.SigningAlgorithm
+    ) -> KMSError {
+        switch error {
+        case .unsupported:
+            .unsupportedOperation("The algorithm \(algorithm.rawValue) is not supported.")
+        case .invalidLength:
+            .validation("Digest is invalid length for algorithm \(algorithm.rawValue).")
+        default: .internalFailure("the signature failed: \(error)")
+        }
+    }
+}

@@ -1,0 +1,154 @@
+internal import Cryptography
+internal import KMSModel
+internal import KMSStore
+
+/// One request while it is worked on: what came in, and what its event will say.
+struct Request {
+    let operation: KMSOperation
+    let input: Structure
+    let caller: Caller
+    let now: Timestamp
+    var event: UsageEvent
+
+    /// What the rules of the key policies and grants look at beside the request's own members.
+    var facts = RequestFacts()
+
+    init(
+        _ operation: KMSOperation, _ input: Structure, caller: Caller, scope: AccountScope,
+        now: Timestamp
+    ) {
+        self.operation = operation
+        self.input = input
+        self.caller = caller
+        self.now = now
+        event = UsageEvent(
+            eventID: EventID.make(), eventTime: now, eventName: operation.rawValue, scope: scope,
+            caller: caller)
+        event.isReadOnly = operation.isReadOnly
+        noteInput()
+    }
+
+    // MARK: The event
+
+    /// What CloudTrail shows of a request: its members, but no plaintext, ciphertext or token.
+    private mutating func noteInput() {
+        for (member, value) in input.members where !Request.isUnlogged(member) {
+            switch value {
+            case .text(let text): note(member, .text(text))
+            case .number(let number): note(member, .number(number))
+            case .flag(let flag): note(member, .flag(flag))
+            case .time(let time): note(member, .text(time.iso8601))
+            case .context(let context):
+                if event.encryptionContext == nil {
+                    event.encryptionContext = context
+                } else {
+                    note(member, .text(context.logText))
+                }
+            case .list(let values): note(member, .text(Request.logText(values)))
+            case .structure(let structure): note(member, .text(Request.logText(structure)))
+            case .bytes, .secret: break
+            }
+        }
+    }
+
+    private static func isUnlogged(_ member: Member) -> Bool {
+        member == .grantTokens || member == .grantToken || member == .keyStorePassword
+    }
+
+    private mutating func note(_ member: Member, _ value: UsageEvent.Parameter.Value) {
+        event.requestParameters.append(.init(member.lowerName, value))
+    }
+
+    private static func logText(_ values: [Value]) -> String {
+        values.map { value in
+            switch value {
+            case .text(let text): text
+            case .structure(let structure): logText(structure)
+            default: ""
+            }
+        }.joined(separator: ",")
+    }
+
+    private static func logText(_ structure: Structure) -> String {
+        let parts = structure.members.map { member, value in
+            let text =
+                switch value {
+                case .text(let text): text
+                case .context(let context): context.logText
+                default: ""
+                }
+            return "\(member.lowerName)=\(text)"
+        }
+        return "{\(parts.joined(separator: ","))}"
+    }
+
+    mutating func answer(_ name: String, _ text: String) {
+        event.responseElements.append(.init(name, .text(text)))
+    }
+
+    /// The key version that was used.
+    mutating func note(_ material: MaterialRecord) {
+        event.keyMaterialID = material.materialID
+        event.keyVersion = material.version
+    }
+
+    // MARK: Members
+
+    /// A text that the service model requires: the form was checked before.
+    func text(_ member: Member) throws(KMSError) -> String {
+        guard let text = input.text(member) else { throw Request.missing(member) }
+        return text
+    }
+
+    func bytes(_ member: Member) throws(KMSError) -> [UInt8] {
+        guard let bytes = input.bytes(member) else { throw Request.missing(member) }
+        return bytes
+    }
+
+    func secret(_ member: Member) throws(KMSError) -> SecretBytes {
+        guard let secret = input.secret(member) else { throw Request.missing(member) }
+        return secret
+    }
+
+    func choice<Choice: RawRepresentable<String>>(
+        _ member: Member, _: Choice.Type = Choice.self
+    ) throws(KMSError) -> Choice {
+        guard let choice = input.choice(member, Choice.self) else { throw Request.missing(member) }
+        return choice
+    }
+
+    private static func missing(_ member: Member) -> KMSError {
+        .validation("\(member.rawValue) is required.")
+    }
+
+    /// After everything was checked and before anything is done.
+    ///
+    /// - Throws: `DryRunOperationException` where the request only wants to know.
+    func endDryRun() throws(KMSError) {
+        guard input.flag(.dryRun) else { return }
+        throw KMSError(
+            .dryRun, "The request would have succeeded, but the DryRun option is set.")
+    }
+}
+
+/// What a request is about, where its members do not say it.
+struct RequestFacts {
+    /// The permission, where it is not the operation's own name.
+    var action: KMSAction?
+    /// The context that authorization looks at.
+    var context: EncryptionContext?
+    /// The alias by which the key was named, as `alias/NAME`.
+    var alias: AliasName?
+    /// Of CreateGrant: the new grant.
+    var grantTerms: GrantTerms?
+    /// Of ReEncrypt: whether both keys are one.
+    var isSameKey: Bool?
+}
+
+extension EncryptionContext {
+    /// For the log, which has room for one context an event: `name=value` pairs, quoted.
+    fileprivate var logText: String {
+        pairs.map { "\($0.name.debugDescription)=\($0.value.debugDescription)" }
+            .joined(separator: ",")
+    }
+}

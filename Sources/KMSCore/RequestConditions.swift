@@ -1,0 +1,119 @@
+internal import KMSModel
+internal import KMSStore
+
+/// The values of condition keys that a policy may ask about (AWS KMS developer guide, "Condition
+/// keys for AWS KMS"); looked up only when one does.
+struct RequestConditions: ConditionSource {
+    let request: Request
+    let key: KeyEntry?
+    let snapshot: KeystoreSnapshot
+
+    private var input: Structure { request.input }
+
+    func value(of key: ConditionKey) -> ConditionValue? {
+        switch key {
+        case .named(let name): value(of: name)
+        case .resourceTag(let name):
+            self.key?.record.tags.first { name.matches($0.key) }.map { .text($0.value) }
+        case .requestTag(let name):
+            requestTags.first { name.matches($0.key) }.map { .text($0.value) }
+        case .encryptionContext, .unknown: nil
+        }
+    }
+
+    private var requestTags: [Tag] { input.structures(.tags).compactMap(Tag.init) }
+
+    private func text(_ member: Member) -> ConditionValue? { input.text(member).map { .text($0) } }
+
+    private func number(_ member: Member) -> ConditionValue? {
+        input.number(member).map { .number($0) }
+    }
+
+    private func value(of name: ConditionKey.Name) -> ConditionValue? {
+        switch name {
+        case .keySpec: text(.keySpec).flatMap(ofNewKey) ?? key.map { .text($0.record.spec.rawValue) }
+        case .keyUsage:
+            text(.keyUsage).flatMap(ofNewKey) ?? key.map { .text($0.record.usage.rawValue) }
+        case .keyOrigin:
+            text(.origin).flatMap(ofNewKey) ?? key.map { .text($0.record.origin.rawValue) }
+        case .multiRegion:
+            key.map { .flag($0.record.id.isMultiRegion) } ?? .flag(input.flag(.multiRegion))
+        case .multiRegionKeyType:
+            key.flatMap { key in
+                key.record.id.isMultiRegion
+                    ? .text(key.record.isPrimary ? "PRIMARY" : "REPLICA") : nil
+            }
+        case .requestAlias: request.facts.alias.map { .text($0.description) }
+        case .resourceAliases: resourceAliases
+        case .reEncryptOnSameKey: request.facts.isSameKey.map { .flag($0) }
+        case .messageType: isSigning ? text(.messageType) ?? .text("RAW") : nil
+        case .signingAlgorithm: text(.signingAlgorithm)
+        case .encryptionAlgorithm: encryptionAlgorithm
+        case .macAlgorithm: text(.macAlgorithm)
+        case .keyAgreementAlgorithm: text(.keyAgreementAlgorithm)
+        case .dataKeyPairSpec: text(.keyPairSpec)
+        case .wrappingAlgorithm: text(.wrappingAlgorithm)
+        case .wrappingKeySpec: text(.wrappingKeySpec)
+        case .scheduleKeyDeletionPendingWindowInDays:
+            request.operation == .scheduleKeyDeletion
+                ? number(.pendingWindowInDays) ?? .number(KMSLimit.defaultPendingWindowDays) : nil
+        case .rotationPeriodInDays: number(.rotationPeriodInDays)
+        case .validTo: input.time(.validTo).map { .time($0) }
+        case .expirationModel: text(.expirationModel)
+        case .replicaRegion: text(.replicaRegion)
+        case .primaryRegion: text(.primaryRegion)
+        case .bypassPolicyLockoutSafetyCheck:
+            input[.bypassPolicyLockoutSafetyCheck] == nil
+                ? nil : .flag(input.flag(.bypassPolicyLockoutSafetyCheck))
+        case .policyName: text(.policyName)
+        case .grantIsForAWSResource: .flag(false)
+        case .grantConstraintType, .grantOperations, .granteePrincipal, .retiringPrincipal:
+            request.facts.grantTerms?.value(of: .named(name))
+        default: aboutTheCall(name)
+        }
+    }
+
+    private func aboutTheCall(_ name: ConditionKey.Name) -> ConditionValue? {
+        switch name {
+        case .tagKeys:
+            .list(requestTags.map(\.key) + input.texts(.tagKeys))
+        case .currentTime: .time(request.now)
+        case .epochTime: .number(Int(request.now.millisecondsSinceEpoch / 1000))
+        case .secureTransport: .flag(false)
+        case .userAgent: .text(request.caller.userAgent)
+        case .viaAWSService: .flag(false)
+        case .requestedRegion: .text(request.event.scope.region)
+        case .userID: .text(request.caller.principalARN)
+        case .sourceIP: .text("127.0.0.1")
+        default: nil
+        }
+    }
+
+    /// CreateKey names what the key is to be.
+    private func ofNewKey(_ value: ConditionValue) -> ConditionValue? { key == nil ? value : nil }
+
+    private var isSigning: Bool { request.operation == .sign || request.operation == .verify }
+
+    private var encryptionAlgorithm: ConditionValue? {
+        switch request.operation {
+        case .encrypt, .decrypt: text(.encryptionAlgorithm) ?? .text("SYMMETRIC_DEFAULT")
+        case .reEncrypt:
+            text(
+                request.facts.action == .reEncryptTo
+                    ? .destinationEncryptionAlgorithm : .sourceEncryptionAlgorithm)
+                ?? .text("SYMMETRIC_DEFAULT")
+        case .generateDataKey, .generateDataKeyWithoutPlaintext, .generateDataKeyPair,
+            .generateDataKeyPairWithoutPlaintext:
+            .text("SYMMETRIC_DEFAULT")
+        default: nil
+        }
+    }
+
+    private var resourceAliases: ConditionValue? {
+        key.map { key in
+            .list(
+                snapshot.region(key.arn.scope).aliases(of: key.record.id)
+                    .map(\.name.description))
+        }
+    }
+}

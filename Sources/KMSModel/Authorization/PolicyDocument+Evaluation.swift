@@ -1,0 +1,104 @@
+/// What a policy alone says about a request.
+package enum PolicyVerdict: Hashable, Sendable {
+    case denied(StatementReference)
+    case allowed(StatementReference)
+    /// Only the account of the principal is named.
+    case delegated(to: AccountID, StatementReference)
+    /// No statement is about it.
+    case silent
+}
+
+extension PolicyDocument {
+    /// Judges a request: a denial first, then a permission for the principal itself, then one for
+    /// its account.
+    ///
+    /// Allocates nothing until it comes to a statement with conditions, or with resources other
+    /// than `*`.
+    package func verdict(
+        on request: AuthorizationRequest, from source: some ConditionSource
+    ) -> PolicyVerdict {
+        if deniedActions.contains(request.action) {
+            for index in statements.indices where statements[index].effect == .deny {
+                guard statements[index].actions.contains(request.action),
+                    case .direct = statements[index].principals.reach(
+                        request.principal, effect: .deny),
+                    statements[index].applies(to: request, from: source)
+                else { continue }
+                return .denied(reference(index))
+            }
+        }
+        guard allowedActions.contains(request.action) else { return .silent }
+        var delegation: PolicyVerdict?
+        for index in statements.indices where statements[index].effect == .allow {
+            guard statements[index].actions.contains(request.action) else { continue }
+            switch statements[index].principals.reach(request.principal, effect: .allow) {
+            case .none: continue
+            case .direct:
+                guard statements[index].applies(to: request, from: source) else { continue }
+                return .allowed(reference(index))
+            case .account(let account):
+                guard delegation == nil, statements[index].applies(to: request, from: source)
+                else { continue }
+                delegation = .delegated(to: account, reference(index))
+            }
+        }
+        return delegation ?? .silent
+    }
+
+    /// Refuses a policy under which `caller` could not put another one.
+    ///
+    /// - Parameters:
+    ///   - isAdministrator: whether the account would let the caller do what a statement leaves to
+    ///     it; see ``Decision/delegated(to:_:)``.
+    ///   - source: the values of the request that puts the policy.
+    /// - Throws: ``PolicyError/lockout``.
+    package func checkLockout(
+        of caller: Principal, key: String, isAdministrator: Bool, from source: some ConditionSource
+    ) throws(PolicyError) {
+        let request = AuthorizationRequest(
+            principal: caller, action: .putKeyPolicy, resource: key)
+        switch verdict(on: request, from: source) {
+        case .allowed: return
+        case .delegated where isAdministrator: return
+        case .delegated, .denied, .silent: throw .lockout
+        }
+    }
+}
+
+extension PolicyDocument.Statement {
+    /// Whether resource and conditions fit.
+    fileprivate func applies(
+        to request: AuthorizationRequest, from source: some ConditionSource
+    ) -> Bool {
+        if case .all = resources, conditions.isEmpty { return true }
+        let value = { (key: ConditionKey) in request.value(of: key, from: source) }
+        return resources.includes(request.resource, in: effect, value)
+            && conditions.allSatisfy { $0.holds(in: effect, value) }
+    }
+}
+
+extension PolicyDocument.ResourceRule {
+    /// A variable that stands for nothing matches nothing; where a statement allows all but what
+    /// it names, that would allow everything, so it allows nothing.
+    fileprivate func includes(
+        _ resource: String, in effect: PolicyEffect, _ value: (ConditionKey) -> ConditionValue?
+    ) -> Bool {
+        switch self {
+        case .none: return false
+        case .all: return true
+        case .matching(let patterns):
+            return patterns.contains {
+                $0.resolved { value($0)?.singleText }?.matches(resource) == true
+            }
+        case .excluding(let patterns):
+            for pattern in patterns {
+                guard let pattern = pattern.resolved({ value($0)?.singleText }) else {
+                    if effect == .allow { return false }
+                    continue
+                }
+                if pattern.matches(resource) { return false }
+            }
+            return true
+        }
+    }
+}

@@ -1,0 +1,113 @@
+package import Cryptography
+internal import Synchronization
+
+/// A token that is in use: logged in, with a bounded number of sessions, and connected again by
+/// itself when it was gone and has come back.
+///
+/// Any thread may call; calls block for as long as the library takes, and for
+/// ``Options/waitMilliseconds`` where all sessions are in use. A token has one user in a process.
+///
+/// A PIN is tried once. When the token refuses it, now or after a reconnection, it is never tried
+/// again by this object, and it is not tried at all when a refusal would lock the token.
+package final class PKCS11Token: Sendable {
+    /// AES-256.
+    package static let keyBytes = 32
+    package static let nonceBytes = 12
+    package static let tagBytes = 16
+    /// What a box is longer than its plaintext.
+    package static let overheadBytes = 28
+    /// AWS KMS's limit of Encrypt.
+    package static let maximumPlaintextBytes = 4096
+    /// More than any encryption context needs; some tokens take less.
+    package static let maximumAssociatedDataBytes = 65_536
+    package static let maximumLabelBytes = 255
+    /// AWS KMS's limit of GenerateRandom.
+    package static let maximumRandomBytes = 1024
+
+    package struct Options: Sendable {
+        /// Sessions that requests use at a time; one more holds the login. The token's own limit
+        /// may be lower.
+        package var sessionLimit = 8
+        /// How long a request waits for a session.
+        package var waitMilliseconds = 10_000
+        /// For how long the error of an attempt to connect is the answer to all requests.
+        package var reconnectPause = Duration.seconds(1)
+
+        package init() {}
+    }
+
+    typealias Pool = SessionPool<Connection, Session>
+
+    let module: PKCS11Module
+    let owner: TokenClaims.Owner
+    let options: Options
+    let pool: Monitor<Pool>
+    let identity: Mutex<Identity>
+    /// True while somebody makes or destroys a key.
+    let administration = Monitor(false)
+    /// Whether the token makes the nonces of AES-GCM itself (see ``encrypt(_:authenticating:under:)``).
+    let makesNonces = Atomic(false)
+
+    struct Identity: Sendable {
+        /// By label and serial number once it was connected, so that the PIN goes to no other one.
+        var selector: PKCS11TokenSelector
+        var token: PKCS11TokenDescription?
+        /// nil once the token is closed.
+        var pin: SecretBytes?
+    }
+
+    private init(
+        _ module: PKCS11Module, _ selector: PKCS11TokenSelector, _ pin: SecretBytes,
+        _ options: Options
+    ) {
+        self.module = module
+        self.options = options
+        owner = module.newOwner()
+        identity = Mutex(Identity(selector: selector, token: nil, pin: pin))
+        pool = Monitor(Pool(limit: options.sessionLimit, pause: options.reconnectPause))
+    }
+
+    deinit { close() }
+
+    /// Finds the token and logs in as its user.
+    ///
+    /// - Parameter pin: kept for reconnections until the token is closed.
+    /// - Throws: ``PKCS11Error``: that no, or no single, such token is there, or that it is in use,
+    ///   unsuitable or unavailable, or that it refused the login.
+    package static func open(
+        _ module: PKCS11Module, _ selector: PKCS11TokenSelector, pin: SecretBytes,
+        options: Options = Options()
+    ) throws(PKCS11Error) -> PKCS11Token {
+        let token = PKCS11Token(module, selector, pin, options)
+        try token.reconnect()
+        return token
+    }
+
+    /// Makes sure that the token is there and logged in, without regard to how short ago that
+    /// failed. A PIN that was refused is not tried again.
+    package func reconnect() throws(PKCS11Error) {
+        withPool { $0.endPause() }
+        try verify()
+    }
+
+    /// Whether the last request, or the last attempt to connect, found the token well.
+    package var isConnected: Bool { withPool { $0.isConnected } }
+
+    /// What the token told of itself when it was connected last.
+    package var description: PKCS11TokenDescription? { identity.withLock { $0.token } }
+
+    /// Logs out and ends the sessions, after the requests that run; later ones get
+    /// ``PKCS11Error/closed``. Waits ``Options/waitMilliseconds`` at most for requests that hang.
+    package func close() {
+        endConnection()
+        identity.withLock { $0.pin = nil }
+        module.endClaim(owner)
+    }
+
+    private func endConnection() {
+        let (current, previous) = withPool { $0.close() }
+        _ = pool.wait(milliseconds: options.waitMilliseconds) { $0.busyCount == 0 ? () : nil }
+        if let previous { try? end(previous) }
+        current?.logOut()
+    }
+}
