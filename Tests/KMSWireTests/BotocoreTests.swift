@@ -69,7 +69,7 @@ enum Botocore {
 
     static func signed(seed: Int, count: Int) throws -> [Request] {
         let output = try Command("python3", script, "sign", "\(seed)", "\(count)").run().output
-        return try JSON.lines(output).map { line in
+        return try TestSupport.JSON.lines(output).map { line in
             let bodyText = try #require(line["body"].string)
             return Request(
                 head: HTTPRequestHead(
