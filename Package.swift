@@ -110,7 +110,11 @@ let package = Package(
         module("UsageLog", uses: ["Cryptography", "KMSModel", "Platform"]),
         module("KMSStore", uses: ["Cryptography", "KMSModel", "Platform", grdb]),
         module("KMSPKCS11", uses: ["CPKCS11", "Cryptography", "Platform"]),
-        module("KMSCore", uses: ["Cryptography", "KMSModel", "KMSStore", "UsageLog", "Platform"]),
+        module(
+            "KMSCore",
+            uses: [
+                "Cryptography", "KMSModel", "KMSPKCS11", "KMSStore", "UsageLog", "Platform",
+            ]),
         module("Vault", uses: ["Cryptography", "KMSModel", "Platform", "SealedFormat"]),
         module("Mount", uses: ["CFUSE", "CLinux", "KMSModel", "Platform", "Vault", log]),
 
@@ -121,8 +125,8 @@ let package = Package(
         program(
             "keyfoldfs",
             uses: [
-                "Console", "Cryptography", "KMSCore", "KMSModel", "Mount", "Platform", "Vault",
-                argumentParser, log,
+                "Console", "Cryptography", "KMSCore", "KMSModel", "Mount", "Platform", "UsageLog",
+                "Vault", argumentParser, log,
             ]),
         program(
             "keyfold",

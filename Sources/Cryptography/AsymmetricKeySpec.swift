@@ -24,7 +24,7 @@ package enum AsymmetricKeySpec: CaseIterable, Hashable, Sendable {
     }
 
     /// The length of an RSA key's modulus.
-    var modulusBits: Int? {
+    package var modulusBits: Int? {
         switch self {
         case .rsa2048: 2048
         case .rsa3072: 3072

@@ -77,6 +77,15 @@ package final class SecretBytes: Sendable {
         withBytes { SecretBytes(copying: $0.extracting(0..<count)) }
     }
 
+    /// The bytes in an ordinary array, for what is a secret by its form only (a message that is to
+    /// be signed), or is wiped by the caller.
+    package func copiedBytes() -> [UInt8] {
+        withBytes { span in
+            // SAFETY: the array is a copy; the span's bytes are initialized.
+            unsafe span.withUnsafeBytes { unsafe Array($0) }
+        }
+    }
+
     /// Whether both hold the same bytes; takes a time that depends on the counts only.
     package func isEqual(to other: SecretBytes) -> Bool {
         withBytes { own in other.withBytes { constantTimeEqual(own, $0) } }

@@ -76,7 +76,7 @@ extension EmbeddedKeyService {
         ) { alias in
             Structure([
                 .aliasName: .text(alias.name.description),
-                .aliasArn: .text(alias.name.arn(in: scope)),
+                .aliasARN: .text(alias.name.arn(in: scope)),
                 .targetKeyID: .text(alias.target.description),
                 .creationDate: .time(alias.creationDate),
                 .lastUpdatedDate: .time(alias.lastUpdatedDate),

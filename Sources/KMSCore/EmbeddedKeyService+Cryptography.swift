@@ -5,22 +5,24 @@ internal import KMSStore
 extension EmbeddedKeyService {
     func encrypt(_ request: inout Request) throws(KMSError) -> Structure {
         let plaintext = try request.secret(.plaintext)
-        let algorithm = request.input.choice(.encryptionAlgorithm) ?? .symmetricDefault
-        let place = try destination(
+        let algorithm = request.input.encryptionAlgorithm(.encryptionAlgorithm)
+        request.note(implied: algorithm, .encryptionAlgorithm)
+        let entry = try destination(
             try request.text(.keyID), algorithm, plaintextBytes: plaintext.count, for: &request)
         try request.endDryRun()
         let blob = try seal(
-            plaintext, under: place, algorithm, request.input.context(.encryptionContext),
+            plaintext, under: entry, algorithm, request.input.context(.encryptionContext),
             for: &request)
         return Structure([
-            .ciphertextBlob: .bytes(blob), .keyID: .text(place.arnText),
+            .ciphertextBlob: .bytes(blob), .keyID: .text(entry.arnText),
             .encryptionAlgorithm: .choice(algorithm),
         ])
     }
 
     func decrypt(_ request: inout Request) throws(KMSError) -> Structure {
         try refuseRecipient(request)
-        let algorithm = request.input.choice(.encryptionAlgorithm) ?? .symmetricDefault
+        let algorithm = request.input.encryptionAlgorithm(.encryptionAlgorithm)
+        request.note(implied: algorithm, .encryptionAlgorithm)
         let opened = try open(
             request.input.bytes(.ciphertextBlob), under: request.input.text(.keyID), algorithm,
             request.input.context(.encryptionContext), member: .ciphertextBlob, for: &request)
@@ -34,9 +36,10 @@ extension EmbeddedKeyService {
 
     func reEncrypt(_ request: inout Request) throws(KMSError) -> Structure {
         let input = request.input
-        let from = input.choice(.sourceEncryptionAlgorithm) ?? EncryptionAlgorithm.symmetricDefault
-        let to =
-            input.choice(.destinationEncryptionAlgorithm) ?? EncryptionAlgorithm.symmetricDefault
+        let from = input.encryptionAlgorithm(.sourceEncryptionAlgorithm)
+        let to = input.encryptionAlgorithm(.destinationEncryptionAlgorithm)
+        request.note(implied: from, .sourceEncryptionAlgorithm)
+        request.note(implied: to, .destinationEncryptionAlgorithm)
         request.facts.isSameKey = try isSameKey(request)
         request.facts.action = .reEncryptFrom
         request.facts.context = input.context(.sourceEncryptionContext)
@@ -78,7 +81,8 @@ extension EmbeddedKeyService {
         let source =
             request.input.text(.sourceKeyID).flatMap(named)
             ?? request.input.bytes(.ciphertextBlob).flatMap(SymmetricBlob.init(decoding:))?.keyID
-        return source != nil && source == named(try request.text(.destinationKeyID))
+        let destination = named(try request.text(.destinationKeyID))
+        return source != nil && source == destination
     }
 
     func generateRandom(_ request: inout Request) throws(KMSError) -> Structure {
@@ -201,8 +205,9 @@ extension EmbeddedKeyService {
         let snapshot = try state(for: request)
         var wanted: KeyEntry?
         if let name { wanted = try find(name, in: snapshot, for: &request) }
-        if let wanted, wanted.record.usage != .encryptDecrypt
-            || wanted.record.spec != .symmetricDefault
+        if let wanted,
+            wanted.record.usage != .encryptDecrypt
+                || wanted.record.spec != .symmetricDefault
         {
             // Recorded from AWS: this comes before the check of the usage.
             try permit(wanted, in: snapshot, group: .cryptographic, for: &request)
@@ -258,4 +263,11 @@ extension EmbeddedKeyService {
     static let unknownKeyMessage =
         "The ciphertext refers to a customer master key that does not exist, does not exist in "
         + "this region, or you are not allowed to access."
+}
+
+extension Structure {
+    /// One that is not named is the symmetric one.
+    fileprivate func encryptionAlgorithm(_ member: Member) -> EncryptionAlgorithm {
+        choice(member) ?? .symmetricDefault
+    }
 }

@@ -15,7 +15,8 @@ extension EmbeddedKeyService {
         edited.answer("grantId", grant.id.description)
         edited.answer("keyId", grant.key.description)
         return Structure([
-            .grantID: .text(grant.id.description), .grantToken: .text(grantTokens.token(for: grant)),
+            .grantID: .text(grant.id.description),
+            .grantToken: .text(grantTokens.token(for: grant)),
         ])
     }
 
@@ -33,7 +34,7 @@ extension EmbeddedKeyService {
             constraints: GrantConstraints(
                 encryptionContextEquals: context(.encryptionContextEquals),
                 encryptionContextSubset: context(.encryptionContextSubset),
-                sourceARN: constraints?.text(.sourceArn)),
+                sourceARN: constraints?.text(.sourceARN)),
             name: request.input.text(.name))
     }
 
@@ -244,7 +245,7 @@ extension GrantConstraints {
         case .subset(let pairs): structure[.encryptionContextSubset] = .context(pairs)
         case nil: break
         }
-        structure[.sourceArn] = sourceARN.map(Value.text)
+        structure[.sourceARN] = sourceARN.map(Value.text)
         return structure.isEmpty ? nil : structure
     }
 }

@@ -128,7 +128,8 @@ extension EmbeddedKeyService {
         _ material: SecretBytes, for spec: KeySpec
     ) throws(KMSError) -> SecretBytes {
         let wrong = KMSError(
-            .incorrectKeyMaterial, "The key material is not valid for the key spec \(spec.rawValue).")
+            .incorrectKeyMaterial,
+            "The key material is not valid for the key spec \(spec.rawValue).")
         if let count = spec.rawMaterialBytes {
             guard material.count == count else { throw wrong }
             return material
@@ -223,7 +224,7 @@ private struct ImportPlan {
     }
 
     private func fingerprint(of entry: KeyEntry) -> [UInt8] {
-        var bytes = entry.record.id.bytes + material.copy()
+        var bytes = entry.record.id.bytes + material.copiedBytes()
         defer { wipe(&bytes) }
         return SHA256.hash(bytes)
     }

@@ -10,6 +10,23 @@ extension EmbeddedKeyService {
         return Structure([.keyMetadata: .structure(entry.metadata(in: snapshot).structure)])
     }
 
+    /// With the version's number, which the protocol does not carry.
+    func describeKey(_ key: String, as caller: Caller) throws(KMSError) -> KeyMetadata {
+        let answer = try answer(.describeKey, Structure([.keyID: .text(key)]), as: caller)
+        guard var metadata = answer.structure(.keyMetadata).flatMap(KeyMetadata.init) else {
+            throw .internalFailure("a key's metadata cannot be read")
+        }
+        let snapshot: KeystoreSnapshot
+        do throws(KeystoreError) {
+            snapshot = try store.snapshot()
+        } catch {
+            throw KMSError(error)
+        }
+        metadata.currentVersion =
+            snapshot.region(scope).keys[metadata.arn.keyID]?.current?.version
+        return metadata
+    }
+
     func listKeys(_ request: inout Request) throws(KMSError) -> Structure {
         let snapshot = try state(for: request)
         try authorizer.authorize(request, in: snapshot)
@@ -119,7 +136,8 @@ extension KeyEntry {
             state: snapshot.region(arn.scope).state(of: self), description: record.description,
             manager: record.manager, spec: record.spec, usage: record.usage,
             origin: record.origin)
-        if record.spec == .symmetricDefault, record.origin == .awsKms || record.origin == .external {
+        if record.spec == .symmetricDefault, record.origin == .awsKms || record.origin == .external
+        {
             metadata.currentMaterialID = current?.materialID
         }
         if let current, current.material != nil { metadata.validity = current.imported?.validity }

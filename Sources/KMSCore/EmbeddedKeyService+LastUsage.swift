@@ -16,20 +16,16 @@ extension EmbeddedKeyService {
     }
 
     private func lastUsage(of entry: KeyEntry) throws(KMSError) -> Structure? {
-        var last: LoggedEvent?
+        let use: UsageTally.LastUse?
         do throws(UsageLogError) {
-            try shared.usageLog().forEach(UsageLogFilter(keys: [entry.arnText])) { event in
-                let operation = KMSOperation(rawValue: event.eventName)
-                if event.errorCode == nil, operation?.isCryptographic == true { last = event }
-            }
+            use = try shared.notary.usage(ofKey: entry.arnText)?.lastUse
         } catch {
             throw .internalFailure("\(error)")
         }
-        return last.map { event in
+        return use.map { use in
             Structure([
-                .operation: .text(event.eventName), .timestamp: .time(event.eventTime),
-                .cloudTrailEventID: .text(event.eventID),
-                .kmsRequestID: .text(event.eventID),
+                .operation: .text(use.operation), .timestamp: .time(use.time),
+                .cloudTrailEventID: .text(use.eventID), .kmsRequestID: .text(use.requestID),
             ])
         }
     }

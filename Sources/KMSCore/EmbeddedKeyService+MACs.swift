@@ -48,7 +48,7 @@ extension EmbeddedKeyService {
             throw .invalidState("\(entry.arnText) is pending import.")
         }
         return MACRequest(
-            entry: entry, material: material, message: try request.secret(.message).copy(),
+            entry: entry, material: material, message: try request.secret(.message).copiedBytes(),
             algorithm: algorithm)
     }
 

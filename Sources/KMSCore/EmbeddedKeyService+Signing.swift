@@ -147,7 +147,7 @@ extension EmbeddedKeyService {
     private func signedMessage(
         _ request: Request, _ algorithm: KMSModel.SigningAlgorithm
     ) throws(KMSError) -> SignedMessage {
-        let bytes = try request.secret(.message).copy()
+        let bytes = try request.secret(.message).copiedBytes()
         switch (request.input.choice(.messageType) ?? MessageType.raw, algorithm) {
         case (.raw, .ed25519PhSha512):
             throw .validation("Algorithm ED25519_PH_SHA_512 requires the message type DIGEST.")

@@ -20,6 +20,7 @@ final class EmbeddedKeyService: KeyService {
     final class Shared: Sendable {
         let store: KeystoreStore
         let log: UsageLogWriter
+        let notary: LogNotary
         let clock: any WallClock
         let ciphers = CipherPool()
         let asymmetric = AsymmetricKeys()
@@ -30,9 +31,12 @@ final class EmbeddedKeyService: KeyService {
             pending.withLock { body(&$0) }
         }
 
-        init(store: KeystoreStore, log: UsageLogWriter, clock: any WallClock) {
+        init(
+            store: KeystoreStore, log: UsageLogWriter, notary: LogNotary, clock: any WallClock
+        ) {
             self.store = store
             self.log = log
+            self.notary = notary
             self.clock = clock
         }
     }

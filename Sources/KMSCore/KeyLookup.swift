@@ -100,5 +100,7 @@ extension Request {
     /// The event's resources name each key once.
     mutating func note(_ entry: KeyEntry) {
         if !event.resources.contains(entry.arnText) { event.resources.append(entry.arnText) }
+        // What a request costs at AWS depends on its key.
+        event.keySpec = entry.record.spec.rawValue
     }
 }

@@ -137,7 +137,7 @@ private enum AccessKeyForm {
 
     static func isSecret(_ secret: SecretBytes) -> Bool {
         (16...128).contains(secret.count)
-            && secret.copy().allSatisfy { (0x21...0x7e).contains($0) }
+            && secret.copiedBytes().allSatisfy { (0x21...0x7e).contains($0) }
     }
 
     static func randomID() -> String {

@@ -1,4 +1,3 @@
-package import KMSModel
 internal import Cryptography
 internal import KMSStore
 

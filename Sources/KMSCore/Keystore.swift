@@ -26,6 +26,7 @@ package final class Keystore: Sendable {
     private let shared: EmbeddedKeyService.Shared
     private let log: UsageLogWriter
     private let logKeys: UsageLogKeys
+    private let notary: LogNotary
 
     /// The service managed key that every keystore holds.
     package static let serviceAlias = "alias/aws/keyfold"
@@ -45,8 +46,9 @@ package final class Keystore: Sendable {
         }
         log = UsageLogWriter(
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store),
-            clock: clock)
-        shared = EmbeddedKeyService.Shared(store: store, log: log, clock: clock)
+            clock: clock, durability: try store.syncsLog() ? .beforeRelease : .withinASecond)
+        notary = LogNotary(keys: logKeys, anchors: LogAnchors(store: store), clock: clock)
+        shared = EmbeddedKeyService.Shared(store: store, log: log, notary: notary, clock: clock)
         keyService = EmbeddedKeyService(shared, scope: scope)
     }
 
@@ -143,6 +145,34 @@ package final class Keystore: Sendable {
     package func usageLogVerifier() -> UsageLogVerifier {
         UsageLogVerifier(
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
+    }
+
+    /// When an event of the log is on the disk, in processes that open the keystore from now on.
+    package func logDurability() throws(KeystoreError) -> UsageLogDurability {
+        try store.syncsLog() ? .beforeRelease : .withinASecond
+    }
+
+    package func setLogDurability(_ durability: UsageLogDurability) throws(KeystoreError) {
+        try store.setSyncsLog(durability == .beforeRelease)
+    }
+
+    package func usageLogExporter() -> UsageLogExporter {
+        UsageLogExporter(
+            directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
+    }
+
+    /// What the keystore knows of the log as a whole: its head, its verification key, its totals.
+    package var logNotary: LogNotary { notary }
+
+    /// Signs a checkpoint of all that was logged so far: by this process in any case, by others as
+    /// far as they have anchored it.
+    package func sealLog() throws(KeystoreError) {
+        try synchronizeLog()
+        do throws(UsageLogError) {
+            try notary.seal()
+        } catch {
+            throw .log("\(error)")
+        }
     }
 
     /// Returns when all events so far are on the disk and anchored.

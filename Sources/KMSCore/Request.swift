@@ -33,22 +33,34 @@ struct Request {
     /// What CloudTrail shows of a request: its members, but no plaintext, ciphertext or token.
     private mutating func noteInput() {
         for (member, value) in input.members where !Request.isUnlogged(member) {
-            switch value {
-            case .text(let text): note(member, .text(text))
-            case .number(let number): note(member, .number(number))
-            case .flag(let flag): note(member, .flag(flag))
-            case .time(let time): note(member, .text(time.iso8601))
-            case .context(let context):
-                if event.encryptionContext == nil {
-                    event.encryptionContext = context
-                } else {
-                    note(member, .text(context.logText))
-                }
-            case .list(let values): note(member, .text(Request.logText(values)))
-            case .structure(let structure): note(member, .text(Request.logText(structure)))
-            case .bytes, .secret: break
+            if case .context(let context) = value, event.encryptionContext == nil {
+                event.encryptionContext = context
+            } else if let logged = Request.logged(value) {
+                note(member, logged)
             }
         }
+    }
+
+    private static func logged(_ value: Value) -> UsageEvent.Parameter.Value? {
+        switch value {
+        case .text(let text): .text(text)
+        case .number(let number): .number(number)
+        case .flag(let flag): .flag(flag)
+        case .time(let time): .text(time.iso8601)
+        case .context(let context): .map(context.pairs.map { .init($0.name, .text($0.value)) })
+        case .list(let values): .list(values.compactMap(logged))
+        case .structure(let structure):
+            .map(
+                structure.members.compactMap { member, value in
+                    logged(value).map { .init(member.lowerName, $0) }
+                })
+        case .bytes, .secret: nil
+        }
+    }
+
+    /// What a request leaves out and the service takes for granted, as CloudTrail shows it.
+    mutating func note(implied algorithm: EncryptionAlgorithm, _ member: Member) {
+        if input[member] == nil { note(member, .text(algorithm.rawValue)) }
     }
 
     private static func isUnlogged(_ member: Member) -> Bool {
@@ -57,29 +69,6 @@ struct Request {
 
     private mutating func note(_ member: Member, _ value: UsageEvent.Parameter.Value) {
         event.requestParameters.append(.init(member.lowerName, value))
-    }
-
-    private static func logText(_ values: [Value]) -> String {
-        values.map { value in
-            switch value {
-            case .text(let text): text
-            case .structure(let structure): logText(structure)
-            default: ""
-            }
-        }.joined(separator: ",")
-    }
-
-    private static func logText(_ structure: Structure) -> String {
-        let parts = structure.members.map { member, value in
-            let text =
-                switch value {
-                case .text(let text): text
-                case .context(let context): context.logText
-                default: ""
-                }
-            return "\(member.lowerName)=\(text)"
-        }
-        return "{\(parts.joined(separator: ","))}"
     }
 
     mutating func answer(_ name: String, _ text: String) {
@@ -143,12 +132,4 @@ struct RequestFacts {
     var grantTerms: GrantTerms?
     /// Of ReEncrypt: whether both keys are one.
     var isSameKey: Bool?
-}
-
-extension EncryptionContext {
-    /// For the log, which has room for one context an event: `name=value` pairs, quoted.
-    fileprivate var logText: String {
-        pairs.map { "\($0.name.debugDescription)=\($0.value.debugDescription)" }
-            .joined(separator: ",")
-    }
 }

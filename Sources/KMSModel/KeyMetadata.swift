@@ -47,6 +47,9 @@ package struct KeyMetadata: Sendable, Hashable {
     /// Of multi-Region keys.
     package var multiRegion: MultiRegionView?
     package var customKeyStoreID: String?
+    /// The number of the current key version, from 1: Keyfold's own, which no answer of AWS's
+    /// protocol holds; nil when it came over one.
+    package var currentVersion: UInt32?
 
     package init(
         arn: KeyARN, creationDate: Timestamp, state: KeyState, description: String,

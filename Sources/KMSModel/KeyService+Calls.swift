@@ -64,13 +64,16 @@ extension KeyService {
     }
 
     /// `windowDays`: 7…30, 30 when nil.
+    ///
+    /// - Returns: when; nil for a primary key that waits for its replicas first.
+    @discardableResult
     package func scheduleKeyDeletion(
         _ key: String, windowDays: Int?, as caller: Caller
-    ) throws(KMSError) {
+    ) throws(KMSError) -> Timestamp? {
         let input = Structure([
             .keyID: .text(key), .pendingWindowInDays: windowDays.map(Value.number),
         ])
-        _ = try answer(.scheduleKeyDeletion, input, as: caller)
+        return try answer(.scheduleKeyDeletion, input, as: caller).time(.deletionDate)
     }
 
     package func cancelKeyDeletion(_ key: String, as caller: Caller) throws(KMSError) {

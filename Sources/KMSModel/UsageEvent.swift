@@ -11,6 +11,10 @@ package struct UsageEvent: Sendable, Hashable {
     package var scope: AccountScope
     package var caller: Caller
     package var isReadOnly: Bool
+    /// nil: the event's own id; a request has one event.
+    package var requestID: String?
+    /// Where the request came from; nil: this machine.
+    package var sourceIPAddress: String?
     /// The ARNs of the keys and aliases that were used.
     package var resources: [String]
     /// Lower-camel-case names as in AWS's records; never plaintext, ciphertext or a grant token.
@@ -19,13 +23,34 @@ package struct UsageEvent: Sendable, Hashable {
     /// Set for operations that change something.
     package var responseElements: [Parameter]
     package var keyMaterialID: KeyMaterialID?
+    /// Of a key in a custom key store.
+    package var customKeyStoreID: String?
+    /// The grant that was retired, or that allowed the request.
+    package var grantID: String?
+    /// The spec of the key that was used, where the price of a request depends on it.
+    package var keySpec: String?
     /// Keyfold's number of the key version that was used, from 1.
     package var keyVersion: UInt32?
     /// The exception's name and message, when the request was refused.
     package var error: KMSError?
 
     package struct Parameter: Sendable, Hashable {
-        package enum Value: Sendable, Hashable { case text(String), number(Int), flag(Bool) }
+        package enum Value: Sendable, Hashable {
+            case text(String)
+            case number(Int)
+            case flag(Bool)
+            case list([Value])
+            /// In this order.
+            case map([Parameter])
+
+            package static func texts(_ texts: [String]) -> Value { .list(texts.map(Value.text)) }
+
+            /// An encryption context, sorted as it always is.
+            package static func context(_ context: EncryptionContext) -> Value {
+                .map(context.pairs.map { Parameter($0.name, .text($0.value)) })
+            }
+        }
+
         package var name: String
         package var value: Value
 

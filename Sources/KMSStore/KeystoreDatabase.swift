@@ -38,6 +38,7 @@ final class KeystoreDatabase: Sendable {
             revision INTEGER NOT NULL,
             box BLOB NOT NULL
         ) STRICT, WITHOUT ROWID;
+        \(logSchema)
         CREATE TABLE manifests (
             id INTEGER PRIMARY KEY,
             revision INTEGER NOT NULL,
@@ -45,6 +46,19 @@ final class KeystoreDatabase: Sendable {
         ) STRICT;
         PRAGMA application_id = \(applicationID);
         PRAGMA user_version = \(format);
+        """
+
+    /// Tables that keystores of earlier versions get when their log has its first checkpoint.
+    static let logSchema = """
+        CREATE TABLE IF NOT EXISTS checkpoints (
+            number INTEGER PRIMARY KEY,
+            box BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE IF NOT EXISTS tallies (
+            id BLOB PRIMARY KEY,
+            revision INTEGER NOT NULL,
+            box BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID;
         """
 
     private init(path: String, queue: DatabaseQueue) {
@@ -62,6 +76,7 @@ final class KeystoreDatabase: Sendable {
                 sql: """
                     PRAGMA trusted_schema = OFF;
                     PRAGMA cell_size_check = ON;
+                    PRAGMA secure_delete = ON;
                     """)
         }
         return configuration

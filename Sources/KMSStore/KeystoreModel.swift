@@ -67,7 +67,7 @@ struct KeystoreModel {
         case .keyStore:
             let id = String(decoding: key.id, as: UTF8.self)
             for region in regions.keys { regions[region]?.keyStores[id] = nil }
-        case .settings, .segment, .manifest: break
+        case .settings, .segment, .manifest, .checkpoint, .tally: break
         }
     }
 
@@ -114,7 +114,7 @@ struct KeystoreModel {
                 .keyStore($0.id)
             }
             regions[store.region, default: RegionContents()].keyStores[store.id] = store
-        case .segment, .manifest:
+        case .segment, .manifest, .checkpoint, .tally:
             throw KeystoreModel.refusal(of: row)
         }
     }

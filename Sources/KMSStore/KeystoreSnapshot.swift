@@ -172,13 +172,17 @@ extension MaterialRecord {
 struct KeystoreSettings: Hashable, Sendable {
     let scope: AccountScope
     let creationDate: Timestamp
+    /// Whether an event of the usage log is on the disk before a key is used.
+    var syncsLog = false
 
+    /// Form 1, as it always was, while the settings of form 2 have their first values.
     func encoded() -> [UInt8] {
         var writer = RecordWriter()
-        writer.append(RecordForm.first)
+        writer.append(syncsLog ? RecordForm.second : RecordForm.first)
         writer.append(scope.account)
         writer.append(scope.region)
         writer.append(creationDate)
+        if syncsLog { writer.append(syncsLog) }
         return writer.finish()
     }
 
@@ -189,10 +193,14 @@ struct KeystoreSettings: Hashable, Sendable {
 
     init(decoding bytes: [UInt8]) throws(MalformedRecord) {
         var reader = RecordReader(bytes)
-        try RecordForm.expect(RecordForm.first, &reader)
+        let form = try reader.number(UInt8.self)
+        guard form == RecordForm.first || form == RecordForm.second else {
+            throw MalformedRecord()
+        }
         let account = try reader.text()
         let region = try reader.text()
         creationDate = try reader.time()
+        if form == 2 { syncsLog = try reader.flag() }
         try reader.finish()
         guard let scope = AccountScope(account: account, region: region) else {
             throw MalformedRecord()
@@ -226,7 +234,8 @@ package struct KeystoreChange: Sendable {
 
     var isEmpty: Bool {
         keys.isEmpty && materials.isEmpty && aliases.isEmpty && deletedAliases.isEmpty
-            && deletedKeys.isEmpty && grants.isEmpty && principals.isEmpty && deletedPrincipals.isEmpty
+            && deletedKeys.isEmpty && grants.isEmpty && principals.isEmpty
+            && deletedPrincipals.isEmpty
             && tokens.isEmpty && deletedTokens.isEmpty && keyStores.isEmpty
             && deletedKeyStores.isEmpty && settings == nil && slots.isEmpty
             && deletedSlots.isEmpty

@@ -50,7 +50,9 @@ package struct RecordWriter: ~Copyable {
 }
 
 /// Bytes that no writer of this format makes.
-package struct MalformedRecord: Error {}
+package struct MalformedRecord: Error {
+    package init() {}
+}
 
 /// Reads what ``RecordWriter`` wrote, and refuses everything else.
 package struct RecordReader: ~Copyable {
@@ -113,6 +115,8 @@ package struct RecordReader: ~Copyable {
         var plain = try byteString()
         return SecretBytes(consuming: &plain)
     }
+
+    package var isAtEnd: Bool { position == bytes.count }
 
     /// Refuses bytes behind the last field.
     package func finish() throws(MalformedRecord) {

@@ -9,10 +9,14 @@ enum RecordKind: UInt8, Sendable, CaseIterable {
     case alias = 5
     case segment = 6
     case manifest = 7
-    case principal = 8
-    case token = 9
-    case keyStore = 10
-    case grants = 11
+    /// A signed checkpoint of the usage log.
+    case checkpoint = 8
+    /// What the usage log's closed segments add up to for one key.
+    case tally = 9
+    case principal = 10
+    case token = 11
+    case keyStore = 12
+    case grants = 13
 
     /// For messages.
     var name: String {
@@ -24,6 +28,8 @@ enum RecordKind: UInt8, Sendable, CaseIterable {
         case .alias: "alias"
         case .segment: "log segment"
         case .manifest: "manifest"
+        case .checkpoint: "log checkpoint"
+        case .tally: "log total"
         case .principal: "principal"
         case .token: "token"
         case .keyStore: "custom key store"
@@ -133,14 +139,18 @@ struct RowDigest: Hashable, Sendable {
 /// What must be in the database at one revision: how many rows, and the sum of their digests.
 ///
 /// Number 1 covers slots, settings, keys, materials and aliases; number 2 the log's segments,
-/// whose heads move far more often.
+/// whose heads move far more often; number 3 the log's totals.
 struct Manifest: Hashable, Sendable {
     static let keysID: UInt8 = 1
     static let segmentsID: UInt8 = 2
+    static let talliesID: UInt8 = 3
 
     var revision: UInt64
     var rowCount: UInt64
     var digest: RowDigest
+    /// Of number 2: the usage log's own state, which holds the key of its next checkpoint. Empty in
+    /// the others, and where the log never had a checkpoint; the encoding ends before it then.
+    var logState: [UInt8] = []
 
     static let empty = Manifest(revision: 0, rowCount: 0, digest: .zero)
 
@@ -149,6 +159,7 @@ struct Manifest: Hashable, Sendable {
         writer.append(revision)
         writer.append(rowCount)
         writer.append(digest.bytes)
+        if !logState.isEmpty { writer.append(logState) }
         return writer.finish()
     }
 
@@ -163,6 +174,7 @@ struct Manifest: Hashable, Sendable {
         revision = try reader.number()
         rowCount = try reader.number()
         let digest = try reader.byteString()
+        if !reader.isAtEnd { logState = try reader.byteString() }
         try reader.finish()
         guard digest.count == 32 else { throw MalformedRecord() }
         self.digest = RowDigest(digest)

@@ -1,6 +1,7 @@
 internal import Glibc
 
-/// A thread that runs `body` a while after each ``wake()``, and sleeps without end otherwise.
+/// A thread that runs `body` a while after each ``wake()``, and sleeps otherwise: without end, or
+/// until so much time went by idly that `body` is to look whether there is anything to do.
 ///
 /// One run serves all wakes of the interval before it. ``stop()`` must be called before the last
 /// reference goes; after a fork the child's copy is dead and is left alone.
@@ -19,6 +20,7 @@ package final class DelayedThread: @unchecked Sendable {  // SAFETY: above
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private let intervalMilliseconds: Int
+    private let idleMilliseconds: Int?
     /// Answers whether it wants to run again.
     private let body: @Sendable () -> Bool
     private var flags = Flags()
@@ -26,8 +28,12 @@ package final class DelayedThread: @unchecked Sendable {  // SAFETY: above
 
     package let processID: Int32 = getpid()
 
-    package init(intervalMilliseconds: Int, body: @escaping @Sendable () -> Bool) {
+    package init(
+        intervalMilliseconds: Int, idleMilliseconds: Int? = nil,
+        body: @escaping @Sendable () -> Bool
+    ) {
         self.intervalMilliseconds = intervalMilliseconds
+        self.idleMilliseconds = idleMilliseconds
         self.body = body
         var attributes = pthread_condattr_t()
         // SAFETY: all four objects outlive the calls, which fail for invalid arguments only.
@@ -95,28 +101,41 @@ package final class DelayedThread: @unchecked Sendable {  // SAFETY: above
         }
     }
 
-    /// Until an interval after a wake; false when it is time to end.
+    /// Until an interval after a wake, or an idle time; false when it is time to end.
     private func waitForWork() -> Bool {
         lock()
         defer { unlock() }
+        var idleEnd = idleMilliseconds.map { DelayedThread.time(afterMilliseconds: $0) }
         while !flags.isWoken, !flags.isStopped {
-            // SAFETY: made in init, and the mutex is held.
-            unsafe pthread_cond_wait(condition, mutex)
+            guard var end = idleEnd else {
+                // SAFETY: made in init, and the mutex is held.
+                unsafe pthread_cond_wait(condition, mutex)
+                continue
+            }
+            // SAFETY: as above, and `end` outlives the call.
+            if unsafe pthread_cond_timedwait(condition, mutex, &end) == ETIMEDOUT { return true }
+            idleEnd = end
         }
         flags.isCounting = true
         defer { flags.isCounting = false }
-        var deadline = timespec()
-        // SAFETY: `deadline` outlives the call; the clock exists.
-        unsafe clock_gettime(CLOCK_MONOTONIC, &deadline)
-        let nanoseconds = deadline.tv_nsec + intervalMilliseconds % 1000 * 1_000_000
-        deadline.tv_sec += intervalMilliseconds / 1000 + nanoseconds / 1_000_000_000
-        deadline.tv_nsec = nanoseconds % 1_000_000_000
+        var deadline = DelayedThread.time(afterMilliseconds: intervalMilliseconds)
         while !flags.isStopped {
             // SAFETY: as above.
             if unsafe pthread_cond_timedwait(condition, mutex, &deadline) == ETIMEDOUT { break }
         }
         flags.isWoken = false
         return !flags.isStopped
+    }
+
+    /// As pthread_cond_timedwait(3) takes it.
+    private static func time(afterMilliseconds milliseconds: Int) -> timespec {
+        var time = timespec()
+        // SAFETY: `time` outlives the call; the clock exists.
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        let nanoseconds = time.tv_nsec + milliseconds % 1000 * 1_000_000
+        time.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
+        time.tv_nsec = nanoseconds % 1_000_000_000
+        return time
     }
 
     private func lock() {

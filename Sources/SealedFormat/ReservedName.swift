@@ -16,6 +16,9 @@ package enum ReservedName {
     /// Where a mount notes what it is about to overwrite, a directory.
     package static let journal = ".keyfold.journal"
 
+    /// How far the keystore's usage log went when the vault was mounted last; at the root only.
+    package static let logHead = ".keyfold.loghead"
+
     private static let prefix = ".keyfold"
 
     /// Whether a stored name is none of a user's own plaintext names: all that begin with

@@ -1,249 +1,230 @@
 internal import KMSModel
 
-/// Appends JSON (RFC 8259) to an array of bytes, with nothing between tokens.
+/// Appends JSON (RFC 8259) to a buffer, with nothing between tokens.
 ///
-/// Names and values are written in the order of the calls; a comma goes where one is due.
+/// What never changes is written as it stands (``raw(_:)``), commas included: a record has some
+/// forty names, and a call for each token would cost more than the record's encryption.
 struct JSONWriter {
-    private(set) var bytes: [UInt8]
-    private var needsComma = false
+    let buffer: EventBuffer
 
-    /// `prefix` stays in front of the JSON.
-    init(prefix: [UInt8], capacity: Int) {
-        bytes = []
-        bytes.reserveCapacity(capacity)
-        bytes += prefix
-    }
-
-    mutating func beginObject(_ name: StaticString? = nil) {
-        open(name, UInt8(ascii: "{"))
-    }
-
-    mutating func endObject() {
-        close(UInt8(ascii: "}"))
-    }
-
-    mutating func beginArray(_ name: StaticString) {
-        open(name, UInt8(ascii: "["))
-    }
-
-    mutating func endArray() {
-        close(UInt8(ascii: "]"))
-    }
-
-    mutating func field(_ name: StaticString, _ value: String) {
-        key(name)
-        string(value)
-        needsComma = true
-    }
-
-    mutating func field(_ name: StaticString, _ value: some BinaryInteger) {
-        key(name)
-        number(value)
-    }
-
-    /// Lower-case hex digits.
-    mutating func field(_ name: StaticString, hex value: [UInt8]) {
-        key(name)
-        bytes.append(UInt8(ascii: "\""))
-        for byte in value { appendHex(byte) }
-        bytes.append(UInt8(ascii: "\""))
-        needsComma = true
-    }
-
-    /// ISO 8601 in UTC with whole seconds, as ``Timestamp/iso8601`` writes it.
-    mutating func field(_ name: StaticString, _ time: Timestamp) {
-        let second = time.millisecondsSinceEpoch / 1000
-        // Years beyond 9999 and before 1970 go the slow way.
-        guard time.millisecondsSinceEpoch >= 0, second < 253_402_300_800 else {
-            return field(name, time.iso8601)
-        }
-        key(name)
-        let date = CivilDate(daysSinceEpoch: second / 86_400)
-        let ofDay = UInt64(second % 86_400)
-        let parts: [6 of (UInt64, UInt8)] = [
-            (date.year, UInt8(ascii: "-")), (date.month, UInt8(ascii: "-")),
-            (date.day, UInt8(ascii: "T")), (ofDay / 3600, UInt8(ascii: ":")),
-            (ofDay / 60 % 60, UInt8(ascii: ":")), (ofDay % 60, UInt8(ascii: "Z")),
-        ]
-        bytes.append(UInt8(ascii: "\""))
-        for index in parts.indices {
-            appendDigits(parts[index].0, width: index == 0 ? 4 : 2)
-            bytes.append(parts[index].1)
-        }
-        bytes.append(UInt8(ascii: "\""))
-        needsComma = true
-    }
-
-    mutating func field(_ name: StaticString, _ value: Bool) {
-        key(name)
-        flag(value)
-    }
-
-    mutating func null(_ name: StaticString) {
-        key(name)
-        append("null")
-        needsComma = true
-    }
-
-    /// A name that comes from a request.
-    mutating func field(dynamic name: String, _ value: String) {
-        key(dynamic: name)
-        string(value)
-        needsComma = true
-    }
-
-    mutating func field(dynamic name: String, _ value: Int) {
-        key(dynamic: name)
-        number(value)
-    }
-
-    mutating func field(dynamic name: String, _ value: Bool) {
-        key(dynamic: name)
-        flag(value)
-    }
-
-    // MARK: Tokens
-
-    private mutating func open(_ name: StaticString?, _ bracket: UInt8) {
-        if let name {
-            key(name)
-        } else {
-            comma()
-        }
-        bytes.append(bracket)
-        needsComma = false
-    }
-
-    private mutating func close(_ bracket: UInt8) {
-        bytes.append(bracket)
-        needsComma = true
-    }
-
-    private mutating func comma() {
-        if needsComma { bytes.append(UInt8(ascii: ",")) }
-    }
-
-    private mutating func key(_ name: StaticString) {
-        comma()
-        bytes.append(UInt8(ascii: "\""))
-        append(name)
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(UInt8(ascii: ":"))
-    }
-
-    private mutating func key(dynamic name: String) {
-        comma()
-        string(name)
-        bytes.append(UInt8(ascii: ":"))
-    }
-
-    private mutating func number(_ value: some BinaryInteger) {
-        if value < 0 { bytes.append(UInt8(ascii: "-")) }
-        appendDigits(UInt64(value.magnitude), width: 1)
-        needsComma = true
-    }
-
-    private mutating func flag(_ value: Bool) {
-        append(value ? "true" : "false")
-        needsComma = true
-    }
-
-    /// Of ASCII that needs no escape.
-    private mutating func append(_ text: StaticString) {
-        // SAFETY: a static string's bytes live for the program's whole run.
-        unsafe bytes.append(
-            contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
-
-    /// Decimal digits, with zeros in front up to `width`.
-    private mutating func appendDigits(_ value: UInt64, width: Int) {
-        var divisor: UInt64 = 1
-        var digits = 1
-        while digits < width || value / divisor >= 10 {
-            divisor *= 10
-            digits += 1
-        }
-        while divisor > 0 {
-            bytes.append(UInt8(ascii: "0") + UInt8(value / divisor % 10))
-            divisor /= 10
-        }
-    }
-
-    private mutating func appendHex(_ byte: UInt8) {
-        appendHexDigit(byte >> 4)
-        appendHexDigit(byte & 15)
-    }
-
-    private mutating func appendHexDigit(_ digit: UInt8) {
-        bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-    }
+    /// Text that is JSON already.
+    @inline(__always)
+    func raw(_ json: StaticString) { buffer.append(json) }
 
     /// A string in quotes. Swift's strings are valid UTF-8 already: whoever made one from foreign
     /// bytes replaced the invalid ones.
-    private mutating func string(_ text: String) {
-        bytes.append(UInt8(ascii: "\""))
-        let utf8 = text.utf8.span
-        if utf8.needsEscape {
-            escape(text)
-        } else {
-            // SAFETY: the buffer is the span's own and is copied within the closure.
-            unsafe utf8.withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0) }
-        }
-        bytes.append(UInt8(ascii: "\""))
+    func string(_ text: String) {
+        string(text.utf8.span)
     }
 
+    /// The same, of UTF-8.
+    func string(_ utf8: Span<UInt8>) {
+        buffer.append(UInt8(ascii: "\""))
+        if utf8.mayNeedEscape {
+            escape(utf8)
+        } else {
+            buffer.append(utf8)
+        }
+        buffer.append(UInt8(ascii: "\""))
+    }
+
+    /// A string in quotes that is known to need no escape.
+    func plainString(_ text: String) {
+        buffer.append(UInt8(ascii: "\""))
+        buffer.append(text.utf8.span)
+        buffer.append(UInt8(ascii: "\""))
+    }
+
+    /// Lower-case hex digits in quotes.
+    func hex(_ bytes: [UInt8]) {
+        buffer.append(2 * bytes.count + 2) { target in
+            target[0] = UInt8(ascii: "\"")
+            for index in bytes.indices {
+                target[2 * index + 1] = hexDigit(bytes[index] >> 4)
+                target[2 * index + 2] = hexDigit(bytes[index] & 15)
+            }
+            target[2 * bytes.count + 1] = UInt8(ascii: "\"")
+        }
+    }
+
+    func flag(_ value: Bool) {
+        if value { raw("true") } else { raw("false") }
+    }
+
+    func number(_ value: some BinaryInteger) {
+        if value < 0 { buffer.append(UInt8(ascii: "-")) }
+        let magnitude = UInt64(value.magnitude)
+        var digits = 1
+        var bound: UInt64 = 10
+        while digits < 20, magnitude >= bound {
+            digits += 1
+            let (next, isPast) = bound.multipliedReportingOverflow(by: 10)
+            if isPast { break }
+            bound = next
+        }
+        buffer.append(digits) { target in
+            var rest = magnitude
+            for index in stride(from: digits - 1, through: 0, by: -1) {
+                target[index] = UInt8(ascii: "0") + UInt8(rest % 10)
+                rest /= 10
+            }
+        }
+    }
+
+    /// ISO 8601 in UTC with whole seconds, in quotes, as ``Timestamp/iso8601`` writes it.
+    func time(_ time: Timestamp) {
+        let second = time.millisecondsSinceEpoch / 1000
+        // Years beyond 9999 and before 1970 go the slow way.
+        guard time.millisecondsSinceEpoch >= 0, second < 253_402_300_800 else {
+            return string(time.iso8601)
+        }
+        let date = CivilDate(daysSinceEpoch: second / 86_400)
+        let ofDay = UInt64(second % 86_400)
+        buffer.append(22) { target in
+            target[0] = UInt8(ascii: "\"")
+            target.putDigits(date.year / 100, at: 1)
+            target.putDigits(date.year % 100, at: 3)
+            target[5] = UInt8(ascii: "-")
+            target.putDigits(date.month, at: 6)
+            target[8] = UInt8(ascii: "-")
+            target.putDigits(date.day, at: 9)
+            target[11] = UInt8(ascii: "T")
+            target.putDigits(ofDay / 3600, at: 12)
+            target[14] = UInt8(ascii: ":")
+            target.putDigits(ofDay / 60 % 60, at: 15)
+            target[17] = UInt8(ascii: ":")
+            target.putDigits(ofDay % 60, at: 18)
+            target[20] = UInt8(ascii: "Z")
+            target[21] = UInt8(ascii: "\"")
+        }
+    }
+
+    // MARK: Values of requests
+
+    func value(_ value: UsageEvent.Parameter.Value) {
+        switch value {
+        case .text(let text): string(text)
+        case .number(let number): self.number(number)
+        case .flag(let flag): self.flag(flag)
+        case .list(let values):
+            var separator = UInt8(ascii: "[")
+            if values.isEmpty { buffer.append(separator) }
+            for value in values {
+                buffer.append(separator)
+                self.value(value)
+                separator = UInt8(ascii: ",")
+            }
+            buffer.append(UInt8(ascii: "]"))
+        case .map(let members):
+            buffer.append(UInt8(ascii: "{"))
+            self.members(members)
+            buffer.append(UInt8(ascii: "}"))
+        }
+    }
+
+    /// `"name":value,…` without braces.
+    func members(_ members: [UsageEvent.Parameter]) {
+        var isFirst = true
+        for member in members {
+            if !isFirst { buffer.append(UInt8(ascii: ",")) }
+            isFirst = false
+            string(member.name)
+            buffer.append(UInt8(ascii: ":"))
+            value(member.value)
+        }
+    }
+
+    // MARK: Escapes
+
     /// Escapes what JSON demands, and DEL and the C1 controls too, which a terminal would obey.
-    private mutating func escape(_ text: String) {
+    private func escape(_ utf8: Span<UInt8>) {
         var previousWasC1Lead = false
-        for byte in text.utf8 {
+        for index in utf8.indices {
+            let byte = utf8[index]
             if previousWasC1Lead {
                 previousWasC1Lead = false
                 if byte < 0xA0 {
                     unicodeEscape(byte)
                 } else {
-                    bytes.append(0xC2)
-                    bytes.append(byte)
+                    buffer.append(0xC2)
+                    buffer.append(byte)
                 }
                 continue
             }
             switch byte {
             case 0xC2: previousWasC1Lead = true  // U+0080…U+00BF: C2, then the low byte.
-            case UInt8(ascii: "\""): append("\\\"")
-            case UInt8(ascii: "\\"): append("\\\\")
-            case 0x0A: append("\\n")
-            case 0x0D: append("\\r")
-            case 0x09: append("\\t")
+            case UInt8(ascii: "\""): raw("\\\"")
+            case UInt8(ascii: "\\"): raw("\\\\")
+            case 0x0A: raw("\\n")
+            case 0x0D: raw("\\r")
+            case 0x09: raw("\\t")
             case 0..<0x20, 0x7F: unicodeEscape(byte)
-            default: bytes.append(byte)
+            default: buffer.append(byte)
             }
         }
     }
 
-    private mutating func unicodeEscape(_ byte: UInt8) {
-        append("\\u00")
-        appendHex(byte)
+    private func unicodeEscape(_ byte: UInt8) {
+        raw("\\u00")
+        buffer.append(hexDigit(byte >> 4))
+        buffer.append(hexDigit(byte & 15))
+    }
+}
+
+private func hexDigit(_ digit: UInt8) -> UInt8 {
+    digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+}
+
+extension MutableSpan<UInt8> {
+    /// Two decimal digits.
+    fileprivate mutating func putDigits(_ value: UInt64, at index: Int) {
+        self[index] = UInt8(ascii: "0") + UInt8(value / 10)
+        self[index + 1] = UInt8(ascii: "0") + UInt8(value % 10)
     }
 }
 
 extension Span<UInt8> {
-    /// Without a branch per byte, so that the compiler can look at many at once.
-    fileprivate var needsEscape: Bool {
-        var found: UInt8 = 0
-        for index in indices {
-            let byte = self[index]
-            found |= byte < 0x20 ? 1 : 0
-            found |= byte == 0x22 ? 1 : 0
-            found |= byte == 0x5C ? 1 : 0
-            found |= byte == 0x7F ? 1 : 0
-            found |= byte == 0xC2 ? 1 : 0
+    /// Whether anything may need an escape: all but ASCII that needs none, eight bytes at a time.
+    fileprivate var mayNeedEscape: Bool {
+        // SAFETY: the pointer ends with the closure, and each load lies in the buffer.
+        unsafe withUnsafeBytes { bytes in
+            let count = bytes.count
+            guard count >= 8 else {
+                var found: UInt64 = 0
+                for index in 0..<count {
+                    found |= Span.special(UInt64(unsafe bytes[index]) | 0x3030_3030_3030_3000)
+                }
+                return found != 0
+            }
+            var found: UInt64 = 0
+            var offset = 0
+            while offset <= count - 8 {
+                found |= Span.special(
+                    unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+                offset += 8
+            }
+            found |= Span.special(
+                unsafe bytes.loadUnaligned(fromByteOffset: count - 8, as: UInt64.self))
+            return found != 0
         }
-        return found != 0
+    }
+
+    /// Not zero when any of eight bytes is below 0x20, a quote, a backslash, or above 0x7E.
+    @inline(__always)
+    private static func special(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let quotes = word ^ (ones &* 0x22)
+        let slashes = word ^ (ones &* 0x5C)
+        let high = word | (word &+ ones)
+        let low = (word &- (ones &* 0x20)) & ~word
+        let found = (quotes &- ones) & ~quotes | (slashes &- ones) & ~slashes
+        return (high | low | found) & (ones &* 0x80)
     }
 }
 
 /// A day of the proleptic Gregorian calendar, from 1970 on, counted in 400-year eras that start on
 /// the first of March.
-private struct CivilDate {
+struct CivilDate {
     let year: UInt64
     let month: UInt64
     let day: UInt64

@@ -8,6 +8,7 @@ package struct LoggedEvent: Sendable, Hashable {
     /// The CloudTrail record, one line, without a line end.
     package let json: [UInt8]
 
+    package let eventID: String
     package let eventTime: Timestamp
     package let eventName: String
     /// The resources' ARNs: keys, and an alias where the operation named one.
@@ -43,6 +44,7 @@ package struct LoggedEvent: Sendable, Hashable {
         self.segment = segment
         self.sequence = sequence
         self.json = json
+        eventID = record["eventID"]?.text ?? ""
         eventTime = Timestamp(millisecondsSinceEpoch: time)
         eventName = name
         keyARNs = record["resources"]?.elements.compactMap { $0["ARN"]?.text } ?? []
@@ -119,10 +121,15 @@ package struct UsageLogFilter: Sendable, Hashable {
             return false
         }
         guard !keys.isEmpty else { return true }
-        return event.keyARNs.contains { arn in
-            keys.contains(arn) || keys.contains { arn.hasSuffix(":key/" + $0) }
-        }
+        return event.keyARNs.contains(where: acceptsResource)
     }
+
+    func acceptsResource(_ arn: String) -> Bool {
+        keys.contains(arn) || keys.contains { arn.hasSuffix(":key/" + $0) }
+    }
+
+    /// Whether an index can tell where events that fit may be.
+    var isSelective: Bool { since != nil || until != nil || !keys.isEmpty }
 }
 
 extension Character {

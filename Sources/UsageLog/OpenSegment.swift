@@ -12,10 +12,10 @@ final class OpenSegment {
     let file: Descriptor
     let path: String
     /// Who opened it: a forked child must not write to its parent's segment.
-    let processID: Int32
+    let process: ProcessGeneration
     private(set) var eventCount: UInt64 = 0
     private(set) var hasClosingRecord = false
-    private(set) var sizeBytes = UInt64(SegmentFormat.headerBytes)
+    private(set) var sizeBytes: UInt64
 
     private let directory: LogDirectory
     private let name: FileName
@@ -23,8 +23,15 @@ final class OpenSegment {
     private let inodeNumber: UInt64
     private let key: SecretBytes
     private let cipher = AESGCM256()
+    private let hasher = SHA256Hasher()
     private var eventTimes: ClosedRange<Int64>?
-    /// `chain hash so far 32 | record`: what the next chain hash is made of. Grows only.
+    private var tree: MerkleFrontier
+    /// What the events so far add up to.
+    private(set) var tally: UsageTally
+    private var indexBuilder: SegmentIndexBuilder
+    private var chainHash: [UInt8]
+    /// In version 1 `chain hash so far 32 | record`, what the next chain hash is made of; the record
+    /// stands at the same place in version 2. Grows only.
     private var frame: [UInt8]
     /// Segment id, sequence, chain hash: authenticated with each box.
     private var associated: [UInt8]
@@ -37,10 +44,16 @@ final class OpenSegment {
         self.directory = directory
         name = FileName(record.id.fileName)
         path = directory.filePath(record.id)
-        processID = getpid()
-        key = keys.sealingKey(of: record.id)
+        process = ProcessGeneration.current
+        key = keys.sealingKey(of: record)
+        chainHash = record.head.chainHash
+        tree = MerkleFrontier()
+        tally = UsageTally()
+        indexBuilder = SegmentIndexBuilder()
         frame = record.head.chainHash
         associated = record.id.bytes + [UInt8](repeating: 0, count: 8) + record.head.chainHash
+        let header = SegmentFormat.header(of: record)
+        sizeBytes = UInt64(header.count)
         do throws(Errno) {
             file = try directory.descriptor.open(
                 name, OpenSegment.flags | O_CREAT | O_EXCL, mode: 0o600)
@@ -49,7 +62,7 @@ final class OpenSegment {
         }
         do throws(Errno) {
             try file.tryLock(.exclusive)
-            try file.write(SegmentFormat.header(of: record), at: 0)
+            try file.write(header, at: 0)
             try file.synchronize(dataOnly: false)
             try directory.descriptor.synchronize(dataOnly: false)
             let status = try file.status()
@@ -71,8 +84,8 @@ final class OpenSegment {
         self.directory = directory
         name = FileName(record.id.fileName)
         path = directory.filePath(record.id)
-        processID = getpid()
-        key = keys.sealingKey(of: record.id)
+        process = ProcessGeneration.current
+        key = keys.sealingKey(of: record)
         let status: FileStatus
         do throws(Errno) {
             file = try directory.descriptor.open(name, OpenSegment.flags)
@@ -84,13 +97,18 @@ final class OpenSegment {
         }
         guard
             let scanner = try? SegmentScanner(
-                record, in: directory, keys: keys, isWriterGone: true),
-            let end = scanner.readToEnd()
+                record, in: directory, keys: keys, isWriterGone: true)
         else { return nil }
+        scanner.collectsTally = true
+        guard let end = scanner.readToEnd() else { return nil }
         device = status.device
         inodeNumber = status.inodeNumber
-        frame = scanner.head.chainHash
-        associated = record.id.bytes + [UInt8](repeating: 0, count: 8) + frame
+        chainHash = scanner.head.chainHash
+        tree = scanner.tree
+        tally = scanner.tally
+        indexBuilder = scanner.indexBuilder
+        frame = chainHash
+        associated = record.id.bytes + [UInt8](repeating: 0, count: 8) + chainHash
         eventCount = scanner.head.eventCount
         eventTimes = scanner.eventTimes
         hasClosingRecord = end == .closed
@@ -107,44 +125,75 @@ final class OpenSegment {
 
     var head: SegmentHead {
         SegmentHead(
-            eventCount: eventCount, chainHash: Array(frame[0..<SegmentFormat.hashBytes]))
+            eventCount: eventCount, chainHash: chainHash,
+            treeRoot: record.version == 1 ? [] : tree.root)
     }
 
     func hasRoom(forPlaintextBytes count: Int, limitBytes: UInt64) -> Bool {
-        let needed = SegmentFormat.recordBytes(plaintextBytes: count) + ClosingRecord.recordBytes
+        let closingBytes = ClosingRecord.recordBytes(version: record.version)
+        let needed = SegmentFormat.recordBytes(plaintextBytes: count) + closingBytes
         return eventCount == 0 || sizeBytes + UInt64(needed) <= limitBytes
     }
 
     /// Writes one event; when it throws, the file and the chain are as before.
-    func append(eventPlaintext plaintext: [UInt8], time: Int64) throws(UsageLogError) {
+    ///
+    /// - Parameter leaf: the event's plaintext, behind room for what an event's hash begins with
+    ///   (``SegmentFormat/leafPrefixBytes``), which is filled in here.
+    func append(leaf: EventBuffer, event: UsageEvent) throws(UsageLogError) {
         precondition(!hasClosingRecord, "BUG: an event behind the closing record")
-        try appendRecord(plaintext)
+        let offset = sizeBytes
+        let frameBytes = try appendRecord(leaf)
+        let time = event.eventTime.millisecondsSinceEpoch
+        indexBuilder.add(
+            resources: event.resources, time: time, sequence: eventCount + 1, offset: offset,
+            chainHash: chainHash)
+        if record.version == 1 {
+            for index in 0..<SegmentFormat.hashBytes { frame[index] = chainHash[index] }
+            frame.withRawSpan { frame in
+                chainHash.withMutableRawSpan {
+                    hasher.hash(frame.extracting(0..<frameBytes), into: &$0, at: 0)
+                }
+            }
+        } else {
+            leaf.withRawSpan { leaf in
+                chainHash.withMutableRawSpan { hasher.hash(leaf, into: &$0, at: 0) }
+            }
+            tree.append(leafHash: chainHash, hasher)
+        }
         eventCount += 1
         let times = eventTimes ?? time...time
         eventTimes = min(times.lowerBound, time)...max(times.upperBound, time)
+        tally.add(event)
     }
 
-    /// Writes the last record; does nothing when it is there.
+    /// Writes the last record; does nothing when it is there. The head covers the events, not this.
     func appendClosingRecord(
         _ reason: ClosingRecord.Reason, at time: Timestamp, keys: UsageLogKeys
     ) throws(UsageLogError) {
         guard !hasClosingRecord else { return }
         let closing = ClosingRecord(
-            reason: reason, closedAtMilliseconds: time.millisecondsSinceEpoch, head: head,
+            reason: reason, closedAtMilliseconds: time.millisecondsSinceEpoch,
+            bootID: record.version == 1 ? [] : Boot.id, head: head,
             eventTimes: eventTimes
                 ?? time.millisecondsSinceEpoch...time.millisecondsSinceEpoch)
-        let plaintext: [UInt8]
+        let leaf = EventBuffer()
+        leaf.reset(toZeros: SegmentFormat.leafPrefixBytes)
         do throws(CryptographyError) {
-            plaintext = try closing.plaintext(
-                segmentDigest: record.digest, signingKey: keys.signingKey)
+            leaf.append(
+                try closing.plaintext(ClosingRecord.Place(record), signingKey: keys.signingKey))
         } catch {
             throw .signing(error)
         }
-        let head = frame
-        try appendRecord(plaintext)
+        _ = try appendRecord(leaf)
         hasClosingRecord = true
-        // The head that is anchored covers the events, not the closing record.
-        frame.replaceSubrange(0..<SegmentFormat.hashBytes, with: head[0..<SegmentFormat.hashBytes])
+    }
+
+    /// Puts an index beside the segment, which must be closed by now.
+    func saveIndex(_ keys: UsageLogKeys) {
+        var closed = record
+        closed.head = head
+        closed.isClosed = true
+        indexBuilder.index.save(closed, in: directory, keys: keys)
     }
 
     /// Notices a file that somebody else deleted, cut or wrote to (fstat(2), at every event).
@@ -200,9 +249,10 @@ final class OpenSegment {
 
     // MARK: Records
 
-    private func appendRecord(_ plaintext: [UInt8]) throws(UsageLogError) {
+    /// - Returns: the length of hash and record in `frame`.
+    private func appendRecord(_ leaf: EventBuffer) throws(UsageLogError) -> Int {
         try checkFile()
-        let frameBytes = seal(plaintext)
+        let frameBytes = seal(leaf)
         do throws(Errno) {
             // One pwrite(2); with O_APPEND the kernel ignores the offset and appends.
             try frame.withRawSpan { frame throws(Errno) in
@@ -213,34 +263,36 @@ final class OpenSegment {
             throw UsageLogError(error, path: path)
         }
         sizeBytes += UInt64(frameBytes - SegmentFormat.hashBytes)
-        let hash = frame.withRawSpan { SHA256.hash($0.extracting(0..<frameBytes)) }
-        for index in 0..<SegmentFormat.hashBytes { frame[index] = hash[index] }
+        return frameBytes
     }
 
-    /// Builds the record behind the chain hash in `frame`.
+    /// Builds the record in `frame`, and completes the leaf.
     ///
     /// - Returns: the length of hash and record.
-    private func seal(_ plaintext: [UInt8]) -> Int {
-        let recordBytes = SegmentFormat.recordBytes(plaintextBytes: plaintext.count)
+    private func seal(_ leaf: EventBuffer) -> Int {
+        let recordBytes = SegmentFormat.recordBytes(
+            plaintextBytes: leaf.count - SegmentFormat.leafPrefixBytes)
         let frameBytes = SegmentFormat.hashBytes + recordBytes
         if frame.count < frameBytes {
             frame.append(contentsOf: repeatElement(0, count: frameBytes - frame.count))
         }
         // The closing record's number follows the last event's.
         let sequence = eventCount + 1
+        leaf.replace(at: 1, with: chainHash)
+        leaf.putBigEndian(sequence, at: 1 + SegmentFormat.hashBytes)
         frame.putBigEndian(UInt32(recordBytes - 4), at: SegmentFormat.hashBytes)
         frame.putBigEndian(sequence, at: SegmentFormat.hashBytes + 4)
         associated.putBigEndian(sequence, at: SegmentID.byteCount)
         for index in 0..<SegmentFormat.hashBytes {
-            associated[SegmentID.byteCount + 8 + index] = frame[index]
+            associated[SegmentID.byteCount + 8 + index] = chainHash[index]
         }
         cipher.use(key)
-        plaintext.withRawSpan { plaintext in
+        leaf.withRawSpan { leaf in
             associated.withRawSpan { associated in
                 frame.withMutableRawSpan { frame in
                     cipher.seal(
-                        plaintext, 0..<plaintext.byteCount, authenticating: associated,
-                        into: &frame,
+                        leaf, SegmentFormat.leafPrefixBytes..<leaf.byteCount,
+                        authenticating: associated, into: &frame,
                         at: SegmentFormat.hashBytes + SegmentFormat.recordPrefixBytes)
                 }
             }

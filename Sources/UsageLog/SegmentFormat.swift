@@ -2,16 +2,25 @@ internal import Cryptography
 
 /// Bytes of a segment file: `header | record | record | …`. See docs/usage-log.md.
 ///
-/// Invariants: a header is 76 bytes and follows from the segment's ``SegmentRecord``. A record is
-/// `length 4 | sequence 8 | box`, with `length` counting sequence and box, and the box being
-/// `nonce 12 | ciphertext | tag 16`. Its plaintext is `kind 1 | milliseconds 8 | payload`. Numbers
-/// are big-endian.
+/// Invariants: a header follows from the segment's ``SegmentRecord``: 92 bytes, in version 1 the
+/// first 76 of them. A record is `length 4 | sequence 8 | box`, with `length` counting sequence and
+/// box, and the box being `nonce 12 | ciphertext | tag 16`. Its plaintext is
+/// `kind 1 | milliseconds 8 | payload`. Numbers are big-endian.
+///
+/// Version 2 hashes what an event says, version 1 what lies in the file. An event's leaf is
+/// `chain hash before 32 | sequence 8 | plaintext`; its hash `SHA-256(0 ‖ leaf)` is the next chain
+/// hash and the event's leaf hash in the segment's ``MerkleTree`` at once.
 package enum SegmentFormat {
-    package static let version: UInt32 = 1
+    /// Of new segments.
+    package static let version: UInt32 = 2
     package static let magic: [UInt8] = Array("KFUSELOG".utf8)
     package static let fileSuffix = ".kflog"
 
-    package static let headerBytes = 76
+    /// Of the current version; no header is longer.
+    package static let headerBytes = 92
+    /// What stands before an event's plaintext when its hash is taken: 0, chain hash, sequence.
+    static let leafPrefixBytes = 1 + hashBytes + 8
+    static let bootIDBytes = 16
     /// In front of a record's box: length and sequence number.
     package static let recordPrefixBytes = 12
     /// In front of a payload: kind and time.
@@ -30,15 +39,19 @@ package enum SegmentFormat {
         8 + AESGCM256.overheadBytes + count
     }
 
+    static func headerBytes(version: UInt32) -> Int { version == 1 ? 76 : headerBytes }
+
     static func header(of segment: SegmentRecord) -> [UInt8] {
         var bytes = magic
         bytes.reserveCapacity(headerBytes)
-        bytes.appendBigEndian(version)
+        bytes.appendBigEndian(segment.version)
         bytes += segment.id.bytes
         bytes.appendBigEndian(segment.ordinal)
         bytes.appendBigEndian(segment.createdAt.millisecondsSinceEpoch)
         bytes += segment.previousDigest
-        precondition(bytes.count == headerBytes, "BUG: a segment's header is 76 bytes")
+        if segment.version > 1 { bytes += segment.bootID }
+        precondition(
+            bytes.count == headerBytes(version: segment.version), "BUG: a segment's header")
         return bytes
     }
 
@@ -54,7 +67,7 @@ enum RecordKind: UInt8 {
     case closing = 2
 }
 
-/// The last record of a segment, signed: 121 bytes of payload.
+/// The last record of a segment, signed: 169 bytes of payload, in version 1 121.
 struct ClosingRecord: Hashable, Sendable {
     enum Reason: UInt8 {
         /// The writer was closed.
@@ -65,29 +78,48 @@ struct ClosingRecord: Hashable, Sendable {
         case recovered = 3
     }
 
-    static let payloadBytes = 1 + 8 + 32 + 8 + 8 + 64
-    static let recordBytes = SegmentFormat.recordBytes(
-        plaintextBytes: SegmentFormat.plaintextPrefixBytes + payloadBytes)
+    /// What a closing record is about, and who reads it.
+    struct Place {
+        let version: UInt32
+        let segmentDigest: [UInt8]
+
+        init(_ record: SegmentRecord) {
+            version = record.version
+            segmentDigest = record.digest
+        }
+    }
+
+    static func recordBytes(version: UInt32) -> Int {
+        SegmentFormat.recordBytes(
+            plaintextBytes: SegmentFormat.plaintextPrefixBytes + payloadBytes(version: version))
+    }
+
+    private static func payloadBytes(version: UInt32) -> Int {
+        let added = version == 1 ? 0 : SegmentFormat.bootIDBytes + SegmentFormat.hashBytes
+        return 1 + 8 + 32 + 8 + 8 + 64 + added
+    }
 
     let reason: Reason
     let closedAtMilliseconds: Int64
+    /// The boot in which it was closed; none in version 1.
+    let bootID: [UInt8]
     /// All events of the segment.
     let head: SegmentHead
     /// Of the events, by their own times; a segment without events has equal bounds.
     let eventTimes: ClosedRange<Int64>
 
     /// What the signature covers: the chain of digests up to this segment, and its events.
-    private func signedMessage(segmentDigest: [UInt8]) -> [UInt8] {
-        var message = Array("keyfold usage log segment 1".utf8)
-        message += segmentDigest
+    private func signedMessage(_ place: Place) -> [UInt8] {
+        var message = Array("keyfold usage log segment \(place.version)".utf8)
+        message += place.segmentDigest
         message.appendBigEndian(closedAtMilliseconds)
         return message + fields
     }
 
     private var fields: [UInt8] {
-        var bytes = [reason.rawValue]
+        var bytes = [reason.rawValue] + bootID
         bytes.appendBigEndian(head.eventCount)
-        bytes += head.chainHash
+        bytes += head.chainHash + head.treeRoot
         bytes.appendBigEndian(eventTimes.lowerBound)
         bytes.appendBigEndian(eventTimes.upperBound)
         return bytes
@@ -95,42 +127,47 @@ struct ClosingRecord: Hashable, Sendable {
 
     /// The record's whole plaintext.
     func plaintext(
-        segmentDigest: [UInt8], signingKey: Ed25519PrivateKey
+        _ place: Place, signingKey: Ed25519PrivateKey
     ) throws(CryptographyError) -> [UInt8] {
         var bytes = [RecordKind.closing.rawValue]
         bytes.appendBigEndian(closedAtMilliseconds)
         bytes += fields
-        return try bytes + signingKey.sign(signedMessage(segmentDigest: segmentDigest))
+        return try bytes + signingKey.sign(signedMessage(place))
     }
 
     init(
-        reason: Reason, closedAtMilliseconds: Int64, head: SegmentHead,
+        reason: Reason, closedAtMilliseconds: Int64, bootID: [UInt8], head: SegmentHead,
         eventTimes: ClosedRange<Int64>
     ) {
         self.reason = reason
         self.closedAtMilliseconds = closedAtMilliseconds
+        self.bootID = bootID
         self.head = head
         self.eventTimes = eventTimes
     }
 
     /// nil when the bytes are no closing record or its signature is not `publicKey`'s.
-    init?(plaintext: ArraySlice<UInt8>, segmentDigest: [UInt8], publicKey: [UInt8]) {
+    init?(plaintext: ArraySlice<UInt8>, of place: Place, publicKey: [UInt8]) {
         var bytes = ByteReader(plaintext)
-        guard plaintext.count == SegmentFormat.plaintextPrefixBytes + ClosingRecord.payloadBytes,
+        let payloadBytes = ClosingRecord.payloadBytes(version: place.version)
+        let hasTree = place.version > 1
+        guard plaintext.count == SegmentFormat.plaintextPrefixBytes + payloadBytes,
             bytes.number(UInt8.self) == RecordKind.closing.rawValue,
             let closedAt = bytes.number(Int64.self),
             let reason = bytes.number(UInt8.self).flatMap(Reason.init),
+            let boot = bytes.take(hasTree ? SegmentFormat.bootIDBytes : 0),
             let count = bytes.number(UInt64.self), let hash = bytes.take(SegmentFormat.hashBytes),
+            let root = bytes.take(hasTree ? SegmentFormat.hashBytes : 0),
             let first = bytes.number(Int64.self), let last = bytes.number(Int64.self),
-            first <= last, let signature = bytes.take(64)
+            first <= last, let signature = bytes.take(Ed25519.signatureBytes)
         else { return nil }
         self.init(
-            reason: reason, closedAtMilliseconds: closedAt,
-            head: SegmentHead(eventCount: count, chainHash: hash), eventTimes: first...last)
-        guard
-            Ed25519.isValid(
-                signature, for: signedMessage(segmentDigest: segmentDigest), publicKey: publicKey)
-        else { return nil }
+            reason: reason, closedAtMilliseconds: closedAt, bootID: boot,
+            head: SegmentHead(eventCount: count, chainHash: hash, treeRoot: root),
+            eventTimes: first...last)
+        guard Ed25519.isValid(signature, for: signedMessage(place), publicKey: publicKey) else {
+            return nil
+        }
     }
 }
 
@@ -142,8 +179,10 @@ struct ByteReader {
         rest = bytes
     }
 
+    var isAtEnd: Bool { rest.isEmpty }
+
     mutating func take(_ count: Int) -> [UInt8]? {
-        guard rest.count >= count else { return nil }
+        guard count >= 0, rest.count >= count else { return nil }
         defer { rest = rest.dropFirst(count) }
         return Array(rest.prefix(count))
     }

@@ -87,6 +87,12 @@ struct SegmentMerge {
             {
                 return
             }
+            if filter.isSelective, let directory,
+                let index = SegmentIndex.loadOrMake(segment, in: directory, keys: keys)
+            {
+                let parts = index.ranges(for: filter, eventCount: segment.head.eventCount)
+                scanner.read(parts: parts, of: index)
+            }
             sources.append(Source(scanner: scanner))
         } catch {
             note(error)

@@ -1,5 +1,6 @@
 internal import Cryptography
 internal import Glibc
+internal import KMSModel
 internal import Platform
 
 /// Reads one segment's events in order and holds them against the chain and the anchor.
@@ -18,6 +19,8 @@ final class SegmentScanner {
         let sequence: UInt64
         let time: Int64
         let json: [UInt8]
+        /// The chain hash before the event, where ``SegmentScanner/keepsPreviousHash`` is set.
+        let previousHash: [UInt8]
     }
 
     enum End: Hashable {
@@ -43,12 +46,33 @@ final class SegmentScanner {
     private(set) var closing: ClosingRecord?
     /// Of the events read so far, by their own times.
     private(set) var eventTimes: ClosedRange<Int64>?
+    /// Of the events read so far; version 1 has none.
+    private(set) var tree = MerkleFrontier()
+    private(set) var tally = UsageTally()
+    private(set) var indexBuilder = SegmentIndexBuilder()
+    var index: SegmentIndex { indexBuilder.index }
+    /// The tally at the anchored head.
+    private(set) var anchoredTally = UsageTally()
+    /// Whether events are metered and indexed, which needs them parsed.
+    var collectsTally = false
+    var keepsPreviousHash = false
+    private var previousHash: [UInt8] = []
+    /// Of the event that was read last, in the file.
+    private var recordOffset: UInt64 = 0
+    /// The parts that are to be read; nil for the whole segment, which is checked as a whole then.
+    private var parts: [Range<UInt64>]?
+    private var partsIndex: SegmentIndex?
+    /// Heads that the events must lead through, by count: what checkpoints and anchors say.
+    var expectedHeads: [UInt64: SegmentHead] = [:]
+    /// The last of them that the events did lead through.
+    private(set) var lastSealedCount: UInt64 = 0
 
     private let file: Descriptor
     private let key: SecretBytes
     private let publicKey: [UInt8]
     private let filter: UsageLogFilter
     private let cipher = AESGCM256()
+    private let hasher = SHA256Hasher()
     private var mayBeLive: Bool
     private var retriesLeft = SegmentScanner.retries
 
@@ -57,9 +81,10 @@ final class SegmentScanner {
     private var start = SegmentFormat.hashBytes
     private var end = SegmentFormat.hashBytes
     /// Of the byte behind `end` in the file.
-    private var fileOffset = UInt64(SegmentFormat.headerBytes)
+    private var fileOffset: UInt64
     private var associated: [UInt8]
-    private var plaintext: [UInt8] = []
+    /// An event's plaintext, behind what its hash begins with.
+    private var leaf: [UInt8]
 
     /// Events whose time `filter` does not take are checked but not given out. `isWriterGone` is
     /// for who holds the segment's lock.
@@ -72,8 +97,11 @@ final class SegmentScanner {
         self.record = record
         self.filter = filter
         mayBeLive = !isWriterGone
-        head = SegmentHead(eventCount: 0, chainHash: record.digest)
-        key = keys.sealingKey(of: record.id)
+        head = record.emptyHead
+        key = keys.sealingKey(of: record)
+        leaf = [UInt8](repeating: 0, count: 4096)
+        let headerBytes = SegmentFormat.headerBytes(version: record.version)
+        fileOffset = UInt64(headerBytes)
         publicKey = keys.publicKey
         buffer = [UInt8](repeating: 0, count: SegmentFormat.hashBytes + SegmentScanner.chunkBytes)
         associated = record.id.bytes + [UInt8](repeating: 0, count: 8) + record.digest
@@ -90,14 +118,14 @@ final class SegmentScanner {
         }
         let header: [UInt8]
         do throws(Errno) {
-            header = try file.read(count: SegmentFormat.headerBytes, at: 0)
+            header = try file.read(count: headerBytes, at: 0)
         } catch {
             throw LogProblem(record, .unreadable(error), at: 0)
         }
         guard header == SegmentFormat.header(of: record) else {
             throw LogProblem(record, .changedHeader, at: 0)
         }
-        if record.head.eventCount == 0, record.head.chainHash != record.digest {
+        if record.head.eventCount == 0, record.head != record.emptyHead {
             throw LogProblem(record, .headMismatch, at: 0)
         }
     }
@@ -111,6 +139,36 @@ final class SegmentScanner {
                 return problem(.unreadable(error))
             }
         }
+    }
+
+    /// Reads only where the index says that wanted events may be. Each record is held against the
+    /// chain before it as ever; the segment as a whole is not checked then.
+    func read(parts: [Range<UInt64>], of index: SegmentIndex) {
+        self.parts = parts
+        partsIndex = index
+    }
+
+    private enum Place { case here, atEnd, nowhere }
+
+    /// Moves to the part that comes next, when the one before is read.
+    private func moveToPart() -> Place {
+        guard let part = parts?.first else { return parts == nil ? .here : .atEnd }
+        let next = head.eventCount + 1
+        if next > part.lowerBound, next < part.upperBound { return .here }
+        if next >= part.upperBound {
+            parts?.removeFirst()
+            return moveToPart()
+        }
+        guard let block = partsIndex?.block(of: part.lowerBound),
+            block.offset >= UInt64(SegmentFormat.headerBytes(version: record.version))
+        else { return .nowhere }
+        if next == part.lowerBound, offset == block.offset { return .here }
+        start = SegmentFormat.hashBytes
+        end = start
+        fileOffset = block.offset
+        head.eventCount = block.firstSequence - 1
+        head.chainHash = block.chainHash
+        return .here
     }
 
     /// Passes over all that is left; nil when something is wrong with it.
@@ -127,22 +185,26 @@ final class SegmentScanner {
     /// For a segment that its anchor calls closed: the times of its events, without reading them.
     /// nil when the closing record is not what it should be.
     func closedEventTimes() -> ClosedRange<Int64>? {
+        let recordBytes = ClosingRecord.recordBytes(version: record.version)
         guard record.isClosed, let size = try? file.status().sizeBytes,
-            size >= UInt64(SegmentFormat.headerBytes + ClosingRecord.recordBytes),
-            let bytes = try? file.read(
-                count: ClosingRecord.recordBytes, at: size - UInt64(ClosingRecord.recordBytes))
+            size >= fileOffset + UInt64(recordBytes),
+            let bytes = try? file.read(count: recordBytes, at: size - UInt64(recordBytes))
         else { return nil }
         let boxRange = SegmentFormat.recordPrefixBytes..<bytes.count
-        guard bytes.count == ClosingRecord.recordBytes,
+        guard bytes.count == recordBytes,
             bytes.bigEndian(UInt64.self, at: 4) == record.head.eventCount + 1,
             open(
                 bytes, boxRange, sequence: record.head.eventCount + 1,
                 chainHash: record.head.chainHash),
             let closing = ClosingRecord(
-                plaintext: plaintext[0..<boxRange.count - AESGCM256.overheadBytes],
-                segmentDigest: record.digest, publicKey: publicKey)
+                plaintext: plaintext(boxRange.count - AESGCM256.overheadBytes),
+                of: ClosingRecord.Place(record), publicKey: publicKey)
         else { return nil }
         return closing.eventTimes
+    }
+
+    private func plaintext(_ count: Int) -> ArraySlice<UInt8> {
+        leaf[SegmentFormat.leafPrefixBytes..<SegmentFormat.leafPrefixBytes + count]
     }
 
     /// Where the next record begins in the file.
@@ -153,6 +215,11 @@ final class SegmentScanner {
     /// nil: go on.
     private func advance() throws(Errno) -> Step? {
         if closing != nil { return .end(.closed) }
+        switch moveToPart() {
+        case .here: break
+        case .atEnd: return .end(.closed)
+        case .nowhere: return problem(.changedIndex)
+        }
         guard try fill(4) else { return try atEnd() }
         let length = Int(buffer.bigEndian(UInt32.self, at: start))
         guard SegmentFormat.lengthRange.contains(length) else { return try atDamage() }
@@ -163,48 +230,111 @@ final class SegmentScanner {
             open(buffer, boxRange, sequence: sequence, chainHash: head.chainHash)
         else { return try atDamage() }
         let plaintextBytes = boxRange.count - AESGCM256.overheadBytes
-        switch RecordKind(rawValue: plaintext[0]) {
+        switch RecordKind(rawValue: leaf[SegmentFormat.leafPrefixBytes]) {
         case .event:
             return takeEvent(frameEnd: boxRange.upperBound, plaintextBytes: plaintextBytes)
         case .closing:
             start = boxRange.upperBound
-            return try takeClosing(plaintext[0..<plaintextBytes])
+            return try takeClosing(plaintext(plaintextBytes))
         case nil:
             return problem(.changedRecord)
         }
     }
 
     private func takeEvent(frameEnd: Int, plaintextBytes: Int) -> Step? {
+        recordOffset = offset
+        hashEvent(frameEnd: frameEnd, plaintextBytes: plaintextBytes)
+        head.eventCount += 1
+        start = frameEnd
+        retriesLeft = SegmentScanner.retries
+        if let problem = checkHead() { return .problem(problem) }
+        if case .unread = meter(plaintextBytes) {
+            return .problem(LogProblem(record, .changedRecord, at: head.eventCount))
+        }
+        let time = leaf.bigEndian(Int64.self, at: SegmentFormat.leafPrefixBytes + 1)
+        let times = eventTimes ?? time...time
+        eventTimes = min(times.lowerBound, time)...max(times.upperBound, time)
+        let json = plaintext(plaintextBytes).dropFirst(SegmentFormat.plaintextPrefixBytes)
+        guard filter.accepts(time: time) else { return nil }
+        return .event(
+            Event(
+                sequence: head.eventCount, time: time, json: Array(json),
+                previousHash: previousHash))
+    }
+
+    private enum Metering { case done, unread }
+
+    /// Adds the event in `leaf` to the tally.
+    private func meter(_ plaintextBytes: Int) -> Metering {
+        guard collectsTally else { return .done }
+        let milliseconds = leaf.bigEndian(Int64.self, at: SegmentFormat.leafPrefixBytes + 1)
+        let json = plaintext(plaintextBytes).dropFirst(SegmentFormat.plaintextPrefixBytes)
+        guard
+            let event = MeteredRecord(
+                json: json, time: Timestamp(millisecondsSinceEpoch: milliseconds))
+        else { return .unread }
+        tally.add(event)
+        indexBuilder.add(
+            resources: event.resources, time: milliseconds, sequence: head.eventCount,
+            offset: recordOffset, chainHash: previousHash)
+        if head.eventCount == record.head.eventCount { anchoredTally = tally }
+        return .done
+    }
+
+    /// Moves the chain, and the tree, on by the event that lies in `leaf`.
+    private func hashEvent(frameEnd: Int, plaintextBytes: Int) {
+        if keepsPreviousHash || collectsTally { previousHash = head.chainHash }
+        guard record.version == 1 else {
+            leaf[0] = 0
+            for index in 0..<SegmentFormat.hashBytes { leaf[1 + index] = head.chainHash[index] }
+            leaf.putBigEndian(head.eventCount + 1, at: 1 + SegmentFormat.hashBytes)
+            let leafBytes = SegmentFormat.leafPrefixBytes + plaintextBytes
+            leaf.withRawSpan { leaf in
+                head.chainHash.withMutableRawSpan {
+                    hasher.hash(leaf.extracting(0..<leafBytes), into: &$0, at: 0)
+                }
+            }
+            tree.append(leafHash: head.chainHash, hasher)
+            return
+        }
         // The bytes in front of the record were taken before, or are room left for this.
         let frame = start - SegmentFormat.hashBytes..<frameEnd
         for index in 0..<SegmentFormat.hashBytes {
             buffer[frame.lowerBound + index] = head.chainHash[index]
         }
         head.chainHash = buffer.withRawSpan { SHA256.hash($0.extracting(frame)) }
-        head.eventCount += 1
-        start = frameEnd
-        retriesLeft = SegmentScanner.retries
-        if head.eventCount == record.head.eventCount, head.chainHash != record.head.chainHash {
-            return .problem(LogProblem(record, .headMismatch, at: head.eventCount))
+    }
+
+    /// The head as it is now, with its tree's root.
+    var fullHead: SegmentHead {
+        var head = head
+        if record.version > 1 { head.treeRoot = tree.root }
+        return head
+    }
+
+    /// Holds the head against what the keystore and its checkpoints say of this count.
+    private func checkHead() -> LogProblem? {
+        if parts != nil { return nil }
+        if head.eventCount == record.head.eventCount, fullHead != record.head {
+            return LogProblem(record, .headMismatch, at: head.eventCount)
         }
         if record.isClosed, head.eventCount > record.head.eventCount {
-            return .problem(LogProblem(record, .headMismatch, at: head.eventCount))
+            return LogProblem(record, .headMismatch, at: head.eventCount)
         }
-        let time = plaintext.bigEndian(Int64.self, at: 1)
-        let times = eventTimes ?? time...time
-        eventTimes = min(times.lowerBound, time)...max(times.upperBound, time)
-        guard filter.accepts(time: time) else { return nil }
-        return .event(
-            Event(
-                sequence: head.eventCount, time: time,
-                json: Array(plaintext[SegmentFormat.plaintextPrefixBytes..<plaintextBytes])))
+        if !expectedHeads.isEmpty, let expected = expectedHeads[head.eventCount] {
+            guard expected == fullHead else {
+                return LogProblem(record, .checkpointMismatch, at: lastSealedCount + 1)
+            }
+            lastSealedCount = head.eventCount
+        }
+        return nil
     }
 
     private func takeClosing(_ plaintext: ArraySlice<UInt8>) throws(Errno) -> Step? {
         guard
             let closing = ClosingRecord(
-                plaintext: plaintext, segmentDigest: record.digest, publicKey: publicKey),
-            closing.head == head
+                plaintext: plaintext, of: ClosingRecord.Place(record), publicKey: publicKey),
+            closing.head == fullHead
         else { return problem(.invalidClosingRecord) }
         if head.eventCount < record.head.eventCount { return problem(.missingEvents) }
         self.closing = closing
@@ -214,7 +344,7 @@ final class SegmentScanner {
         return .end(.closed)
     }
 
-    /// Opens a box into `plaintext`.
+    /// Opens a box into `leaf`.
     private func open(
         _ bytes: [UInt8], _ range: Range<Int>, sequence: UInt64, chainHash: [UInt8]
     ) -> Bool {
@@ -222,17 +352,18 @@ final class SegmentScanner {
         for index in 0..<SegmentFormat.hashBytes {
             associated[SegmentID.byteCount + 8 + index] = chainHash[index]
         }
-        let needed = range.count - AESGCM256.overheadBytes
-        if plaintext.count < needed {
-            plaintext.append(contentsOf: repeatElement(0, count: needed - plaintext.count))
+        let offset = SegmentFormat.leafPrefixBytes
+        let needed = offset + range.count - AESGCM256.overheadBytes
+        if leaf.count < needed {
+            leaf.append(contentsOf: repeatElement(0, count: needed - leaf.count))
         }
         cipher.use(key)
         do throws(CryptographyError) {
             try bytes.withRawSpan { bytes throws(CryptographyError) in
                 try associated.withRawSpan { associated throws(CryptographyError) in
-                    try plaintext.withMutableRawSpan { plaintext throws(CryptographyError) in
+                    try leaf.withMutableRawSpan { leaf throws(CryptographyError) in
                         try cipher.open(
-                            bytes, range, authenticating: associated, into: &plaintext, at: 0)
+                            bytes, range, authenticating: associated, into: &leaf, at: offset)
                     }
                 }
             }

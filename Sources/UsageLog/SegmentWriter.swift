@@ -13,17 +13,22 @@ final class SegmentWriter: Sendable {
         var thread: DelayedThread?
         /// Events that no sync has taken yet.
         var isDirty = false
+        /// Events of this writer, over all its segments.
+        var writtenCount: UInt64 = 0
         /// The last sync could not anchor: the next event must.
         var mustSynchronize = false
         /// What a later event cannot mend.
         var failure: UsageLogError?
         var isClosed = false
+        /// When the ledger is to be asked whether a checkpoint is due, in ``Boot``'s time.
+        var nextSealMilliseconds: UInt64 = 0
     }
 
     private enum Outcome {
-        case written
+        /// With its number among all events of this writer.
+        case written(UInt64)
         /// The first one since the last sync: the thread sleeps.
-        case writtenFirst(DelayedThread?)
+        case writtenFirst(UInt64, DelayedThread?)
         case needsPreparation
     }
 
@@ -33,26 +38,35 @@ final class SegmentWriter: Sendable {
         let file: Descriptor
         let path: String
         let head: SegmentHead
+        let tally: UsageTally
     }
 
     private static let registrationAttempts = 1000
 
     private let directory: String
     private let keys: UsageLogKeys
-    private let anchors: any LogAnchorStore
+    private let ledger: LogLedger
     private let clock: any WallClock
+    private let durability: UsageLogDurability
+    private let formatVersion: UInt32
     private let segmentLimitBytes: UInt64
     private let syncIntervalMilliseconds: Int
+    private let buffers = EventBufferPool()
     private let control = Mutex(())
+    /// How many events are on the disk for sure. Locked before `state`, and never with `control`.
+    private let committed = Mutex<UInt64>(0)
     private let state = Mutex(State())
 
     init(
         directory: String, keys: UsageLogKeys, anchors: any LogAnchorStore, clock: any WallClock,
-        segmentLimitBytes: UInt64, syncIntervalMilliseconds: Int
+        durability: UsageLogDurability, formatVersion: UInt32, segmentLimitBytes: UInt64,
+        syncIntervalMilliseconds: Int
     ) {
+        self.durability = durability
         self.directory = directory
         self.keys = keys
-        self.anchors = anchors
+        ledger = LogLedger(store: anchors, clock: clock)
+        self.formatVersion = formatVersion
         self.clock = clock
         self.segmentLimitBytes = segmentLimitBytes
         self.syncIntervalMilliseconds = syncIntervalMilliseconds
@@ -61,39 +75,78 @@ final class SegmentWriter: Sendable {
     // MARK: Events
 
     func append(_ event: UsageEvent) throws(UsageLogError) {
-        let plaintext = event.recordPlaintext()
-        guard plaintext.count <= SegmentFormat.maximumPlaintextBytes else {
-            throw .eventTooLarge(byteCount: plaintext.count)
+        let leaf = buffers.take()
+        defer { buffers.giveBack(leaf) }
+        leaf.reset(toZeros: SegmentFormat.leafPrefixBytes)
+        event.appendPlaintext(to: leaf)
+        let plaintextBytes = leaf.count - SegmentFormat.leafPrefixBytes
+        guard plaintextBytes <= SegmentFormat.maximumPlaintextBytes else {
+            throw .eventTooLarge(byteCount: plaintextBytes)
         }
-        let time = event.eventTime.millisecondsSinceEpoch
         while true {
-            switch try write(plaintext, time: time) {
-            case .written:
-                return
-            case .writtenFirst(let thread):
+            switch try write(leaf, event) {
+            case .written(let number):
+                return try commit(number)
+            case .writtenFirst(let number, let thread):
                 thread?.wake()
-                return
+                return try commit(number)
             case .needsPreparation:
-                try prepare(forPlaintextBytes: plaintext.count)
+                try prepare(forPlaintextBytes: plaintextBytes)
             }
         }
     }
 
-    private func write(_ plaintext: [UInt8], time: Int64) throws(UsageLogError) -> Outcome {
+    private func write(
+        _ leaf: EventBuffer, _ event: UsageEvent
+    ) throws(UsageLogError) -> Outcome {
         try state.withLock { state throws(UsageLogError) -> Outcome in
             try SegmentWriter.refuseWhenUnusable(state)
             guard !state.mustSynchronize, let segment = state.segment,
-                isUsable(segment, forPlaintextBytes: plaintext.count)
+                isUsable(
+                    segment, forPlaintextBytes: leaf.count - SegmentFormat.leafPrefixBytes)
             else { return .needsPreparation }
             do throws(UsageLogError) {
-                try segment.append(eventPlaintext: plaintext, time: time)
+                try segment.append(leaf: leaf, event: event)
             } catch {
                 if !error.canBeMended { state.failure = error }
                 throw error
             }
-            if state.isDirty { return .written }
+            state.writtenCount += 1
+            if state.isDirty { return .written(state.writtenCount) }
             state.isDirty = true
-            return .writtenFirst(state.thread)
+            return .writtenFirst(state.writtenCount, state.thread)
+        }
+    }
+
+    /// Returns when the event is as durable as it has to be.
+    ///
+    /// Who waits for the mutex while another thread syncs finds its own event synced by that, or
+    /// syncs for all that came meanwhile.
+    private func commit(_ number: UInt64) throws(UsageLogError) {
+        guard durability == .beforeRelease else { return }
+        try committed.withLock { committed throws(UsageLogError) in
+            guard committed < number else { return }
+            let target = state.withLock {
+                state -> (count: UInt64, file: Descriptor, path: String)? in
+                guard let segment = state.segment, segment.process.isCurrent,
+                    !segment.hasClosingRecord
+                else { return nil }
+                return (state.writtenCount, segment.file, segment.path)
+            }
+            // The segment was ended meanwhile, which synced it, or the writer failed.
+            guard let target else {
+                return try state.withLock { state throws(UsageLogError) in
+                    if let failure = state.failure { throw failure }
+                }
+            }
+            do throws(Errno) {
+                try target.file.synchronize(dataOnly: true)
+            } catch {
+                let failure = UsageLogError.system(error, path: target.path)
+                state.withLock { $0.failure = failure }
+                throw failure
+            }
+            committed = target.count
         }
     }
 
@@ -103,7 +156,7 @@ final class SegmentWriter: Sendable {
     }
 
     private func isUsable(_ segment: OpenSegment, forPlaintextBytes count: Int) -> Bool {
-        segment.processID == getpid() && !segment.hasClosingRecord
+        segment.process.isCurrent && !segment.hasClosingRecord
             && segment.hasRoom(forPlaintextBytes: count, limitBytes: segmentLimitBytes)
     }
 
@@ -117,7 +170,7 @@ final class SegmentWriter: Sendable {
                 try SegmentWriter.refuseWhenUnusable(state)
                 if let segment = state.segment {
                     if isUsable(segment, forPlaintextBytes: count) { return }
-                    if segment.processID == getpid() { try end(segment, .rotated) }
+                    if segment.process.isCurrent { try end(segment, .rotated) }
                     state.segment = nil
                     state.isDirty = false
                 }
@@ -130,7 +183,11 @@ final class SegmentWriter: Sendable {
     /// A thread of this process; a forked child has none of its parent's.
     private func startThread(_ state: inout State) throws(UsageLogError) {
         if let thread = state.thread, thread.processID == getpid() { return }
-        let thread = DelayedThread(intervalMilliseconds: syncIntervalMilliseconds) { [self] in
+        state.nextSealMilliseconds = Boot.milliseconds() + LogLedger.epochMilliseconds
+        let thread = DelayedThread(
+            intervalMilliseconds: syncIntervalMilliseconds,
+            idleMilliseconds: Int(LogLedger.epochMilliseconds)
+        ) { [self] in
             synchronizeInBackground()
         }
         do throws(Errno) {
@@ -144,32 +201,30 @@ final class SegmentWriter: Sendable {
     /// A new segment behind all that are registered. Other processes may be doing the same: the
     /// store lets one of them have the ordinal.
     private func beginSegment() throws(UsageLogError) -> OpenSegment {
-        let place = try LogDirectory.openOrMake(directory)
-        var known = try anchors.allSegments()
-        endDeadSegments(known, in: place)
+        let folder = try LogDirectory.openOrMake(directory)
+        endDeadSegments(try ledger.place().open, in: folder)
         for _ in 0..<SegmentWriter.registrationAttempts {
-            let record = SegmentRecord(after: known.last, createdAt: clock.now())
-            let segment = try OpenSegment(record, in: place, keys: keys)
-            do {
-                try anchors.register(record)
-                return segment
+            let record = SegmentRecord(
+                at: try ledger.place().place, createdAt: clock.now(), version: formatVersion)
+            let segment = try OpenSegment(record, in: folder, keys: keys)
+            do throws(UsageLogError) {
+                if try ledger.register(record) { return segment }
             } catch {
                 segment.remove()
-                let last = known.last
-                known = try anchors.allSegments()
-                if known.last?.ordinal == last?.ordinal { throw .anchorStore(error) }
+                throw error
             }
+            segment.remove()
         }
         throw .anchorStore(Errno.resourceBusy)
     }
 
-    /// Signs and anchors what processes that died left behind, so that its end can't be cut off
+    /// Signs and seals what processes that died left behind, so that its end can't be cut off
     /// unseen from here on. What cannot be mended now, or is not in order, stays as it is.
-    private func endDeadSegments(_ known: [SegmentRecord], in place: LogDirectory) {
-        for record in known where !record.isClosed {
+    private func endDeadSegments(_ open: [SegmentRecord], in folder: LogDirectory) {
+        for record in open {
             do throws(UsageLogError) {
                 guard
-                    let segment = try OpenSegment(recovering: record, in: place, keys: keys)
+                    let segment = try OpenSegment(recovering: record, in: folder, keys: keys)
                 else { continue }
                 try end(segment, .recovered)
             } catch {
@@ -188,7 +243,8 @@ final class SegmentWriter: Sendable {
         } catch {
             throw .system(error, path: segment.path)
         }
-        try anchors.anchor(segment.record.id, to: segment.head, isClosed: true)
+        try ledger.close(segment.record.id, at: segment.head, tally: segment.tally)
+        segment.saveIndex(keys)
     }
 
     // MARK: Syncs
@@ -201,6 +257,7 @@ final class SegmentWriter: Sendable {
     private func synchronizeInBackground() -> Bool {
         do throws(UsageLogError) {
             try synchronize()
+            try sealWhenDue()
             return false
         } catch {
             return error.canBeMended
@@ -218,7 +275,7 @@ final class SegmentWriter: Sendable {
                 state.withLock { $0.failure = failure }
                 throw failure
             }
-            try anchors.anchor(snapshot.segment, to: snapshot.head, isClosed: false)
+            try ledger.advance(snapshot.segment, to: snapshot.head, tally: snapshot.tally)
             state.withLock { $0.mustSynchronize = false }
         } catch {
             state.withLock { state in
@@ -234,10 +291,25 @@ final class SegmentWriter: Sendable {
         }
     }
 
+    /// Sees to it that no epoch of this process's segment goes by without a checkpoint, whether
+    /// there were events or not.
+    private func sealWhenDue() throws(UsageLogError) {
+        let now = Boot.milliseconds()
+        let isDue = state.withLock { state in
+            guard state.failure == nil, !state.isClosed, let segment = state.segment,
+                segment.process.isCurrent, now >= state.nextSealMilliseconds
+            else { return false }
+            state.nextSealMilliseconds = now + LogLedger.epochMilliseconds
+            return true
+        }
+        guard isDue else { return }
+        try control.withLock { _ throws(UsageLogError) in try ledger.sealWhenDue() }
+    }
+
     private func takeSnapshot() throws(UsageLogError) -> Snapshot? {
         try state.withLock { state throws(UsageLogError) -> Snapshot? in
             if let failure = state.failure { throw failure }
-            guard state.isDirty, let segment = state.segment, segment.processID == getpid(),
+            guard state.isDirty, let segment = state.segment, segment.process.isCurrent,
                 !segment.hasClosingRecord
             else { return nil }
             try segment.checkName()
@@ -245,7 +317,7 @@ final class SegmentWriter: Sendable {
             state.isDirty = false
             return Snapshot(
                 segment: segment.record.id, file: segment.file, path: segment.path,
-                head: segment.head)
+                head: segment.head, tally: segment.tally)
         }
     }
 
@@ -257,15 +329,15 @@ final class SegmentWriter: Sendable {
             state.withLock { state in
                 defer { state.segment = nil }
                 guard state.failure == nil, let segment = state.segment,
-                    segment.processID == getpid()
+                    segment.process.isCurrent
                 else { return }
                 do throws(UsageLogError) {
                     try end(segment, .closed)
                 } catch {
                     // As after a crash: what can be anchored is.
                     if (try? segment.file.synchronize(dataOnly: true)) != nil {
-                        try? anchors.anchor(
-                            segment.record.id, to: segment.head, isClosed: false)
+                        try? ledger.advance(
+                            segment.record.id, to: segment.head, tally: segment.tally)
                     }
                 }
             }
@@ -294,26 +366,6 @@ extension UsageLogError {
         case .full, .anchorStore, .eventTooLarge: true
         case .system(let errno, _): errno != .ioError
         case .tampered, .closed, .signing, .damaged, .interrupted: false
-        }
-    }
-}
-
-extension LogAnchorStore {
-    func allSegments() throws(UsageLogError) -> [SegmentRecord] {
-        do {
-            return try segments()
-        } catch {
-            throw .anchorStore(error)
-        }
-    }
-
-    func anchor(
-        _ segment: SegmentID, to head: SegmentHead, isClosed: Bool
-    ) throws(UsageLogError) {
-        do {
-            try advance(segment, to: head, isClosed: isClosed)
-        } catch {
-            throw .anchorStore(error)
         }
     }
 }

@@ -1,184 +1,269 @@
 package import KMSModel
 
 extension UsageEvent {
-    /// What the service does by itself; CloudTrail gives these a record of another type.
-    private static let serviceEvents: Set<String> = [
-        "RotateKey", "DeleteKey", "DeleteExpiredKeyMaterial", "SynchronizeMultiRegionKey",
-    ]
-
-    /// Where a request came from: this machine, always.
-    private static let localAddress = "127.0.0.1"
-    private static let serviceName = "AWS Internal"
-
     /// The event as one line of JSON in CloudTrail's shape, without a line end.
     ///
     /// Source: CloudTrail user guide, "CloudTrail record contents"; AWS KMS developer guide,
     /// "Logging AWS KMS API calls".
     package func cloudTrailJSON() -> [UInt8] {
-        record(prefix: [])
+        let buffer = EventBuffer()
+        write(to: JSONWriter(buffer: buffer))
+        return buffer.bytes()
     }
 
-    /// The plaintext of the event's record: kind, time, JSON.
-    func recordPlaintext() -> [UInt8] {
-        var prefix = [RecordKind.event.rawValue]
-        prefix.appendBigEndian(eventTime.millisecondsSinceEpoch)
-        return record(prefix: prefix)
+    /// What the service did by itself; CloudTrail gives these a record of another type.
+    var isServiceEvent: Bool {
+        guard error == nil else { return false }
+        switch eventName {
+        case "RotateKey", "DeleteKey", "DeleteExpiredKeyMaterial", "SynchronizeMultiRegionKey":
+            return true
+        default:
+            return false
+        }
     }
 
-    private var isServiceEvent: Bool {
-        error == nil && UsageEvent.serviceEvents.contains(eventName)
+    /// Appends the plaintext of the event's record: kind, time, JSON.
+    func appendPlaintext(to buffer: EventBuffer) {
+        buffer.append(RecordKind.event.rawValue)
+        let time = eventTime.millisecondsSinceEpoch
+        let offset = buffer.count
+        buffer.append(8) { _ in }
+        buffer.putBigEndian(UInt64(bitPattern: time), at: offset)
+        write(to: JSONWriter(buffer: buffer))
     }
+}
 
-    private func record(prefix: [UInt8]) -> [UInt8] {
+/// Writes one record. The order of its fields is part of the log's format: one event has one
+/// encoding.
+extension UsageEvent {
+    fileprivate func write(to json: JSONWriter) {
         let isServiceEvent = isServiceEvent
-        var json = JSONWriter(prefix: prefix, capacity: 2048)
-        json.beginObject()
-        json.field("eventVersion", UsageEvent.eventVersion)
-        writeIdentity(isServiceEvent: isServiceEvent, to: &json)
-        json.field("eventTime", eventTime)
-        json.field("eventSource", UsageEvent.eventSource)
-        json.field("eventName", eventName)
-        json.field("awsRegion", scope.region)
-        json.field(
-            "sourceIPAddress",
-            isServiceEvent ? UsageEvent.serviceName : UsageEvent.localAddress)
-        json.field("userAgent", isServiceEvent ? UsageEvent.serviceName : caller.userAgent)
-        if let error {
-            json.field("errorCode", error.exceptionName)
-            json.field("errorMessage", error.message)
+        json.raw(#"{"eventVersion":"1.11","userIdentity":"#)
+        writeIdentity(isServiceEvent: isServiceEvent, to: json)
+        json.raw(#","eventTime":"#)
+        json.time(eventTime)
+        json.raw(#","eventSource":"kms.amazonaws.com","eventName":"#)
+        json.string(eventName)
+        json.raw(#","awsRegion":"#)
+        json.plainString(scope.region)
+        writeClient(isServiceEvent: isServiceEvent, to: json)
+        if let error = error {
+            json.raw(#","errorCode":"#)
+            json.string(error.exceptionName)
+            json.raw(#","errorMessage":"#)
+            json.string(error.message)
         }
+        json.raw(#","requestParameters":"#)
+        if isServiceEvent { json.raw("null") } else { writeRequest(to: json) }
+        json.raw(#","responseElements":"#)
+        writeObject(responseElements, to: json)
+        writeAdditionalData(to: json)
+        json.raw(#","requestID":"#)
+        json.string(requestID ?? eventID)
+        json.raw(#","eventID":"#)
+        json.string(eventID)
+        json.raw(#","readOnly":"#)
+        json.flag(isReadOnly)
+        writeResources(to: json)
         if isServiceEvent {
-            json.null("requestParameters")
+            json.raw(#","eventType":"AwsServiceEvent","managementEvent":true"#)
         } else {
-            writeParameters(
-                requestParameters, context: encryptionContext, "requestParameters", &json)
+            json.raw(#","eventType":"AwsApiCall","managementEvent":true"#)
         }
-        writeParameters(responseElements, context: nil, "responseElements", &json)
-        writeAdditionalData(to: &json)
-        json.field("requestID", eventID)
-        json.field("eventID", eventID)
-        json.field("readOnly", isReadOnly)
-        writeResources(to: &json)
-        json.field("eventType", isServiceEvent ? "AwsServiceEvent" : "AwsApiCall")
-        json.field("managementEvent", true)
-        json.field("recipientAccountId", scope.account)
+        json.raw(#","recipientAccountId":"#)
+        json.plainString(scope.account)
         if isServiceEvent {
-            writeParameters(
-                requestParameters, context: encryptionContext, "serviceEventDetails", &json)
+            json.raw(#","serviceEventDetails":"#)
+            writeRequest(to: json)
         }
-        json.field("eventCategory", "Management")
-        json.endObject()
-        return json.bytes
+        json.raw(#","eventCategory":"Management"}"#)
+    }
+
+    /// Where a request came from: this machine, unless the event knows better.
+    private func writeClient(isServiceEvent: Bool, to json: JSONWriter) {
+        if isServiceEvent {
+            json.raw(#","sourceIPAddress":"AWS Internal","userAgent":"AWS Internal""#)
+            return
+        }
+        if let address = sourceIPAddress {
+            json.raw(#","sourceIPAddress":"#)
+            json.string(address)
+        } else {
+            json.raw(#","sourceIPAddress":"127.0.0.1""#)
+        }
+        json.raw(#","userAgent":"#)
+        json.string(caller.userAgent)
     }
 
     /// `userIdentity`, by the form of the principal's ARN (CloudTrail user guide, "CloudTrail
     /// userIdentity element").
-    private func writeIdentity(isServiceEvent: Bool, to json: inout JSONWriter) {
-        json.beginObject("userIdentity")
-        if isServiceEvent {
-            json.field("accountId", scope.account)
-            json.field("invokedBy", UsageEvent.serviceName)
-        } else {
-            let principal = PrincipalIdentity(arn: caller.principalARN, in: scope)
-            json.field("type", principal.type)
-            json.field("principalId", principal.id)
-            json.field("arn", caller.principalARN)
-            json.field("accountId", scope.account)
-            if let name = principal.userName { json.field("userName", name) }
-        }
-        json.endObject()
-    }
-
-    private func writeParameters(
-        _ parameters: [Parameter], context: EncryptionContext?, _ name: StaticString,
-        _ json: inout JSONWriter
-    ) {
-        guard !parameters.isEmpty || context?.isEmpty == false else {
-            json.null(name)
+    private func writeIdentity(isServiceEvent: Bool, to json: JSONWriter) {
+        guard !isServiceEvent else {
+            json.raw(#"{"accountId":"#)
+            json.plainString(scope.account)
+            json.raw(#","invokedBy":"AWS Internal"}"#)
             return
         }
-        json.beginObject(name)
-        for parameter in parameters {
-            switch parameter.value {
-            case .text(let text): json.field(dynamic: parameter.name, text)
-            case .number(let number): json.field(dynamic: parameter.name, number)
-            case .flag(let flag): json.field(dynamic: parameter.name, flag)
-            }
+        let arn = caller.principalARN
+        let principal = PrincipalIdentity(arn: arn.utf8.span)
+        json.raw(#"{"type":""#)
+        json.raw(principal.type)
+        json.raw(#"","principalId":"#)
+        if principal.isAccount {
+            json.plainString(scope.account)
+        } else {
+            json.string(arn.utf8.span.extracting(principal.name))
         }
-        if let context, !context.isEmpty {
-            json.beginObject("encryptionContext")
-            for pair in context.pairs { json.field(dynamic: pair.name, pair.value) }
-            json.endObject()
+        json.raw(#","arn":"#)
+        json.string(arn)
+        json.raw(#","accountId":"#)
+        json.plainString(scope.account)
+        if principal.isUser {
+            json.raw(#","userName":"#)
+            json.string(arn.utf8.span.extracting(principal.name))
         }
-        json.endObject()
+        json.raw("}")
     }
 
-    private func writeAdditionalData(to json: inout JSONWriter) {
-        json.beginObject("additionalEventData")
-        json.field("eventTimeMilliseconds", eventTime.millisecondsSinceEpoch)
-        if let keyMaterialID { json.field("keyMaterialId", hex: keyMaterialID.bytes) }
-        if let keyVersion { json.field("keyVersion", keyVersion) }
-        if caller.process != nil || caller.fileActivity != nil {
-            json.beginObject("keyfold")
-            if let process = caller.process {
-                json.field("uid", process.uid)
-                json.field("gid", process.gid)
-                json.field("pid", process.pid)
-                if let program = process.program { json.field("program", program) }
-            }
-            if let activity = caller.fileActivity {
-                json.field("operation", activity.operation.rawValue)
-                if let path = activity.path { json.field("path", path) }
-            }
-            json.endObject()
-        }
-        json.endObject()
+    private func writeObject(_ members: [Parameter], to json: JSONWriter) {
+        guard !members.isEmpty else { return json.raw("null") }
+        json.raw("{")
+        json.members(members)
+        json.raw("}")
     }
 
-    private func writeResources(to json: inout JSONWriter) {
-        json.beginArray("resources")
+    /// The parameters and, last, the encryption context.
+    private func writeRequest(to json: JSONWriter) {
+        guard let context = encryptionContext, !context.isEmpty else {
+            return writeObject(requestParameters, to: json)
+        }
+        json.raw("{")
+        json.members(requestParameters)
+        if !requestParameters.isEmpty { json.raw(",") }
+        json.raw(#""encryptionContext":{"#)
+        var isFirst = true
+        for pair in context.pairs {
+            if !isFirst { json.raw(",") }
+            isFirst = false
+            json.string(pair.name)
+            json.raw(":")
+            json.string(pair.value)
+        }
+        json.raw("}}")
+    }
+
+    private func writeAdditionalData(to json: JSONWriter) {
+        json.raw(#","additionalEventData":{"eventTimeMilliseconds":"#)
+        json.number(eventTime.millisecondsSinceEpoch)
+        if let material = keyMaterialID {
+            json.raw(#","keyMaterialId":"#)
+            json.hex(material.bytes)
+        }
+        if let store = customKeyStoreID {
+            json.raw(#","customKeyStoreId":"#)
+            json.string(store)
+        }
+        if let grant = grantID {
+            json.raw(#","grantId":"#)
+            json.string(grant)
+        }
+        if let version = keyVersion {
+            json.raw(#","keyVersion":"#)
+            json.number(version)
+        }
+        if let keySpec = keySpec {
+            json.raw(#","keySpec":"#)
+            json.string(keySpec)
+        }
+        writeProcess(to: json)
+        json.raw("}")
+    }
+
+    private func writeProcess(to json: JSONWriter) {
+        let (process, activity) = (caller.process, caller.fileActivity)
+        guard process != nil || activity != nil else { return }
+        json.raw(#","keyfold":{"#)
+        if let process {
+            json.raw(#""uid":"#)
+            json.number(process.uid)
+            json.raw(#","gid":"#)
+            json.number(process.gid)
+            json.raw(#","pid":"#)
+            json.number(process.pid)
+            if let program = process.program {
+                json.raw(#","program":"#)
+                json.string(program)
+            }
+        }
+        if let activity {
+            if process != nil { json.raw(",") }
+            json.raw(#""operation":"#)
+            json.string(activity.operation.rawValue)
+            if let path = activity.path {
+                json.raw(#","path":"#)
+                json.string(path)
+            }
+        }
+        json.raw("}")
+    }
+
+    private func writeResources(to json: JSONWriter) {
+        json.raw(#","resources":["#)
+        var isFirst = true
         for arn in resources {
-            json.beginObject()
-            json.field("accountId", scope.account)
-            json.field("type", "AWS::KMS::Key")
-            json.field("ARN", arn)
-            json.endObject()
+            if !isFirst { json.raw(",") }
+            isFirst = false
+            json.raw(#"{"accountId":"#)
+            json.plainString(scope.account)
+            json.raw(#","type":"AWS::KMS::Key","ARN":"#)
+            json.string(arn)
+            json.raw("}")
         }
-        json.endArray()
+        json.raw("]")
     }
 }
 
-/// What `userIdentity` says of an ARN.
+/// What `userIdentity` says of an ARN `arn:aws:iam::ACCOUNT:RESOURCE`; a resource has no colon.
 struct PrincipalIdentity {
-    let type: String
-    let id: String
-    let userName: String?
+    let type: StaticString
+    /// Where the last part of the ARN is.
+    let name: Range<Int>
+    /// Whether it is the account itself: its id is the account's.
+    let isAccount: Bool
+    var isUser: Bool
 
-    init(arn: String, in scope: AccountScope) {
-        let bytes = arn.utf8
-        // `arn:aws:iam::ACCOUNT:RESOURCE`; a resource has no colon.
-        let resource = bytes.lastIndex(of: UInt8(ascii: ":")).map(bytes.index(after:))
-        let resourceStart = resource ?? bytes.startIndex
-        let slash = bytes.lastIndex(of: UInt8(ascii: "/"))
-        let nameStart = max(slash.map(bytes.index(after:)) ?? resourceStart, resourceStart)
-        let name = String(arn[nameStart...])
-        let kind = bytes[resourceStart...].prefix { $0 != UInt8(ascii: "/") }
-        var userName: String?
-        var id = name.isEmpty ? arn : name
-        if slash == nil, kind.elementsEqual("root".utf8) {
+    init(arn: Span<UInt8>) {
+        var resourceStart = 0
+        var slash: Int?
+        for index in arn.indices {
+            if arn[index] == UInt8(ascii: ":") { resourceStart = index + 1 }
+            if arn[index] == UInt8(ascii: "/") { slash = index }
+        }
+        let nameStart = max(slash.map { $0 + 1 } ?? 0, resourceStart)
+        // An ARN that ends in a slash or a colon names itself.
+        name = nameStart < arn.count ? nameStart..<arn.count : 0..<arn.count
+        func isKind(_ kind: StaticString) -> Bool {
+            let length = kind.utf8CodeUnitCount
+            guard arn.count >= resourceStart + length else { return false }
+            for index in 0..<length {
+                // SAFETY: `index` is below the static string's length.
+                if arn[resourceStart + index] != (unsafe kind.utf8Start[index]) { return false }
+            }
+            let end = resourceStart + length
+            return end == arn.count || arn[end] == UInt8(ascii: "/")
+        }
+        isAccount = slash == nil && isKind("root")
+        isUser = isKind("user")
+        if isAccount {
             type = "Root"
-            id = scope.account
-        } else if kind.elementsEqual("user".utf8) {
+        } else if isUser {
             type = "IAMUser"
-            userName = name
-        } else if kind.elementsEqual("assumed-role".utf8) {
+        } else if isKind("assumed-role") {
             type = "AssumedRole"
-        } else if kind.elementsEqual("role".utf8) {
+        } else if isKind("role") {
             type = "Role"
         } else {
             type = "Unknown"
         }
-        self.id = id
-        self.userName = userName
     }
 }

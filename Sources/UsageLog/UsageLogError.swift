@@ -62,6 +62,23 @@ package struct LogProblem: Error, Hashable, Sendable {
         case invalidClosingRecord
         /// There is something behind the closing record.
         case dataBehindClosingRecord
+        /// A checkpoint says something else about the events up to a later one than this.
+        case checkpointMismatch
+        /// A closed segment whose end no checkpoint covers.
+        case unsealedEnd
+        /// A checkpoint is missing, changed, or not signed with the key that the one before named;
+        /// the sequence is its number.
+        case brokenCheckpoints
+        /// The index beside a segment is not the one that its events give.
+        case changedIndex
+        /// What the keystore says the events add up to is something else.
+        case wrongTotals
+        /// An anchor from outside of the keystore was changed, or is another log's.
+        case foreignAnchor
+        /// The log does not go as far as an anchor outside of it says: it was rolled back.
+        case rolledBack
+        /// The log is another one than the anchor has seen.
+        case forked
         /// The file could not be read.
         case unreadable(Errno)
     }
@@ -83,7 +100,10 @@ package struct LogProblem: Error, Hashable, Sendable {
 }
 
 extension LogProblem: CustomStringConvertible {
-    package var description: String { "\(file), event \(sequence): \(reason)" }
+    package var description: String {
+        let place = kind == .brokenCheckpoints ? "checkpoint" : "event"
+        return "\(file), \(place) \(sequence): \(reason)"
+    }
 
     /// What is wrong, without where.
     package var reason: String {
@@ -98,6 +118,14 @@ extension LogProblem: CustomStringConvertible {
         case .missingClosingRecord: "the closing record is missing"
         case .invalidClosingRecord: "the closing record is not valid"
         case .dataBehindClosingRecord: "there is data behind the closing record"
+        case .checkpointMismatch: "events up to the next checkpoint are not those that it signed"
+        case .unsealedEnd: "no checkpoint covers the segment's end"
+        case .brokenCheckpoints: "this checkpoint is missing or was changed"
+        case .changedIndex: "the segment's index was changed; it can be deleted"
+        case .wrongTotals: "the keystore's totals are not what the events add up to"
+        case .foreignAnchor: "the anchor was changed, or belongs to another log"
+        case .rolledBack: "the log is older than the anchor: it was rolled back"
+        case .forked: "the log is not the one that the anchor has seen"
         case .unreadable(let errno): "cannot be read: \(errno)"
         }
     }

@@ -2,8 +2,9 @@ package import Cryptography
 
 /// The keys of a usage log, from the keystore's log key and signing key.
 ///
-/// Each segment is sealed under a key of its own, so the log key itself seals nothing and a later
-/// format can put an epoch between the two.
+/// These keys make the log readable as long as the keystore opens, so whoever takes the keystore
+/// has them. What keeps such a one from changing what was logged before is the key of the next
+/// checkpoint (``LedgerState``), which no other key leads to.
 package struct UsageLogKeys: Sendable {
     private let logKey: SecretBytes
     let signingKey: Ed25519PrivateKey
@@ -22,9 +23,20 @@ package struct UsageLogKeys: Sendable {
     }
 
     /// 32 bytes that seal one segment's records.
-    func sealingKey(of segment: SegmentID) -> SecretBytes {
+    func sealingKey(of segment: SegmentRecord) -> SecretBytes {
+        derive("segment \(segment.version)", salt: segment.id.bytes)
+    }
+
+    /// 32 bytes that seal one segment's index.
+    func indexKey(of segment: SegmentRecord) -> SecretBytes {
+        derive("index 1", salt: segment.id.bytes)
+    }
+
+    /// 32 bytes that authenticate the heads that lie outside of the keystore.
+    var headKey: SecretBytes { derive("head 1", salt: []) }
+
+    private func derive(_ purpose: String, salt: [UInt8]) -> SecretBytes {
         HKDFSHA256.derive(
-            from: logKey, salt: segment.bytes, info: Array("keyfold usage log segment 1".utf8),
-            count: 32)
+            from: logKey, salt: salt, info: Array("keyfold usage log \(purpose)".utf8), count: 32)
     }
 }

@@ -14,6 +14,12 @@ package struct VerificationReport: Sendable, Hashable {
     package var recoveredSegments: [SegmentID] = []
     /// Header-only files of processes that died before their first event.
     package var emptyFiles: [String] = []
+    /// Checkpoints that are whole and signed, from the first on.
+    package var checkpointCount: UInt64 = 0
+    /// The log's verification key, 32 bytes; empty before the first checkpoint.
+    package var verificationKey: [UInt8] = []
+    /// Anchors from outside of the keystore that the log agrees with.
+    package var agreeingAnchors: [String] = []
     package var problems: [LogProblem] = []
 
     /// Whether nothing is missing and nothing was changed.
@@ -29,8 +35,12 @@ package struct CrashTrace: Sendable, Hashable {
     package let tornBytes: UInt64
 }
 
-/// Checks the whole log against the keystore's anchors.
+/// Checks the whole log against what the keystore knows of it, and against what is known elsewhere.
 package struct UsageLogVerifier: Sendable {
+    /// What problems with checkpoints and totals name instead of a file of the log.
+    static let checkpointsName = "checkpoints"
+    static let totalsName = "totals"
+
     private let directory: String
     private let keys: UsageLogKeys
     private let anchors: any LogAnchorStore
@@ -42,34 +52,140 @@ package struct UsageLogVerifier: Sendable {
         self.anchors = anchors
     }
 
+    /// All that the keystore holds of the log, at one moment.
+    private struct Stored {
+        let state: LedgerState?
+        let segments: [SegmentRecord]
+        let checkpoints: [[UInt8]]
+        let totals: UsageTally
+
+        init(_ view: any LogView) throws {
+            state = try LogLedger.state(view)
+            segments = try view.segments()
+            checkpoints = try view.checkpoints()
+            totals = try UsageTally.totals(view)
+        }
+    }
+
+    /// What is held against what the events say.
+    fileprivate struct Expectations {
+        /// By ordinal and count.
+        var heads: [UInt64: [UInt64: SegmentHead]] = [:]
+        /// The last seal of each segment.
+        var lastSeals: [UInt64: Checkpoint.Seal] = [:]
+        var totals = UsageTally()
+    }
+
     /// Reads every record of every segment; processes may be writing meanwhile.
     ///
+    /// - Parameters:
+    ///   - anchored: heads that were kept outside of the keystore, by the names of their places.
+    ///   - verificationKey: as it was kept elsewhere; nil takes the keystore's word for it.
     /// - Throws: ``UsageLogError/system(_:path:)`` when the directory cannot be read,
     ///   ``UsageLogError/anchorStore(_:)`` when the keystore cannot; never for what is wrong with
     ///   the log, which is in the report.
-    package func verify() throws(UsageLogError) -> VerificationReport {
+    package func verify(
+        against anchored: [AnchoredHead] = [], verificationKey: [UInt8]? = nil
+    ) throws(UsageLogError) -> VerificationReport {
         var report = VerificationReport()
-        let segments = try anchors.allSegments()
+        let stored = try anchors.reading { try Stored($0) }
         let place = try LogDirectory.openIfPresent(directory)
-        report.segmentCount = segments.count
-        checkChain(of: segments, &report)
-        for segment in segments { check(segment, in: place, &report) }
+        report.segmentCount = stored.segments.count
+        checkChain(of: stored, &report)
+        var expectations = checkCheckpoints(of: stored, verificationKey, &report)
+        for segment in stored.segments { check(segment, in: place, &expectations, &report) }
+        // What is missing from the events is missing from their sum, and was told already.
+        if report.passes, stored.state != nil, stored.totals != expectations.totals {
+            report.problems.append(
+                LogProblem(
+                    kind: .wrongTotals, file: UsageLogVerifier.totalsName, segment: nil,
+                    sequence: 0))
+        }
+        for place in anchored { check(place, stored, &report) }
         if let place { try checkNames(in: place, &report) }
         return report
     }
 
-    private func checkChain(of segments: [SegmentRecord], _ report: inout VerificationReport) {
+    private func checkChain(of stored: Stored, _ report: inout VerificationReport) {
         var previousDigest = SegmentFormat.zeroHash
-        for (index, segment) in segments.enumerated() {
+        for (index, segment) in stored.segments.enumerated() {
             if segment.ordinal != UInt64(index) + 1 || segment.previousDigest != previousDigest {
                 report.problems.append(LogProblem(segment, .brokenSegmentChain, at: 0))
             }
             previousDigest = segment.digest
         }
+        guard let state = stored.state else { return }
+        let last = stored.segments.last
+        if state.lastOrdinal != last?.ordinal ?? 0 || state.lastDigest != previousDigest {
+            report.problems.append(
+                LogProblem(
+                    kind: .brokenSegmentChain, file: last?.id.fileName ?? "", segment: last?.id,
+                    sequence: 0))
+        }
+    }
+
+    // MARK: Checkpoints
+
+    private func checkCheckpoints(
+        of stored: Stored, _ pinnedKey: [UInt8]?, _ report: inout VerificationReport
+    ) -> Expectations {
+        var expectations = Expectations()
+        guard let state = stored.state else {
+            if pinnedKey != nil || !stored.checkpoints.isEmpty {
+                report.problems.append(.brokenCheckpoint(1))
+            }
+            return expectations
+        }
+        report.verificationKey = state.verificationKey
+        let byOrdinal = Dictionary(
+            stored.segments.map { ($0.ordinal, $0) }, uniquingKeysWith: { first, _ in first })
+        var chain = CheckpointChain(firstKey: pinnedKey ?? state.verificationKey)
+        for bytes in stored.checkpoints {
+            let number = chain.count + 1
+            guard let checkpoint = chain.take(bytes),
+                expectations.add(checkpoint, segments: byOrdinal)
+            else {
+                report.problems.append(.brokenCheckpoint(number))
+                report.checkpointCount = number - 1
+                return expectations
+            }
+        }
+        report.checkpointCount = chain.count
+        // The key of the next one proves that no later ones were taken away.
+        if chain.count != state.checkpointCount || chain.lastHash != state.lastHash
+            || chain.key != (chain.count == 0 ? chain.key : state.nextKey.publicKey)
+        {
+            report.problems.append(.brokenCheckpoint(chain.count + 1))
+        }
+        return expectations
     }
 
     private func check(
-        _ segment: SegmentRecord, in place: LogDirectory?, _ report: inout VerificationReport
+        _ anchored: AnchoredHead, _ stored: Stored, _ report: inout VerificationReport
+    ) {
+        let kind: LogProblem.Kind?
+        if let head = anchored.head, let state = stored.state {
+            let isThere = head.checkpoint > 0 && head.checkpoint <= stored.checkpoints.count
+            let known = isThere ? stored.checkpoints[Int(head.checkpoint) - 1] : nil
+            kind = head.problem(state.verificationKey, checkpoint: known)
+        } else {
+            kind = anchored.head == nil ? .foreignAnchor : .rolledBack
+        }
+        if let kind {
+            report.problems.append(
+                LogProblem(
+                    kind: kind, file: anchored.name, segment: nil,
+                    sequence: anchored.head?.checkpoint ?? 0))
+        } else {
+            report.agreeingAnchors.append(anchored.name)
+        }
+    }
+
+    // MARK: Segments
+
+    private func check(
+        _ segment: SegmentRecord, in place: LogDirectory?, _ expectations: inout Expectations,
+        _ report: inout VerificationReport
     ) {
         let scanner: SegmentScanner
         do throws(LogProblem) {
@@ -78,29 +194,55 @@ package struct UsageLogVerifier: Sendable {
             report.problems.append(error)
             return
         }
+        scanner.collectsTally = segment.version > 1
+        scanner.expectedHeads = expectations.heads[segment.ordinal] ?? [:]
         defer { report.eventCount += scanner.head.eventCount }
+        if let problem = expectations.problem(atStartOf: segment) {
+            report.problems.append(problem)
+            return
+        }
         while true {
             switch scanner.next() {
             case .event:
                 continue
-            case .end(.closed):
-                if scanner.closing?.reason == .recovered {
-                    report.recoveredSegments.append(segment.id)
+            case .end(let end):
+                note(end, of: scanner, &report)
+                if let problem = expectations.problem(atEndOf: scanner, hasState: report.hasState)
+                    ?? indexProblem(of: scanner, in: place)
+                {
+                    report.problems.append(problem)
                 }
-                return
-            case .end(.live):
-                report.liveSegments.append(segment.id)
-                return
-            case .end(.crashed(let tornBytes)):
-                report.crashes.append(
-                    CrashTrace(
-                        segment: segment.id, lastSequence: scanner.head.eventCount,
-                        tornBytes: tornBytes))
                 return
             case .problem(let problem):
                 report.problems.append(problem)
                 return
             }
+        }
+    }
+
+    private func indexProblem(of scanner: SegmentScanner, in place: LogDirectory?) -> LogProblem? {
+        guard let place, SegmentIndex.isWorthwhile(scanner.record) else { return nil }
+        switch SegmentIndex.load(scanner.record, in: place, keys: keys) {
+        case .missing: return nil
+        case .index(let index) where index == scanner.index: return nil
+        case .index, .invalid: return LogProblem(scanner.record, .changedIndex, at: 0)
+        }
+    }
+
+    private func note(
+        _ end: SegmentScanner.End, of scanner: SegmentScanner, _ report: inout VerificationReport
+    ) {
+        let segment = scanner.record
+        switch end {
+        case .closed:
+            if scanner.closing?.reason == .recovered { report.recoveredSegments.append(segment.id) }
+        case .live:
+            report.liveSegments.append(segment.id)
+        case .crashed(let tornBytes):
+            report.crashes.append(
+                CrashTrace(
+                    segment: segment.id, lastSequence: scanner.head.eventCount,
+                    tornBytes: tornBytes))
         }
     }
 
@@ -115,7 +257,8 @@ package struct UsageLogVerifier: Sendable {
             files.append((name, isHeaderOnly))
         }
         let known = Set(try anchors.allSegments().map(\.id.fileName))
-        for file in files where !known.contains(file.name) {
+        for file in files
+        where !known.contains(file.name) && !SegmentIndex.belongs(file.name, to: known) {
             if file.isHeaderOnly {
                 report.emptyFiles.append(file.name)
             } else {
@@ -134,5 +277,67 @@ package struct UsageLogVerifier: Sendable {
         } catch {
             return error == .noSuchFileOrDirectory ? nil : false
         }
+    }
+}
+
+extension VerificationReport {
+    fileprivate var hasState: Bool { !verificationKey.isEmpty }
+}
+
+extension UsageLogVerifier.Expectations {
+    /// - Returns: whether the checkpoint's seals fit the segments and each other: a segment only
+    ///   goes forward, and not at all once it is closed.
+    fileprivate mutating func add(
+        _ checkpoint: Checkpoint, segments: [UInt64: SegmentRecord]
+    ) -> Bool {
+        for seal in checkpoint.seals {
+            guard let segment = segments[seal.ordinal], segment.digest == seal.digest else {
+                return false
+            }
+            if let last = lastSeals[seal.ordinal] {
+                guard !last.isClosed, seal.head.eventCount >= last.head.eventCount else {
+                    return false
+                }
+            }
+            lastSeals[seal.ordinal] = seal
+            var head = seal.head
+            if segment.version == 1 { head.treeRoot = [] }
+            heads[seal.ordinal, default: [:]][head.eventCount] = head
+        }
+        return true
+    }
+
+    fileprivate func problem(atStartOf segment: SegmentRecord) -> LogProblem? {
+        if let head = heads[segment.ordinal]?[0], head != segment.emptyHead {
+            return LogProblem(segment, .checkpointMismatch, at: 1)
+        }
+        return nil
+    }
+
+    /// Adds the segment's tally to the totals, when it is closed, and holds its end against the
+    /// last seal.
+    fileprivate mutating func problem(
+        atEndOf scanner: SegmentScanner, hasState: Bool
+    ) -> LogProblem? {
+        let segment = scanner.record
+        if segment.isClosed {
+            totals.add(scanner.tally)
+        } else if segment.version > 1,
+            UsageTally(decoding: segment.tally) != scanner.anchoredTally
+        {
+            return LogProblem(segment, .wrongTotals, at: segment.head.eventCount)
+        }
+        let seal = lastSeals[segment.ordinal]
+        if let seal, seal.head.eventCount > scanner.head.eventCount {
+            return LogProblem(segment, .missingEvents, at: scanner.head.eventCount + 1)
+        }
+        if let seal, seal.isClosed, !segment.isClosed {
+            return LogProblem(segment, .checkpointMismatch, at: seal.head.eventCount + 1)
+        }
+        guard hasState, segment.isClosed else { return nil }
+        guard let seal, seal.isClosed, seal.head.eventCount == segment.head.eventCount else {
+            return LogProblem(segment, .unsealedEnd, at: (seal?.head.eventCount ?? 0) + 1)
+        }
+        return nil
     }
 }

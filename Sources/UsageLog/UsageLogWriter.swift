@@ -1,5 +1,13 @@
 package import KMSModel
 
+/// When an event is on the disk.
+package enum UsageLogDurability: UInt8, Sendable {
+    /// About 0.4 s after it was appended; it survives the death of any process at once.
+    case withinASecond = 0
+    /// Before ``UsageLogWriter/append(_:)`` returns. Threads that append at once share a sync.
+    case beforeRelease = 1
+}
+
 /// Appends events to the usage log: one writer per process and keystore.
 ///
 /// Its segment file is made at the first event. May be used from any thread. Never call it inside
@@ -13,13 +21,28 @@ package final class UsageLogWriter: Sendable {
     private let core: SegmentWriter
 
     /// `directory` is the log's own directory; it is made (0700) when it is not there.
-    package init(
+    package convenience init(
         directory: String, keys: UsageLogKeys, anchors: any LogAnchorStore, clock: any WallClock,
+        durability: UsageLogDurability = .withinASecond,
         segmentLimitBytes: UInt64 = UsageLogWriter.segmentLimitBytes,
         syncIntervalMilliseconds: Int = UsageLogWriter.syncIntervalMilliseconds
     ) {
+        self.init(
+            directory: directory, keys: keys, anchors: anchors, clock: clock,
+            durability: durability, formatVersion: SegmentFormat.version,
+            segmentLimitBytes: segmentLimitBytes,
+            syncIntervalMilliseconds: syncIntervalMilliseconds)
+    }
+
+    /// `formatVersion` 1 is for tests of what earlier versions of Keyfold left.
+    init(
+        directory: String, keys: UsageLogKeys, anchors: any LogAnchorStore, clock: any WallClock,
+        durability: UsageLogDurability = .withinASecond, formatVersion: UInt32,
+        segmentLimitBytes: UInt64, syncIntervalMilliseconds: Int
+    ) {
         core = SegmentWriter(
             directory: directory, keys: keys, anchors: anchors, clock: clock,
+            durability: durability, formatVersion: formatVersion,
             segmentLimitBytes: segmentLimitBytes,
             syncIntervalMilliseconds: syncIntervalMilliseconds)
     }
@@ -29,7 +52,8 @@ package final class UsageLogWriter: Sendable {
     }
 
     /// Writes the event (write(2)) before it returns, so that it survives the death of the
-    /// process; within a second it is on the disk and anchored.
+    /// process; within a second it is on the disk and anchored. With
+    /// ``UsageLogDurability/beforeRelease`` it is on the disk when this returns.
     ///
     /// - Throws: when the event is not in the log: ``UsageLogError/full(path:)``,
     ///   ``UsageLogError/tampered(path:reason:)`` and ``UsageLogError/system(_:path:)`` of the

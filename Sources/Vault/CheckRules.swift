@@ -90,7 +90,8 @@ enum CheckNameKind: Equatable {
         func begins(_ prefix: String) -> Bool { stored.utf8.starts(with: prefix.utf8) }
         if isRoot {
             switch stored {
-            case ReservedName.config, ReservedName.lock, ReservedName.keystore:
+            case ReservedName.config, ReservedName.lock, ReservedName.keystore,
+                ReservedName.logHead:
                 self = .own
                 return
             case ReservedName.journal:

@@ -18,13 +18,18 @@ struct Keyfold: ParsableCommand {
                     InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self,
                     RewrapCommand.self, InspectCommand.self, CheckCommand.self,
                 ]),
-            CommandGroup(name: "Keys", subcommands: [KeyCommand.self, AliasCommand.self]),
+            CommandGroup(
+                name: "Keys",
+                subcommands: [
+                    KeyCommand.self, AliasCommand.self, PolicyCommand.self, GrantCommand.self,
+                    PrincipalCommand.self, TokenCommand.self,
+                ]),
             CommandGroup(
                 name: "The keystore",
                 subcommands: [
                     UnlockCommand.self, LockCommand.self, SlotCommand.self, KeystoreCommand.self,
                 ]),
-            CommandGroup(name: "What happened", subcommands: [LogCommand.self]),
+            CommandGroup(name: "What happened", subcommands: [LogCommand.self, UsageCommand.self]),
             CommandGroup(name: "Help", subcommands: [ExitCodesCommand.self]),
         ])
 }

@@ -27,10 +27,18 @@ enum MountDaemon {
         #endif
         let vault = try openVault(request, keystore)
         defer { vault.close() }
-        try serve(vault, request, report) {
+        let onMounted: @Sendable () -> Void = {
             #if DEBUG
                 if let script = request.faults { faults?.arm(script) }
             #endif
+        }
+        guard !request.mountOptions.isReadOnly else {
+            return try serve(vault, request, report, onMounted: onMounted)
+        }
+        let keeper = LogHeadKeeper(
+            vault: request.vault, keystore: keystore, logger: Logger(label: "keyfoldfs"))
+        try keeper.keeping { () throws(Failure) in
+            try serve(vault, request, report, onMounted: onMounted)
         }
     }
 

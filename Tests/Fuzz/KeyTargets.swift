@@ -75,10 +75,12 @@ private func slotRecords() -> [[UInt8]] {
 private let segment: SegmentRecord = {
     guard let id = SegmentID(bytes: sampleBytes(16, 7)) else { preconditionFailure("an id") }
     var record = SegmentRecord(
-        id: id, ordinal: 1, createdAt: time, previousDigest: [UInt8](repeating: 0, count: 32),
+        id: id, version: 2, ordinal: 1, createdAt: time,
+        previousDigest: [UInt8](repeating: 0, count: 32),
+        bootID: sampleBytes(16, 1),
         head: SegmentHead(eventCount: 0, chainHash: [UInt8](repeating: 0, count: 32)),
         isClosed: false)
-    record.head = SegmentHead(eventCount: 0, chainHash: record.digest)
+    record.head = record.emptyHead
     return record
 }()
 
@@ -146,6 +148,10 @@ let keyTargets = [
         // What a log's own writer puts below the seal, and whoever has the key could change.
         _ = JSONValue(parsing: bytes)
         _ = ClosingRecord(
-            plaintext: bytes[...], segmentDigest: sampleBytes(32, 1), publicKey: logKeys.publicKey)
+            plaintext: bytes[...], of: ClosingRecord.Place(segment), publicKey: logKeys.publicKey)
+        _ = UsageTally(decoding: bytes)
+        _ = Checkpoint(decoding: bytes, publicKey: logKeys.publicKey)
+        _ = LedgerState(decoding: bytes)
+        _ = LogHead(decoding: bytes, logKeys)
     },
 ]

@@ -75,8 +75,8 @@ import Testing
 
     @Test func `two swapped records are refused`() throws {
         let (kms, first, second) = try filled()
-        let one = blob(RowKey.key(first).id)
-        let two = blob(RowKey.key(second).id)
+        let one = blob(RowKey.key(place(first)).id)
+        let two = blob(RowKey.key(place(second)).id)
         try edit(
             kms, "CREATE TABLE spare AS SELECT box, revision FROM records WHERE id = \(one)",
             "UPDATE records SET box = (SELECT box FROM records WHERE id = \(two)) WHERE id = \(one)",
@@ -114,14 +114,14 @@ import Testing
     @Test func `a missing version of a key is refused`() throws {
         let (kms, first, _) = try filled()
         try edit(
-            kms, "DELETE FROM records WHERE id = \(blob(RowKey.material(first, version: 1).id))")
+            kms, "DELETE FROM records WHERE id = \(blob(RowKey.material(place(first), version: 1).id))")
         #expect(try refusal(kms) == "a version of the key \(first) is missing")
     }
 
     @Test func `a record that was rolled back alone is refused`() throws {
         let kms = try TestKeystore()
         let key = try kms.newKey().arn
-        let id = blob(RowKey.key(key.keyID).id)
+        let id = blob(RowKey.key(place(key.keyID)).id)
         try kms.service.disableKey(key.description, as: kms.owner)
         kms.keystore.close()
         try edit(kms, "CREATE TABLE old AS SELECT * FROM records WHERE id = \(id)")
@@ -200,3 +200,5 @@ import Testing
         }
     }
 }
+
+private func place(_ id: KeyID) -> KeyPlace { KeyPlace(region: "", id: id) }

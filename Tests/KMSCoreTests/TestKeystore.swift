@@ -87,7 +87,9 @@ final class TestKeystore: Sendable {
         case .enabled: break
         case .disabled: try service.disableKey(arn.description, as: owner)
         case .pendingDeletion:
-            _ = try service.scheduleKeyDeletion(arn.description, windowDays: 7, as: owner)
+            try service.scheduleKeyDeletion(arn.description, windowDays: 7, as: owner)
+        case .pendingImport, .pendingReplicaDeletion, .unavailable:
+            preconditionFailure("a symmetric key that was made here has no such state")
         }
         return arn
     }

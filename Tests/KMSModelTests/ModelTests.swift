@@ -120,14 +120,14 @@ import Testing
     @Test func `cancelling a deletion always ends in disabled`() throws {
         for state in [KeyState.enabled, .disabled] {
             let pending = try state.applying(
-                .scheduleDeletion(windowDays: 7), to: Self.arn, now: Self.now)
+                .scheduleDeletion(windowDays: 7, hasReplicas: false), to: Self.arn, now: Self.now)
             #expect(pending == .pendingDeletion(at: Self.now.advanced(byDays: 7)))
             #expect(
                 try pending.applying(.cancelDeletion, to: Self.arn, now: Self.now) == .disabled)
         }
     }
 
-    @Test(arguments: [KeyEvent.enable, .disable, .scheduleDeletion(windowDays: 7)])
+    @Test(arguments: [KeyEvent.enable, .disable, .scheduleDeletion(windowDays: 7, hasReplicas: false)])
     func `a key that waits for its deletion takes nothing but its cancelling`(_ event: KeyEvent) {
         #expect(throws: KMSError.invalidState("\(Self.arn) is pending deletion.")) {
             try KeyState.pendingDeletion(at: Self.now).applying(

@@ -47,6 +47,21 @@ extension WithSoftHSM {
             try SoftHSM.open().close()
         }
 
+        @Test func `the PIN is kept no longer than the token is open`() throws {
+            weak var kept: SecretBytes?
+            func open() throws -> PKCS11Token {
+                let pin = secret(SoftHSM.pin)
+                kept = pin
+                return try PKCS11Token.open(
+                    SoftHSM.module(), labelled(SoftHSM.tokenLabel), pin: pin)
+            }
+            let token = try open()
+            #expect(kept != nil)
+            token.close()
+            #expect(kept == nil)
+            extendLifetime(token)
+        }
+
         @Test func `a token that nobody holds any more is closed`() throws {
             for _ in 0..<3 { _ = try SoftHSM.open() }
             try SoftHSM.open().close()

@@ -97,7 +97,7 @@ import Testing
     @Test func `the next writer closes what a dead one left`() throws {
         let dead = try deadSegment()
         let original = try fixture.bytes(of: dead)
-        try fixture.replace(dead, with: original + Array(original[76..<126]))
+        try fixture.replace(dead, with: original + Array(original[92..<142]))
         let writer = fixture.writer()
         try writer.append(fixture.event())
         writer.close()

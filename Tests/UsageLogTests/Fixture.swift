@@ -45,6 +45,14 @@ final class Fixture: Sendable {
             syncIntervalMilliseconds: syncIntervalMilliseconds)
     }
 
+    /// What a version of Keyfold that knew no checkpoints wrote.
+    func oldWriter() -> UsageLogWriter {
+        UsageLogWriter(
+            directory: directory, keys: keys, anchors: anchors, clock: clock, formatVersion: 1,
+            segmentLimitBytes: UsageLogWriter.segmentLimitBytes,
+            syncIntervalMilliseconds: 3_600_000)
+    }
+
     /// One that syncs only when it is told to.
     func lazyWriter() -> UsageLogWriter {
         writer(syncIntervalMilliseconds: 3_600_000)
@@ -54,9 +62,13 @@ final class Fixture: Sendable {
         UsageLogReader(directory: directory, keys: keys, anchors: anchors)
     }
 
-    func verify() throws -> VerificationReport {
-        try UsageLogVerifier(directory: directory, keys: keys, anchors: anchors).verify()
+    var ledger: LogLedger { LogLedger(store: anchors, clock: clock) }
+
+    var verifier: UsageLogVerifier {
+        UsageLogVerifier(directory: directory, keys: keys, anchors: anchors)
     }
+
+    func verify() throws -> VerificationReport { try verifier.verify() }
 
     func events(_ filter: UsageLogFilter = UsageLogFilter()) throws -> [LoggedEvent] {
         var events: [LoggedEvent] = []
@@ -114,53 +126,10 @@ extension StepClock {
     func advance(milliseconds: Int64) { time.withLock { $0 += milliseconds } }
 }
 
-/// Anchors in memory, as strict as the keystore's.
-final class MemoryAnchors: LogAnchorStore {
-    enum Failure: Error { case ordinalTaken, unknownSegment, wentBack, toldToFail }
-
-    private struct State {
-        var records: [SegmentRecord] = []
-        var fails = false
-    }
-
-    private let state = Mutex(State())
-
-    func register(_ segment: SegmentRecord) throws {
-        try state.withLock { state in
-            if state.fails { throw Failure.toldToFail }
-            if state.records.contains(where: { $0.ordinal == segment.ordinal }) {
-                throw Failure.ordinalTaken
-            }
-            state.records.append(segment)
-        }
-    }
-
-    func advance(_ segment: SegmentID, to head: SegmentHead, isClosed: Bool) throws {
-        try state.withLock { state in
-            if state.fails { throw Failure.toldToFail }
-            guard let index = state.records.firstIndex(where: { $0.id == segment }) else {
-                throw Failure.unknownSegment
-            }
-            let before = state.records[index]
-            if before.isClosed || head.eventCount < before.head.eventCount {
-                throw Failure.wentBack
-            }
-            state.records[index].head = head
-            state.records[index].isClosed = isClosed
-        }
-    }
-
-    func segments() throws -> [SegmentRecord] { state.withLock { $0.records } }
-
-    func setFails(_ fails: Bool) { state.withLock { $0.fails = fails } }
-
-    func setRecords(_ records: [SegmentRecord]) { state.withLock { $0.records = records } }
-}
-
 /// Where the records of a segment file begin and end.
 func recordRanges(_ bytes: [UInt8]) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
-    var start = SegmentFormat.headerBytes
+    var start = SegmentFormat.headerBytes(version: bytes.bigEndian(UInt32.self, at: 8))
     while start + 4 <= bytes.count {
         let end = start + 4 + Int(bytes.bigEndian(UInt32.self, at: start))
         guard end <= bytes.count else { break }

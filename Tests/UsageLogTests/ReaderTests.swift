@@ -171,7 +171,7 @@ import Testing
         let original = try fixture.bytes(of: segment)
         var records = try fixture.anchors.segments()
         records[0].isClosed = false
-        records[0].head = SegmentHead(eventCount: 0, chainHash: records[0].digest)
+        records[0].head = records[0].emptyHead
         fixture.anchors.setRecords(records)
         var random = SeededRandom(seed: 4711)
         for _ in 0..<400 {

@@ -94,9 +94,11 @@ final class FakeKeyService: KeyService {
     }
 
     func describeKey(_ key: String, as caller: Caller) throws(KMSError) -> KeyMetadata {
-        KeyMetadata(
+        var metadata = KeyMetadata(
             arn: arn, creationDate: Timestamp(secondsSinceEpoch: 0), state: .enabled,
             description: "", manager: .customer, currentMaterialID: try materialID())
+        metadata.currentVersion = state.withLock { $0.version }
+        return metadata
     }
 }
 

@@ -11,21 +11,21 @@ extension AuthorizationRequest {
         policy: PolicyDocument, grants: GrantIndex, child: GrantTerms? = nil,
         from source: some ConditionSource
     ) -> Decision {
-        let verdict = policy.verdict(on: self, from: source)
-        switch verdict {
+        switch policy.verdict(on: self, from: source) {
         case .denied(let statement): return .denied(.explicit(statement))
         case .allowed(let statement): return .allowed(.statement(statement))
-        case .delegated, .silent: break
-        }
-        let finding = grants.finding(on: self, child: child, from: source)
-        if case .allowed(let id) = finding { return .allowed(.grant(id)) }
-        if case .delegated(let account, let statement) = verdict {
+        case .delegated(let account, let statement):
+            if case .allowed(let id) = grants.finding(on: self, child: child, from: source) {
+                return .allowed(.grant(id))
+            }
             return .delegated(to: account, .statement(statement))
+        case .silent:
+            return switch grants.finding(on: self, child: child, from: source) {
+            case .none: .denied(.noResourceBasedPolicy)
+            case .allowed(let id): .allowed(.grant(id))
+            case .delegated(let account, let id): .delegated(to: account, .grant(id))
+            }
         }
-        if case .delegated(let account, let id) = finding {
-            return .delegated(to: account, .grant(id))
-        }
-        return .denied(.noResourceBasedPolicy)
     }
 
     /// Whether the principal may retire a grant. What a policy allows does not count, what it

@@ -49,7 +49,13 @@ package enum ConditionKey: Hashable, Sendable {
         }
 
         package func matches(_ name: String) -> Bool {
-            name.utf8.lazy.map(\.lowercasedASCII).elementsEqual(folded.utf8)
+            let own = folded.utf8.span
+            let other = name.utf8.span
+            guard own.count == other.count else { return false }
+            for index in own.indices where own[index] != other[index].lowercasedASCII {
+                return false
+            }
+            return true
         }
     }
 

@@ -73,15 +73,15 @@ struct ConditionOperator {
         culprit: inout String
     ) -> Condition? {
         func all<Value>(_ read: (String) -> Value?) -> [Value]? {
-            var read_: [Value] = []
+            var operands: [Value] = []
             for text in values {
-                guard let value = read(text) else {
+                guard let operand = read(text) else {
                     culprit = text
                     return nil
                 }
-                read_.append(value)
+                operands.append(operand)
             }
-            return read_
+            return operands
         }
         func patterns(_ wildcards: WildcardPattern.Wildcards) -> [WildcardPattern]? {
             all { try? WildcardPattern($0, wildcards: wildcards, variables: variables) }

@@ -78,15 +78,25 @@ package struct GrantIndex: Sendable {
         on request: AuthorizationRequest, child: GrantTerms?, from source: some ConditionSource
     ) -> Finding {
         guard !entries.isEmpty else { return .none }
-        func grant(to grantee: String) -> GrantID? {
-            granted[grantee]?.first { $0.grant.allows(request, child: child, from: source) }?
-                .grant.id
+        let principal = request.principal
+        if let id = grant(to: principal.arn, for: request, child, source) { return .allowed(id) }
+        if let role = principal.roleARN, let id = grant(to: role, for: request, child, source) {
+            return .allowed(id)
         }
-        if let id = grant(to: request.principal.arn) { return .allowed(id) }
-        if let role = request.principal.roleARN, let id = grant(to: role) { return .allowed(id) }
-        guard request.principal.kind != .root, let account = request.principal.account,
-            let id = grant(to: account.rootARN)
+        guard principal.kind != .root, let account = principal.account,
+            let id = grant(to: account.rootARN, for: request, child, source)
         else { return .none }
         return .delegated(to: account, id)
+    }
+
+    private func grant(
+        to grantee: String, for request: AuthorizationRequest, _ child: GrantTerms?,
+        _ source: some ConditionSource
+    ) -> GrantID? {
+        guard let entries = granted[grantee] else { return nil }
+        for entry in entries where entry.grant.allows(request, child: child, from: source) {
+            return entry.grant.id
+        }
+        return nil
     }
 }

@@ -153,6 +153,6 @@ extension GrantTerms {
         return (20...512).contains(text.unicodeScalars.count) && parts.count == 6
             && parts[0] == "arn" && parts[1].hasPrefix("aws") && isWord(parts[1])
             && !parts[2].isEmpty && isWord(parts[2]) && isWord(parts[3])
-            && AccountID(parts[4]) != nil && !parts[5].isEmpty
+            && AccountID(String(parts[4])) != nil && !parts[5].isEmpty
     }
 }

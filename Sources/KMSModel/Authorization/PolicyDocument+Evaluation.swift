@@ -18,31 +18,32 @@ extension PolicyDocument {
         on request: AuthorizationRequest, from source: some ConditionSource
     ) -> PolicyVerdict {
         if deniedActions.contains(request.action) {
-            for index in statements.indices where statements[index].effect == .deny {
-                guard statements[index].actions.contains(request.action),
-                    case .direct = statements[index].principals.reach(
-                        request.principal, effect: .deny),
-                    statements[index].applies(to: request, from: source)
+            for (index, statement) in statements.enumerated() where statement.effect == .deny {
+                guard statement.actions.contains(request.action),
+                    case .direct = statement.principals.reach(request.principal, effect: .deny),
+                    statement.applies(to: request, from: source)
                 else { continue }
                 return .denied(reference(index))
             }
         }
         guard allowedActions.contains(request.action) else { return .silent }
-        var delegation: PolicyVerdict?
-        for index in statements.indices where statements[index].effect == .allow {
-            guard statements[index].actions.contains(request.action) else { continue }
-            switch statements[index].principals.reach(request.principal, effect: .allow) {
+        var delegation: (AccountID, Int)?
+        for (index, statement) in statements.enumerated() where statement.effect == .allow {
+            guard statement.actions.contains(request.action) else { continue }
+            switch statement.principals.reach(request.principal, effect: .allow) {
             case .none: continue
             case .direct:
-                guard statements[index].applies(to: request, from: source) else { continue }
+                guard statement.applies(to: request, from: source) else { continue }
                 return .allowed(reference(index))
             case .account(let account):
-                guard delegation == nil, statements[index].applies(to: request, from: source)
-                else { continue }
-                delegation = .delegated(to: account, reference(index))
+                guard delegation == nil, statement.applies(to: request, from: source) else {
+                    continue
+                }
+                delegation = (account, index)
             }
         }
-        return delegation ?? .silent
+        guard let (account, index) = delegation else { return .silent }
+        return .delegated(to: account, reference(index))
     }
 
     /// Refuses a policy under which `caller` could not put another one.
@@ -71,6 +72,14 @@ extension PolicyDocument.Statement {
         to request: AuthorizationRequest, from source: some ConditionSource
     ) -> Bool {
         if case .all = resources, conditions.isEmpty { return true }
+        return isMet(by: request, from: source)
+    }
+
+    // Apart, since the closure makes a copy of the request.
+    @inline(never)
+    private func isMet(
+        by request: AuthorizationRequest, from source: some ConditionSource
+    ) -> Bool {
         let value = { (key: ConditionKey) in request.value(of: key, from: source) }
         return resources.includes(request.resource, in: effect, value)
             && conditions.allSatisfy { $0.holds(in: effect, value) }

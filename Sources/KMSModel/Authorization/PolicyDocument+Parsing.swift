@@ -133,12 +133,10 @@ private struct StatementParser {
         guard let effect = PolicyEffect(rawValue: effectText) else {
             throw .invalidValue(effectText, effectPlace)
         }
-        let actions = try actions()
-        let resources = try resources()
         return PolicyDocument.Statement(
             sid: try elements["Sid"]?.text(at: place("Sid")), effect: effect,
-            principals: try principals(), actions: actions ?? [], resources: resources ?? .none,
-            conditions: try conditions(), isInert: actions == nil || resources == nil)
+            principals: try principals(), actions: try actions(), resources: try resources(),
+            conditions: try conditions())
     }
 
     private func place(_ element: String) -> PolicyError.Place { .init(element, in: index) }

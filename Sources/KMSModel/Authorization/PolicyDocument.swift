@@ -9,7 +9,7 @@ package enum PolicyEffect: String, Hashable, Sendable {
 /// The text itself is not kept: whoever stores the policy stores its text.
 /// Source: IAM user guide, "Grammar of the IAM JSON policy language"; KMS developer guide, "Key
 /// policies in AWS KMS".
-package struct PolicyDocument: Hashable, Sendable {
+package struct PolicyDocument: Equatable, Sendable {
     /// The text's limit in bytes of UTF-8.
     package static let maximumBytes = 32_768
 
@@ -58,7 +58,8 @@ package struct PolicyDocument: Hashable, Sendable {
         StatementReference(index: index, sid: statements[index].sid)
     }
 
-    struct Statement: Hashable, Sendable {
+    /// On the heap, so that looking at one copies none of its parts.
+    final class Statement: Equatable, Sendable {
         let sid: String?
         let effect: PolicyEffect
         let principals: PrincipalRule
@@ -68,6 +69,25 @@ package struct PolicyDocument: Hashable, Sendable {
         let conditions: [Condition]
         /// Whether the elements for actions or resources are missing, or are empty lists.
         let isInert: Bool
+
+        init(
+            sid: String?, effect: PolicyEffect, principals: PrincipalRule, actions: KMSActionSet?,
+            resources: ResourceRule?, conditions: [Condition]
+        ) {
+            self.sid = sid
+            self.effect = effect
+            self.principals = principals
+            self.actions = actions ?? []
+            self.resources = resources ?? .none
+            self.conditions = conditions
+            isInert = actions == nil || resources == nil
+        }
+
+        static func == (a: Statement, b: Statement) -> Bool {
+            a.sid == b.sid && a.effect == b.effect && a.principals == b.principals
+                && a.actions == b.actions && a.resources == b.resources
+                && a.conditions == b.conditions && a.isInert == b.isInert
+        }
     }
 
     /// `Resource` or `NotResource`.
@@ -122,7 +142,7 @@ extension PolicyDocument {
         let statement = Statement(
             sid: "Enable IAM User Permissions", effect: .allow,
             principals: PrincipalRule([.account(account)], isNegated: false), actions: .all,
-            resources: .all, conditions: [], isInert: false)
+            resources: .all, conditions: [])
         return PolicyDocument(version: .current, id: "key-default-1", statements: [statement])
     }
 }

@@ -25,6 +25,8 @@ struct PrincipalRule: Hashable, Sendable {
     let named: [PolicyPrincipal]
     private let isNegated: Bool
     private let includesEveryone: Bool
+    /// Most statements name one account at most, which is found without hashing.
+    private let firstAccount: AccountID?
     private let accounts: Set<AccountID>
     /// ARNs, and names of services.
     private let names: Set<String>
@@ -42,8 +44,13 @@ struct PrincipalRule: Hashable, Sendable {
             case .everyone, .federated, .canonicalUser: break
             }
         }
+        firstAccount = accounts.first
         self.accounts = accounts
         self.names = names
+    }
+
+    private func names(_ account: AccountID) -> Bool {
+        firstAccount == account || (accounts.count > 1 && accounts.contains(account))
     }
 
     /// An account in a statement that denies is everyone in it; in one that allows it is the
@@ -51,7 +58,7 @@ struct PrincipalRule: Hashable, Sendable {
     func reach(_ principal: Principal, effect: PolicyEffect) -> Reach {
         if isNegated { return isExcepted(principal, from: effect) ? .none : .direct }
         if includesEveryone { return .direct }
-        if let account = principal.account, accounts.contains(account) {
+        if let account = principal.account, names(account) {
             if principal.kind == .root || effect == .deny { return .direct }
             return isNamed(principal) ? .direct : .account(account)
         }
@@ -70,7 +77,7 @@ struct PrincipalRule: Hashable, Sendable {
     private func isExcepted(_ principal: Principal, from effect: PolicyEffect) -> Bool {
         if includesEveryone { return true }
         var levels: [Bool] = []
-        if let account = principal.account { levels.append(accounts.contains(account)) }
+        if let account = principal.account { levels.append(names(account)) }
         if principal.kind != .root { levels.append(names.contains(principal.arn)) }
         if let role = principal.roleARN { levels.append(names.contains(role)) }
         switch effect {

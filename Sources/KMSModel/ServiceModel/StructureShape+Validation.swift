@@ -125,7 +125,7 @@ private struct ValidationFailures {
     mutating func check(_ text: String, _ rule: TextRule, at path: String) {
         let size = text.unicodeScalars.count
         // A value that is far too long is not sent back.
-        let shown = size <= 2048 ? text : String(text.prefix(64)) + "…"
+        let shown = size <= 10_000 ? text : String(text.prefix(64)) + "…"
         length(size, value: shown, rule.length, at: path)
         if let pattern = rule.pattern, !pattern.matches(text) {
             fail(path, shown, "satisfy regular expression pattern: \(pattern.rawValue)")

@@ -54,54 +54,7 @@ struct InitCommand: ParsableCommand {
         if Keystore.isKeystore(at: location.directory) {
             return try Unlocking(location: location, sources: common.unlockSources).open()
         }
-        let passphrase = try NewPassphrase.read(
-            file: common.unlockSources.passphraseFile, for: "keystore \(location.directory)")
-        let made: (keystore: Keystore, recoveryKey: SecretBytes)
-        do throws(KeystoreError) {
-            made = try Keystore.create(
-                at: location.directory, scope: .random(), slots: passphrase,
-                clock: SystemWallClock())
-        } catch {
-            throw Failure(error)
-        }
-        do throws(Failure) {
-            try reveal(made.recoveryKey, of: made.keystore)
-        } catch {
-            made.keystore.close()
-            throw error
-        }
-        return made.keystore
-    }
-
-    /// Prints the recovery key: this once, also with `--quiet`.
-    private func reveal(_ recoveryKey: SecretBytes, of keystore: Keystore) throws(Failure) {
-        if common.json {
-            let head = JSONValue.object([
-                "created": .text("keystore"), "keystore": .text(keystore.directory),
-                "account": .text(keystore.scope.account), "region": .text(keystore.scope.region),
-            ])
-            // The object stays open for the secret, which no String is to hold.
-            try common.output.reveal(
-                recoveryKey, before: head.line.dropLast() + ",\"recoveryKey\":\"", after: "\"}\n")
-        } else {
-            try common.output.reveal(
-                recoveryKey,
-                before: """
-                    Made the keystore \(keystore.directory) (account \(keystore.scope.account)).
-
-                    Its recovery key, shown this once:
-
-                        
-                    """,
-                after: """
-
-
-                    It opens the keystore when the passphrase is lost. Write it down and keep it
-                    away from this machine. Who has it can read your vaults.
-
-
-                    """)
-        }
+        return try NewKeystore(location: location, common: common).make(.random())
     }
 
     private func report(_ place: VaultPlace, _ location: KeystoreLocation, _ config: VaultConfig) {

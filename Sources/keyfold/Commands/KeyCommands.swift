@@ -8,7 +8,7 @@ struct KeyCommand: ParsableCommand {
         subcommands: [
             KeyCreate.self, KeyList.self, KeyShow.self, KeyDescribe.self, KeyEnable.self,
             KeyDisable.self, KeyRotate.self, KeyRotationCommand.self, KeyDelete.self,
-            KeyRestore.self, KeyTag.self, KeyUntag.self,
+            KeyRestore.self, KeyTag.self, KeyUntag.self, KeyImportCommand.self,
         ])
 }
 
@@ -34,11 +34,30 @@ struct KeyCreate: ParsableCommand {
     @Option(name: .customLong("tag"), help: "A tag; may be given again.")
     var tags: [TagArgument] = []
 
+    @Option(
+        help: ArgumentHelp("What kind of key, as AWS KMS calls it.", valueName: "spec"))
+    var spec = KeySpec.symmetricDefault
+
+    @Option(
+        help: ArgumentHelp(
+            "What it does; needed where the kind leaves a choice.", valueName: "usage"))
+    var usage: KeyUsage?
+
+    @Flag(help: "Import the key's material ('keyfold key import').")
+    var external = false
+
+    @Flag(help: "Let it have replicas in other Regions.")
+    var multiRegion = false
+
+    @Option(
+        help: ArgumentHelp("Make it in the token of this custom key store.", valueName: "id"))
+    var keyStore: String?
+
     @OptionGroup var common: CommonOptions
 
     func run() throws {
         try common.withSession { session throws(Failure) in
-            let request = CreateKeyRequest(description: description, tags: tags.map(\.tag))
+            let request = request
             let key = try session.ask(about: nil) { service, caller throws(KMSError) in
                 try service.createKey(request, as: caller)
             }
@@ -53,6 +72,22 @@ struct KeyCreate: ParsableCommand {
         }
     }
 }
+
+extension KeyCreate {
+    private var request: CreateKeyRequest {
+        var request = CreateKeyRequest(description: description, tags: tags.map(\.tag))
+        request.spec = spec
+        request.usage = usage ?? (spec.usages.count == 1 ? spec.usages.first : nil)
+        request.isMultiRegion = multiRegion
+        request.customKeyStoreID = keyStore
+        if external { request.origin = .external }
+        if keyStore != nil { request.origin = .awsCloudhsm }
+        return request
+    }
+}
+
+extension KeySpec: ExpressibleByArgument {}
+extension KeyUsage: ExpressibleByArgument {}
 
 struct KeyList: ParsableCommand {
     static let configuration = CommandConfiguration(

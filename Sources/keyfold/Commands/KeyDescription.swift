@@ -17,8 +17,11 @@ struct KeyDescription {
             "manager": .text(metadata.manager.rawValue),
             "creationDate": .text(metadata.creationDate.iso8601),
             "deletionDate": .text(ifAny: metadata.state.deletionDate?.iso8601),
-            "currentVersion": .number(metadata.currentVersion),
-            "currentKeyMaterialId": .text(metadata.currentMaterialID.description),
+            "currentVersion": .number(ifAny: metadata.currentVersion.map(Int.init)),
+            "currentKeyMaterialId": .text(ifAny: metadata.currentMaterialID?.description),
+            "spec": .text(metadata.spec.rawValue),
+            "usage": .text(metadata.usage.rawValue),
+            "origin": .text(metadata.origin.rawValue),
         ])
     }
 
@@ -31,8 +34,10 @@ struct KeyDescription {
         sheet.add("Description", metadata.description)
         sheet.add("Managed by", metadata.manager == .aws ? "the service" : "you")
         sheet.add("Created", LocalTime.text(metadata.creationDate))
-        sheet.add("Version", String(metadata.currentVersion))
-        sheet.add("Material id", metadata.currentMaterialID.description)
+        sheet.add("Spec", "\(metadata.spec.rawValue), \(metadata.usage.rawValue)")
+        if metadata.origin != .awsKms { sheet.add("Origin", metadata.origin.rawValue) }
+        sheet.add("Version", metadata.currentVersion.map { String($0) })
+        sheet.add("Material id", metadata.currentMaterialID?.description)
         return sheet
     }
 
@@ -41,7 +46,8 @@ struct KeyDescription {
         for key in keys {
             table.add(
                 key.metadata.arn.keyID.description, key.metadata.state.words,
-                String(key.metadata.currentVersion), LocalTime.text(key.metadata.creationDate),
+                key.metadata.currentVersion.map { String($0) } ?? "-",
+                LocalTime.text(key.metadata.creationDate),
                 key.aliases.map(\.description).joined(separator: ", "), key.metadata.description)
         }
         return table
@@ -56,7 +62,7 @@ extension KeyState {
     /// For people.
     var words: String {
         switch self {
-        case .enabled, .disabled: name
+        case .enabled, .disabled, .pendingImport, .unavailable, .pendingReplicaDeletion: name
         case .pendingDeletion(let date): "\(name) on \(LocalTime.text(date))"
         }
     }

@@ -96,27 +96,33 @@ struct RotationList: ParsableCommand {
                 service, page, caller throws(KMSError) in
                 try service.listKeyRotations(id, includesFirstMaterial: true, page, as: caller)
             }
-            common.output.list(rotations, json: \.json, table: KeyRotation.table)
+            let versions = rotations.enumerated().map { KeyVersion(number: $0 + 1, rotation: $1) }
+            common.output.list(versions, json: \.json, table: KeyVersion.table)
         }
     }
 }
 
-extension KeyRotation {
+/// A key's versions are numbered in the order of the list, which begins with the first.
+struct KeyVersion {
+    let number: Int
+    let rotation: KeyRotation
+
     var json: JSONValue {
         .object([
-            "version": .number(version),
-            "keyMaterialId": .text(materialID.description),
-            "rotationDate": .text(ifAny: rotationDate?.iso8601),
-            "rotationType": .text(ifAny: rotationType?.rawValue),
-            "current": .flag(isCurrent),
+            "version": .number(number),
+            "keyMaterialId": .text(rotation.materialID.description),
+            "rotationDate": .text(ifAny: rotation.rotationDate?.iso8601),
+            "rotationType": .text(ifAny: rotation.rotationType?.rawValue),
+            "current": .flag(rotation.isCurrent),
         ])
     }
 
-    static func table(_ rotations: [KeyRotation]) -> Table {
+    static func table(_ versions: [KeyVersion]) -> Table {
         var table = Table("VERSION", "ROTATED", "HOW", "CURRENT", "MATERIAL ID")
-        for rotation in rotations {
+        for version in versions {
+            let rotation = version.rotation
             table.add(
-                String(rotation.version), rotation.rotationDate.map(LocalTime.text) ?? "-",
+                String(version.number), rotation.rotationDate.map(LocalTime.text) ?? "-",
                 rotation.rotationType?.words ?? "made with the key",
                 rotation.isCurrent ? "yes" : "", rotation.materialID.description)
         }

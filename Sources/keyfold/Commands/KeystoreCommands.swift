@@ -6,8 +6,11 @@ import UsageLog
 
 struct KeystoreCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "keystore", abstract: "Back up, restore and verify the keystore.",
-        subcommands: [KeystoreBackup.self, KeystoreRestore.self, KeystoreVerify.self])
+        commandName: "keystore", abstract: "Make, back up, restore, verify and set up a keystore.",
+        subcommands: [
+            KeystoreCreate.self, KeystoreBackup.self, KeystoreRestore.self, KeystoreVerify.self,
+            KeystoreSet.self,
+        ])
 }
 
 struct KeystoreBackup: ParsableCommand {
@@ -102,5 +105,50 @@ private struct KeystoreReport {
 
     var text: String {
         "\(directory): \(keyCount) keys and \(slotCount) slots are intact\n" + log.text
+    }
+}
+
+struct KeystoreSet: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "set", abstract: "Set what holds for the whole keystore, or show it.",
+        discussion: """
+            log=sync: an event of the usage log is on the disk before the key is used. A power cut \
+            loses none, and each use of a key waits for the disk.
+            log=second: it is there within a second (as at first). The death of a process loses \
+            none in either case.
+            Mounts and other programs take a setting up when they are started next.
+            Example: keyfold keystore set log=sync
+            """)
+
+    @Argument(help: "log=sync or log=second; without it the settings are shown.")
+    var setting: String?
+
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if let setting, KeystoreSet.durability(setting) == nil {
+            throw ValidationError("'\(setting)' is no setting: log=sync and log=second are")
+        }
+    }
+
+    private static func durability(_ setting: String) -> UsageLogDurability? {
+        switch setting {
+        case "log=sync": .beforeRelease
+        case "log=second": .withinASecond
+        default: nil
+        }
+    }
+
+    func run() throws {
+        try common.withSession { session throws(Failure) in
+            let durability = try Failure.carrying { () throws(KeystoreError) in
+                if let new = setting.flatMap(KeystoreSet.durability) {
+                    try session.keystore.setLogDurability(new)
+                }
+                return try session.keystore.logDurability()
+            }
+            let log = durability == .beforeRelease ? "sync" : "second"
+            common.output.data(.object(["log": .text(log)]), "log=\(log)\n")
+        }
     }
 }

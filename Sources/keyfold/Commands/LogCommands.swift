@@ -12,7 +12,9 @@ struct LogCommand: ParsableCommand {
             local time (2026-11-23, '2026-11-23 20:15', 20:15).
             Example: keyfold log --since 1h --event Decrypt
             """,
-        subcommands: [LogShow.self, LogVerify.self], defaultSubcommand: LogShow.self)
+        subcommands: [
+            LogShow.self, LogVerify.self, LogAnchor.self, LogExport.self, LogPublicKey.self,
+        ], defaultSubcommand: LogShow.self)
 }
 
 struct LogShow: ParsableCommand {
@@ -61,12 +63,19 @@ struct LogShow: ParsableCommand {
         }
     }
 
-    /// An alias means its key of today; ids and ARNs may be of keys that are deleted by now.
     private func keyNames(_ session: Session) throws(Failure) -> Set<String> {
+        try session.loggedNames(ofKey: key)
+    }
+}
+
+extension Session {
+    /// What the log calls a key: an alias means its key of today; ids and ARNs may be of keys that
+    /// are deleted by now.
+    func loggedNames(ofKey key: String?) throws(Failure) -> Set<String> {
         guard let key else { return [] }
         switch KeyReference(key) {
         case .keyID, .keyARN: return [key]
-        case .alias, .aliasARN, nil: return [try session.keyID(of: key)]
+        case .alias, .aliasARN, nil: return [try keyID(of: key)]
         }
     }
 }
@@ -133,59 +142,5 @@ enum LogLine {
         let object = event.path ?? file.map { "file \($0)" }
         let error = event.errorCode.map { "REFUSED: \($0)" }
         return [event.fileOperation, object, error].compactMap(\.self).joined(separator: " ")
-    }
-}
-
-struct LogVerify: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "verify",
-        abstract: "Check that no event was changed, removed, moved or cut off.")
-
-    @OptionGroup var common: CommonOptions
-
-    func run() throws {
-        let report = try common.withSession { session throws(Failure) in
-            try session.verifyLog()
-        }
-        common.output.data(report.json, report.text)
-        if !report.passes { throw ArgumentParser.ExitCode(ExitStatus.damagedData.rawValue) }
-    }
-}
-
-extension Session {
-    func verifyLog() throws(Failure) -> VerificationReport {
-        do throws(UsageLogError) {
-            return try keystore.usageLogVerifier().verify()
-        } catch {
-            throw Failure(error)
-        }
-    }
-}
-
-extension VerificationReport {
-    var json: JSONValue {
-        .object([
-            "passes": .flag(passes), "events": .number(eventCount),
-            "segments": .number(segmentCount), "liveSegments": .number(liveSegments.count),
-            "crashes": .number(crashes.count),
-            "problems": .list(
-                problems.map { problem in
-                    .object([
-                        "file": .text(problem.file), "event": .number(problem.sequence),
-                        "reason": .text(problem.reason),
-                    ])
-                }),
-        ])
-    }
-
-    var text: String {
-        var sheet = Sheet()
-        sheet.add("Events intact", String(eventCount))
-        sheet.add("Segments", String(segmentCount))
-        sheet.add("Being written now", String(liveSegments.count))
-        sheet.add("Ended by a crash", String(crashes.count))
-        for problem in problems { sheet.add("PROBLEM", "\(problem)") }
-        return sheet.text
-            + (passes ? "The log is whole.\n" : "The log was tampered with or damaged.\n")
     }
 }

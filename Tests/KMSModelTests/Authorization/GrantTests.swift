@@ -39,7 +39,7 @@ private func decision(
     child: GrantTerms? = nil, values: ConditionValues = ConditionValues()
 ) throws -> Decision {
     let policy = try PolicyDocument(
-        parsing: policy ?? policyText([#""Principal": {"AWS": "444455556666"}"#]))
+        parsing: policy ?? policyText([#""Principal": {"AWS": "999999999999"}"#]))
     return request.decision(
         policy: policy, grants: GrantIndex(grants), child: child, from: values)
 }

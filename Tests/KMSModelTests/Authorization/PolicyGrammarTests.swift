@@ -186,7 +186,7 @@ import Testing
 
     @Test func `nesting has an end`() {
         let deep = String(repeating: "[", count: 30_000)
-        #expect(throws: PolicyError.syntax(.tooDeep(offset: 30))) {
+        #expect(throws: PolicyError.syntax(.tooDeep(offset: 29))) {
             try PolicyDocument(parsing: #"{"Statement": "# + deep)
         }
     }

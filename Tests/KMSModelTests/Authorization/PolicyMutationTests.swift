@@ -39,9 +39,9 @@ import Testing
 
     private static func changed(_ source: inout RandomSource) -> String {
         var bytes = Array(texts[source.number(0..<texts.count)].utf8)
-        for _ in 0..<source.number(1..<5) {
+        for _ in 0..<source.number(1..<3) {
             let at = source.number(0..<bytes.count + 1)
-            let end = min(bytes.count, at + source.number(0..<24))
+            let end = min(bytes.count, at + source.number(0..<6))
             switch source.number(0..<5) {
             case 0 where at < bytes.count: bytes[at] ^= 1 << UInt8(source.number(0..<8))
             case 1: bytes.removeSubrange(at..<end)
@@ -63,7 +63,7 @@ import Testing
             .rotationPeriodInDays: .number(90), .resourceAliases: .list(["alias/a", "alias/b"]),
         ]
         var read = 0
-        for _ in 0..<30_000 {
+        for _ in 0..<10_000 {
             guard let policy = try? PolicyDocument(parsing: Self.changed(&source)) else { continue }
             read += 1
             for principal in principals {
@@ -73,6 +73,6 @@ import Testing
             _ = policy.principals
         }
         // Else nothing would have been judged, or nothing refused.
-        #expect((3_000...27_000).contains(read))
+        #expect((1_000...9_000).contains(read))
     }
 }

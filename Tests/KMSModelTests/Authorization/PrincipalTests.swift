@@ -64,6 +64,7 @@ import Testing
         #expect(user == Sample.localUser)
         #expect(user.name == "uid-1000")
         #expect(Principal(scope.rootPrincipalARN) == Sample.root)
+        #expect(scope.accountID == Sample.account)
     }
 
     @Test(arguments: ["000000000000", "000000000001", "111122223333", "999999999999"])

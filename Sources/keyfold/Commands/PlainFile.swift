@@ -1,0 +1,31 @@
+import Console
+import Glibc
+import Platform
+
+/// Small files that hold no secret.
+enum PlainFile {
+    static func contents(of path: String, limitBytes: Int) throws(Failure) -> [UInt8] {
+        do throws(Errno) {
+            let file = try Descriptor.open(path: path, O_RDONLY)
+            var bytes = [UInt8](repeating: 0, count: limitBytes)
+            let count = try file.readNext(into: &bytes)
+            bytes.removeLast(bytes.count - count)
+            return bytes
+        } catch {
+            throw Failure(
+                error == .noSuchFileOrDirectory ? .notFound : .noPermission, path,
+                "the file can't be read: \(error)")
+        }
+    }
+
+    /// A file that was not there.
+    static func create(_ path: String, _ bytes: [UInt8]) throws(Failure) {
+        do throws(Errno) {
+            let file = try Descriptor.open(path: path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+            try file.write(bytes, at: 0)
+            try file.synchronize(dataOnly: false)
+        } catch {
+            throw Failure(.cannotCreate, path, "the file can't be made: \(error)")
+        }
+    }
+}
