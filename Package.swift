@@ -68,13 +68,21 @@ let fuzz: Target =
         name: "Fuzz", dependencies: fuzzed, path: "Tests/Fuzz",
         exclude: ["Corpus", "FuzzTests.swift"], swiftSettings: strict + [.define("KEYFOLD_FUZZ")])
 
+let serverProducts: [Product] = [.executable(name: "keyfold-serve", targets: ["keyfold-serve"])]
 let serverTargets: [Target] = [
     module(
         "KMSServer",
         uses: ["Cryptography", "KMSModel", "KMSWire", "Platform", log, metrics] + web),
+    program(
+        "keyfold-serve",
+        uses: [
+            "Console", "Cryptography", "KMSCore", "KMSModel", "KMSServer", "Platform",
+            argumentParser, log,
+        ]),
     // The server before a service without keys. Not part of the product.
     .executableTarget(
-        name: "ServerFixture", dependencies: ["Cryptography", "KMSModel", "KMSServer", "Platform", log],
+        name: "ServerFixture",
+        dependencies: ["Cryptography", "KMSModel", "KMSServer", "Platform", log],
         path: "Tests/ServerFixture", swiftSettings: strict),
     tests(
         "KMSServerTests",
@@ -90,7 +98,7 @@ let package = Package(
         .library(name: "WithoutSync", type: .dynamic, targets: ["WithoutSync"]),
         // For KMSPKCS11Tests only: a library to open at run time.
         .library(name: "HostilePKCS11", type: .dynamic, targets: ["HostilePKCS11"]),
-    ],
+    ] + (hasServer ? serverProducts : []),
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

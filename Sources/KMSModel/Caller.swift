@@ -10,6 +10,8 @@ package struct Caller: Sendable, Hashable {
     package var fileActivity: FileActivity?
     /// Where the request came from over a network, as an IP address; nil from this machine.
     package var sourceAddress: String?
+    /// Whether it came over a connection that TLS protects.
+    package var isSecureTransport = false
     /// What the answer over a network names the request by (`x-amzn-RequestId`); nil elsewhere.
     package var requestID: String?
 

@@ -16,7 +16,7 @@ struct HTTPResponder: Sendable {
         _ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
     ) async throws {
         let begin = server.now()
-        let peer = try await Peer(of: channel, at: listener.place)
+        let peer = try await Peer(of: channel, at: listener)
         let exchange = Exchange(
             head: HTTPRequestHead(request.head), peer: peer, requestID: RequestID.random(),
             begin: begin)

@@ -31,7 +31,7 @@ package final class KeyServer: Sendable {
         self.listeners = listeners
     }
 
-    /// Serves until SIGTERM or SIGINT, or ``stop()``. Then it takes no more connections, closes
+    /// Serves until SIGTERM, SIGINT or SIGHUP, or ``stop()``. Then it takes no more connections, closes
     /// those that are idle, and waits for requests that are under way as long as they may have.
     ///
     /// Call it once.
@@ -47,7 +47,8 @@ package final class KeyServer: Sendable {
             services.append(try await service(for: listener) { places.set($0, at: index) })
         }
         var configuration = ServiceGroupConfiguration(
-            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint, .sighup],
+            logger: quietLogger)
         configuration.maximumGracefulShutdownDuration = .seconds(parts.limits.graceSeconds)
         let group = ServiceGroup(configuration: configuration)
         self.group.withLock { $0 = group }
@@ -55,10 +56,15 @@ package final class KeyServer: Sendable {
         do {
             try await group.run()
         } catch {
-            await parts.pool.shutDown()
+            await finishWork()
             throw error
         }
-        await parts.pool.shutDown()
+        await finishWork()
+    }
+
+    private func finishWork() async {
+        guard await !parts.pool.shutDown() else { return }
+        parts.logger.error("a request is still being carried out; the server ends without it")
     }
 
     /// Begins the end, as a signal does.

@@ -5,9 +5,11 @@ internal import Platform
 
 extension Peer {
     /// - Throws: when the connection has ended.
-    init(of channel: any Channel, at place: Listener.Place) async throws {
-        switch place {
-        case .network: self = .network(address: channel.remoteAddress?.ipAddress ?? "")
+    init(of channel: any Channel, at listener: Listener) async throws {
+        switch listener.place {
+        case .network:
+            self = .network(
+                address: channel.remoteAddress?.ipAddress ?? "", usesTLS: listener.tls != nil)
         case .socket:
             let credentials = try await PeerCredentials.of(channel)
             self = .process(

@@ -18,9 +18,21 @@ final class RequestPool: Sendable {
         pool.start()
     }
 
-    /// Waits for the threads' present work.
-    func shutDown() async {
-        try? await pool.shutdownGracefully()
+    /// Waits for the threads' present work, as long as an answer may take.
+    ///
+    /// - Returns: whether all of it has ended.
+    func shutDown() async -> Bool {
+        let pool = pool
+        return await withCheckedContinuation { continuation in
+            let waiter = Waiter(continuation)
+            let timer = MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: timeout) {
+                _ = waiter.resume(false)
+            }
+            pool.shutdownGracefully { _ in
+                timer.cancel()
+                _ = waiter.resume(true)
+            }
+        }
     }
 
     enum Outcome: Sendable {
@@ -57,14 +69,14 @@ final class RequestPool: Sendable {
 }
 
 /// Whoever comes first resumes; the other finds that out.
-private final class Waiter: Sendable {
-    private let continuation: Mutex<CheckedContinuation<RequestPool.Outcome, Never>?>
+private final class Waiter<Outcome: Sendable>: Sendable {
+    private let continuation: Mutex<CheckedContinuation<Outcome, Never>?>
 
-    init(_ continuation: CheckedContinuation<RequestPool.Outcome, Never>) {
+    init(_ continuation: CheckedContinuation<Outcome, Never>) {
         self.continuation = Mutex(continuation)
     }
 
-    func resume(_ outcome: RequestPool.Outcome) -> Bool {
+    func resume(_ outcome: Outcome) -> Bool {
         let continuation = continuation.withLock { continuation in
             defer { continuation = nil }
             return continuation

@@ -233,7 +233,10 @@ extension RequestProcessor {
             caller.process = process
         case .signed(let claim):
             caller.principalARN = try verified(claim, body).principalARN
-            if case .network(let address) = request.peer { caller.sourceAddress = address }
+            if case .network(let address, let usesTLS) = request.peer {
+                caller.sourceAddress = address
+                caller.isSecureTransport = usesTLS
+            }
         }
         guard let service = host.service(in: region) else {
             throw .frontEnd(.signature(.wrongScope([.region(region)])))

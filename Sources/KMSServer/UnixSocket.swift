@@ -23,7 +23,9 @@ struct UnixSocket {
             let status = try? file.status()
         else { return }
         // S_IFSOCK (inode(7)).
-        guard status.mode & 0o170000 == 0o140000, await !isAnswered() else { throw .socketInUse(path: path) }
+        guard status.mode & 0o170000 == 0o140000, await !isAnswered() else {
+            throw .socketInUse(path: path)
+        }
     }
 
     private func isAnswered() async -> Bool {

@@ -96,13 +96,13 @@ extension JSONWriter {
     }
 
     private mutating func append(secret: SecretBytes) {
-        var copy = secret.copiedBytes
+        var copy = secret.copiedBytes()
         defer { wipe(&copy) }
         append(blob: copy)
     }
 
     private mutating func append(secretText secret: SecretBytes) {
-        var copy = secret.copiedBytes
+        var copy = secret.copiedBytes()
         defer { wipe(&copy) }
         bytes.append(UInt8(ascii: "\""))
         for byte in copy { appendEscaped(byte) }

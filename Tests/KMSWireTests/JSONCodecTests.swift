@@ -158,10 +158,10 @@ extension String {
 
     @Test func `secrets become secrets, whatever is escaped in them`() throws {
         let plain = try decode(#"{"Plaintext":"\u002b\/\/\u002b"}"#, as: .encryptRequest)
-        #expect(plain.secret(.plaintext)?.copiedBytes == [0xFB, 0xFF, 0xFE])
+        #expect(plain.secret(.plaintext)?.copiedBytes() == [0xFB, 0xFF, 0xFE])
         let store = try decode(
             #"{"KeyStorePassword":"p\u00e4ß\""}"#, as: .createCustomKeyStoreRequest)
-        #expect(store.secret(.keyStorePassword)?.copiedBytes == Array("päß\"".utf8))
+        #expect(store.secret(.keyStorePassword)?.copiedBytes() == Array("päß\"".utf8))
     }
 
     /// As recorded from AWS's services with this protocol, where they have words for it.

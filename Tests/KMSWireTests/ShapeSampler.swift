@@ -99,7 +99,7 @@ enum Plain {
         case .flag(let flag): flag
         case .time(let time): time.millisecondsSinceEpoch
         case .bytes(let bytes): Data(bytes).base64EncodedString()
-        case .secret(let secret): Data(secret.copiedBytes).base64EncodedString()
+        case .secret(let secret): Data(secret.copiedBytes()).base64EncodedString()
         case .context(let context):
             Dictionary(uniqueKeysWithValues: context.pairs.map { ($0.name, $0.value) })
         case .list(let values): values.map(plain)

@@ -40,7 +40,7 @@ struct EchoService: KeyService {
             // The plaintext in clear: nothing here is a secret.
             return Structure([
                 .keyID: input[.keyID],
-                .ciphertextBlob: input.secret(.plaintext).map { .bytes($0.copiedBytes) },
+                .ciphertextBlob: input.secret(.plaintext).map { .bytes($0.copiedBytes()) },
                 .encryptionAlgorithm: .choice(EncryptionAlgorithm.symmetricDefault),
             ])
         case .decrypt:
