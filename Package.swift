@@ -16,6 +16,29 @@ let argumentParser: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
+/// The server's modules, which nothing else needs: without them neither Hummingbird nor NIO are
+/// fetched and built (Tools/quickstart). Hummingbird and NIO are for KMSServer alone.
+let hasServer = Context.environment["KEYFOLD_WITHOUT_SERVER"] == nil
+let serverPackages: [Package.Dependency] = [
+    .package(
+        url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+]
+let web: [Target.Dependency] = [
+    .product(name: "HummingbirdCore", package: "hummingbird"),
+    .product(name: "HummingbirdTLS", package: "hummingbird"),
+    .product(name: "HTTPTypes", package: "swift-http-types"),
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+    .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+]
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
+
 /// A module of the product. Arrows point from a module to what it uses (docs/architecture.md).
 func module(_ name: String, uses dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
@@ -34,7 +57,7 @@ func tests(
 }
 
 let fuzzed: [Target.Dependency] = [
-    "Cryptography", "KMSModel", "KMSStore", "SealedFormat", "UsageLog",
+    "Cryptography", "KMSModel", "KMSStore", "KMSWire", "SealedFormat", "UsageLog",
 ]
 /// The parsers under hostile bytes: a suite of tests, or for Tools/fuzz a program with libFuzzer.
 let fuzz: Target =
@@ -46,6 +69,27 @@ let fuzz: Target =
         name: "Fuzz", dependencies: fuzzed, path: "Tests/Fuzz",
         exclude: ["Corpus", "FuzzTests.swift"], swiftSettings: strict + [.define("KEYFOLD_FUZZ")])
 
+let serverProducts: [Product] = [.executable(name: "keyfold-serve", targets: ["keyfold-serve"])]
+let serverTargets: [Target] = [
+    module(
+        "KMSServer",
+        uses: ["Cryptography", "KMSModel", "KMSWire", "Platform", log, metrics] + web),
+    program(
+        "keyfold-serve",
+        uses: [
+            "Console", "Cryptography", "KMSCore", "KMSModel", "KMSServer", "Platform",
+            argumentParser, log,
+        ]),
+    // The server before a service without keys. Not part of the product.
+    .executableTarget(
+        name: "ServerFixture",
+        dependencies: ["Cryptography", "KMSModel", "KMSServer", "Platform", log],
+        path: "Tests/ServerFixture", swiftSettings: strict),
+    tests(
+        "KMSServerTests",
+        uses: ["Cryptography", "KMSModel", "KMSServer", "KMSWire", "Platform", log, metrics]),
+]
+
 let package = Package(
     name: "keyfold",
     products: [
@@ -55,13 +99,13 @@ let package = Package(
         .library(name: "WithoutSync", type: .dynamic, targets: ["WithoutSync"]),
         // For KMSPKCS11Tests only: a library to open at run time.
         .library(name: "HostilePKCS11", type: .dynamic, targets: ["HostilePKCS11"]),
-    ],
+    ] + (hasServer ? serverProducts : []),
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-    ],
+    ] + (hasServer ? serverPackages : []),
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CFUSE", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
@@ -72,6 +116,7 @@ let package = Package(
         module("Cryptography", uses: ["COpenSSL"]),
         module("PostQuantum", uses: ["Cryptography", crypto]),
         module("KMSModel", uses: ["Cryptography"]),
+        module("KMSWire", uses: ["Cryptography", "KMSModel"]),
         module("SealedFormat", uses: ["Cryptography"]),
         module("UsageLog", uses: ["Cryptography", "KMSModel", "Platform"]),
         module("KMSStore", uses: ["Cryptography", "KMSModel", "Platform", grdb]),
@@ -117,6 +162,7 @@ let package = Package(
         tests("PlatformTests", uses: ["Platform"]),
         tests("SealedFormatTests", uses: ["Cryptography", "SealedFormat"]),
         tests("KMSModelTests", uses: ["Cryptography", "KMSModel"]),
+        tests("KMSWireTests", uses: ["Cryptography", "KMSModel", "KMSWire"]),
         tests("UsageLogTests", uses: ["Cryptography", "KMSModel", "Platform", "UsageLog"]),
         tests("KMSPKCS11Tests", uses: ["CPKCS11", "Cryptography", "KMSPKCS11", "Platform"]),
         tests(
@@ -131,6 +177,6 @@ let package = Package(
             uses: ["Console", "KMSCore", "KMSModel", "Platform", "UsageLog", "Vault"]),
         tests("EndToEndTests", uses: ["Platform"]),
         fuzz,
-    ],
+    ] + (hasServer ? serverTargets : []),
     swiftLanguageModes: [.v6]
 )

@@ -74,6 +74,13 @@ package enum HMACSHA256 {
     ) -> Bool {
         HMAC.isValid(code, for: message, key: key, .sha256)
     }
+
+    /// The code as a key of its own: one step of a chain of keys, each made from the one before.
+    package static func derivedKey(for message: [UInt8], key: SecretBytes) -> SecretBytes {
+        let context = HMACContext(key, .sha256)
+        context.update(message)
+        return SecretBytes(count: byteCount) { context.finish(into: &$0, 0..<byteCount) }
+    }
 }
 
 /// An EVP_MAC_CTX with a key. One thread at a time.

@@ -25,6 +25,8 @@ struct Request {
         event = UsageEvent(
             eventID: EventID.make(), eventTime: now, eventName: operation.rawValue, scope: scope,
             caller: caller)
+        event.requestID = caller.requestID
+        event.sourceIPAddress = caller.sourceAddress
         event.isReadOnly = operation.isReadOnly
         noteInput()
     }

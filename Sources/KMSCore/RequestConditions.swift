@@ -80,12 +80,12 @@ struct RequestConditions: ConditionSource {
             .list(requestTags.map(\.key) + input.texts(.tagKeys))
         case .currentTime: .time(request.now)
         case .epochTime: .number(Int(request.now.millisecondsSinceEpoch / 1000))
-        case .secureTransport: .flag(false)
+        case .secureTransport: .flag(request.caller.isSecureTransport)
         case .userAgent: .text(request.caller.userAgent)
         case .viaAWSService: .flag(false)
         case .requestedRegion: .text(request.event.scope.region)
         case .userID: .text(request.caller.principalARN)
-        case .sourceIP: .text("127.0.0.1")
+        case .sourceIP: .text(request.caller.sourceAddress ?? "127.0.0.1")
         default: nil
         }
     }

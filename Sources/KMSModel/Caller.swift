@@ -8,15 +8,23 @@ package struct Caller: Sendable, Hashable {
     package var userAgent: String
     /// What was done to a file, when a mount asks.
     package var fileActivity: FileActivity?
+    /// Where the request came from over a network, as an IP address; nil from this machine.
+    package var sourceAddress: String?
+    /// Whether it came over a connection that TLS protects.
+    package var isSecureTransport = false
+    /// What the answer over a network names the request by (`x-amzn-RequestId`); nil elsewhere.
+    package var requestID: String?
 
     package init(
         principalARN: String, process: ProcessIdentity?, userAgent: String,
-        fileActivity: FileActivity? = nil
+        fileActivity: FileActivity? = nil, sourceAddress: String? = nil, requestID: String? = nil
     ) {
         self.principalARN = principalARN
         self.process = process
         self.userAgent = userAgent
         self.fileActivity = fileActivity
+        self.sourceAddress = sourceAddress
+        self.requestID = requestID
     }
 }
 

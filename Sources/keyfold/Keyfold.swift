@@ -28,6 +28,7 @@ struct Keyfold: ParsableCommand {
                 name: "The keystore",
                 subcommands: [
                     UnlockCommand.self, LockCommand.self, SlotCommand.self, KeystoreCommand.self,
+                    ServeCommand.self,
                 ]),
             CommandGroup(name: "What happened", subcommands: [LogCommand.self, UsageCommand.self]),
             CommandGroup(name: "Help", subcommands: [ExitCodesCommand.self]),

@@ -8,7 +8,7 @@ struct FuzzTarget: Sendable {
     let samples: @Sendable () -> [[UInt8]]
     let run: @Sendable ([UInt8]) -> Void
 
-    static let all: [FuzzTarget] = formatTargets + keyTargets + policyTargets
+    static let all: [FuzzTarget] = formatTargets + keyTargets + policyTargets + wireTargets
 
     static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
 }

@@ -27,7 +27,8 @@ struct MountCommand: ParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() throws {
-        let program = try Self.findDaemon()
+        let program = try SiblingProgram.find(
+            "keyfoldfs", wayOut: "install keyfold and keyfoldfs together")
         let status: Int32
         do throws(Errno) {
             status = try ChildProcess.run(program, arguments)
@@ -71,20 +72,5 @@ struct MountCommand: ParsableCommand {
             value.append(character)
         }
         return "\(name)=\(value)"
-    }
-
-    /// Beside this program first, so that a build tree and an installation each use their own.
-    private static func findDaemon() throws(Failure) -> String {
-        let name = "keyfoldfs"
-        if let own = ChildProcess.ownPath, let slash = own.lastIndex(of: "/") {
-            let beside = own[..<slash] + "/" + name
-            if ChildProcess.isExecutable(String(beside)) { return String(beside) }
-        }
-        guard let found = ChildProcess.find(name) else {
-            throw Failure(
-                .unavailable, name, "the program is neither beside keyfold nor in PATH",
-                wayOut: "install keyfold and keyfoldfs together")
-        }
-        return found
     }
 }

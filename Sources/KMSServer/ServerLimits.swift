@@ -1,0 +1,27 @@
+/// How much the server takes on at once, and for how long. Every one of them is a bound.
+package struct ServerLimits: Sendable, Hashable {
+    /// Open connections of each listener. More wait in the kernel's queue.
+    package var connections = 512
+    /// Threads that carry requests out.
+    package var workers = 8
+    /// Requests under way or waiting for a thread; more are answered at once that the service is
+    /// busy.
+    package var requestsInFlight = 256
+    /// Bytes of bodies that are being read, over all connections.
+    package var bodyBytesInFlight = 64 << 20
+    /// A connection without a request is closed after this time.
+    package var idleSeconds = 60
+    /// From a request's head to the end of its body, and from its answer's first byte to the last.
+    package var transferSeconds = 30
+    /// From the body to the answer. What is still under way then goes on, and its answer is lost.
+    package var answerSeconds = 60
+    /// Requests that are under way when the server is told to stop have this time.
+    package var graceSeconds = 20
+
+    package init() {}
+
+    /// All of a request's header together; AWS's front end takes about as much.
+    static let headerBytes = 32 << 10
+    static let headerFieldBytes = 16 << 10
+    static let headerFields = 100
+}

@@ -1,0 +1,20 @@
+import ArgumentParser
+import Console
+import Cryptography
+import Glibc
+import Platform
+
+ProcessHardening.apply()
+SecretBytes.prepareSecureHeap()
+// Files that the server makes, its socket among them, are its user's until it says otherwise.
+umask(0o077)
+
+do {
+    try await KeyfoldServe.parse().serve()
+} catch let failure as Failure {
+    StandardError.report(failure)
+    exit(failure.status.rawValue)
+} catch {
+    // Wrong usage, --help and --version.
+    KeyfoldServe.exit(withError: error)
+}
