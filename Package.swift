@@ -61,12 +61,15 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CFUSE", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+        .systemLibrary(
+            name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "CLinux"),
 
         module("Platform", uses: ["CLinux"]),
         module("Cryptography", uses: ["COpenSSL"]),
         module("KMSModel", uses: ["Cryptography"]),
         module("KMSWire", uses: ["Cryptography", "KMSModel"]),
+        module("KMSClient", uses: ["CCurl", "Cryptography", "KMSModel", "KMSWire", "Platform"]),
         module("SealedFormat", uses: ["Cryptography"]),
         module("UsageLog", uses: ["Cryptography", "KMSModel", "Platform"]),
         module("KMSStore", uses: ["Cryptography", "KMSModel", "Platform", grdb]),
@@ -104,6 +107,9 @@ let package = Package(
         tests("SealedFormatTests", uses: ["Cryptography", "SealedFormat"]),
         tests("KMSModelTests", uses: ["KMSModel"]),
         tests("KMSWireTests", uses: ["Cryptography", "KMSModel", "KMSWire"]),
+        tests(
+            "KMSClientTests",
+            uses: ["Cryptography", "KMSClient", "KMSModel", "KMSWire", "Platform"]),
         tests("UsageLogTests", uses: ["Cryptography", "KMSModel", "Platform", "UsageLog"]),
         tests(
             "KMSCoreTests",
