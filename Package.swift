@@ -110,6 +110,8 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CFUSE", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
         .systemLibrary(name: "CPKCS11", providers: [.apt(["libp11-kit-dev"])]),
+        .systemLibrary(
+            name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "CLinux"),
 
         module("Platform", uses: ["CLinux"]),
@@ -117,6 +119,7 @@ let package = Package(
         module("PostQuantum", uses: ["Cryptography", crypto]),
         module("KMSModel", uses: ["Cryptography"]),
         module("KMSWire", uses: ["Cryptography", "KMSModel"]),
+        module("KMSClient", uses: ["CCurl", "Cryptography", "KMSModel", "KMSWire", "Platform"]),
         module("SealedFormat", uses: ["Cryptography"]),
         module("UsageLog", uses: ["Cryptography", "KMSModel", "Platform"]),
         module("KMSStore", uses: ["Cryptography", "KMSModel", "Platform", grdb]),
@@ -163,6 +166,9 @@ let package = Package(
         tests("SealedFormatTests", uses: ["Cryptography", "SealedFormat"]),
         tests("KMSModelTests", uses: ["Cryptography", "KMSModel"]),
         tests("KMSWireTests", uses: ["Cryptography", "KMSModel", "KMSWire"]),
+        tests(
+            "KMSClientTests",
+            uses: ["Cryptography", "KMSClient", "KMSModel", "KMSWire", "Platform"]),
         tests("UsageLogTests", uses: ["Cryptography", "KMSModel", "Platform", "UsageLog"]),
         tests("KMSPKCS11Tests", uses: ["CPKCS11", "Cryptography", "KMSPKCS11", "Platform"]),
         tests(

@@ -15,6 +15,8 @@ int keyfold_lock_wait(int descriptor, struct flock *lock) {
     return fcntl(descriptor, F_OFD_SETLKW, lock);
 }
 
+int keyfold_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
 const int keyfold_O_PATH = O_PATH;
 const int keyfold_O_DIRECT = O_DIRECT;
 const int keyfold_SEEK_DATA = SEEK_DATA;

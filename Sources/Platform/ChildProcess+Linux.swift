@@ -41,7 +41,7 @@ package enum ChildProcess {
     package static var ownPath: String? { SystemPath.resolved("/proc/self/exe") }
 
     /// wait(2): the low 7 bits hold the signal, the next byte the exit status.
-    private static func exitStatus(_ status: Int32) -> Int32 {
+    static func exitStatus(_ status: Int32) -> Int32 {
         let signal = status & 0x7F
         return signal == 0 ? status >> 8 & 0xFF : 128 + signal
     }

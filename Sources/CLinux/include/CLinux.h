@@ -5,6 +5,8 @@
 #include <linux/falloc.h>
 #include <linux/keyctl.h>
 #include <malloc.h>
+#include <poll.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -33,6 +35,8 @@ extern const int keyfold_SEEK_DATA;
 extern const int keyfold_SEEK_HOLE;
 /// fcntl(2) F_OFD_SETLKW.
 int keyfold_lock_wait(int descriptor, struct flock *lock);
+/// pipe2(2) with O_CLOEXEC: the end to read, then the end to write.
+int keyfold_pipe(int ends[2]);
 
 static inline int keyfold_openat(int directory, const char *name, int flags, mode_t mode) {
     return openat(directory, name, flags, mode);
