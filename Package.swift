@@ -62,11 +62,13 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(name: "CFUSE", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
         .target(name: "CLinux"),
 
         module("Platform", uses: ["CLinux"]),
-        module("Cryptography", uses: ["COpenSSL"]),
+        module("Cryptography", uses: ["COpenSSL", "CSodium"]),
         module("PostQuantum", uses: ["Cryptography", crypto]),
         module("KMSModel", uses: ["Cryptography"]),
         module("SealedFormat", uses: ["Cryptography"]),

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # What Keyfold is built against, and what it runs with.
-build_packages=(libfuse3-dev libssl-dev libsqlite3-dev pkg-config)
+build_packages=(libfuse3-dev libssl-dev libsodium-dev libsqlite3-dev pkg-config)
 run_packages=(fuse3)
 # The ordinary programs that the quickstart and the tests work with in a mount.
 trial_packages=(rsync git sqlite3 attr acl)
