@@ -50,22 +50,37 @@ enum Base64 {
     private static func decode(
         _ text: [UInt8], _ range: Range<Int>, into bytes: inout [UInt8]
     ) -> Int32 {
-        var word: Int32 = 0
-        var bits: Int32 = 0
         var invalid: Int32 = 0
+        var source = range.lowerBound
         var target = 0
-        for index in range {
-            let value = value(of: text[index])
-            invalid |= value & -64
-            word = (word << 6 | value & 63) & 0xFFFF
-            bits += 6
-            if bits >= 8 {
-                bits -= 8
-                bytes[target] = UInt8(truncatingIfNeeded: word >> bits)
-                target += 1
-            }
+        while range.upperBound - source >= 4 {
+            let first = value(of: text[source])
+            let second = value(of: text[source + 1])
+            let third = value(of: text[source + 2])
+            let fourth = value(of: text[source + 3])
+            // A value of -1 shows in the sign, whatever it is combined with.
+            invalid |= first | second | third | fourth
+            bytes[target] = UInt8(truncatingIfNeeded: first << 2 | second >> 4)
+            bytes[target + 1] = UInt8(truncatingIfNeeded: second << 4 | third >> 2)
+            bytes[target + 2] = UInt8(truncatingIfNeeded: third << 6 | fourth)
+            source += 4
+            target += 3
         }
-        return invalid | word & (1 << bits - 1)
+        return invalid & .min | decodeRest(text, source..<range.upperBound, into: &bytes, target)
+    }
+
+    /// The same for two or three characters, or for none.
+    private static func decodeRest(
+        _ text: [UInt8], _ range: Range<Int>, into bytes: inout [UInt8], _ target: Int
+    ) -> Int32 {
+        guard range.count >= 2 else { return Int32(range.count) }
+        let first = value(of: text[range.lowerBound])
+        let second = value(of: text[range.lowerBound + 1])
+        bytes[target] = UInt8(truncatingIfNeeded: first << 2 | second >> 4)
+        guard range.count == 3 else { return (first | second) & .min | second & 15 }
+        let third = value(of: text[range.lowerBound + 2])
+        bytes[target + 1] = UInt8(truncatingIfNeeded: second << 4 | third >> 2)
+        return (first | second | third) & .min | third & 3
     }
 
     private static let padding = UInt8(ascii: "=")
