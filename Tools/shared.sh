@@ -7,7 +7,7 @@ build_packages=(
     pkg-config)
 run_packages=(fuse3)
 # The ordinary programs that the quickstart and the tests work with in a mount, and a PKCS#11 token.
-trial_packages=(rsync git sqlite3 attr acl softhsm2)
+trial_packages=(rsync git sqlite3 attr acl softhsm2 curl openssl python3-venv)
 
 explain() { printf '%s\n' "$*"; }
 
