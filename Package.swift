@@ -108,6 +108,8 @@ let package = Package(
     ] + (hasServer ? serverPackages : []),
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(name: "CFUSE", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
         .systemLibrary(name: "CPKCS11", providers: [.apt(["libp11-kit-dev"])]),
         .systemLibrary(
@@ -115,7 +117,7 @@ let package = Package(
         .target(name: "CLinux"),
 
         module("Platform", uses: ["CLinux"]),
-        module("Cryptography", uses: ["COpenSSL"]),
+        module("Cryptography", uses: ["COpenSSL", "CSodium"]),
         module("PostQuantum", uses: ["Cryptography", crypto]),
         module("KMSModel", uses: ["Cryptography"]),
         module("KMSWire", uses: ["Cryptography", "KMSModel"]),

@@ -3,7 +3,8 @@
 
 # What Keyfold is built against, and what it runs with.
 build_packages=(
-    libcurl4-openssl-dev libfuse3-dev libssl-dev libsqlite3-dev libp11-kit-dev pkg-config)
+    libcurl4-openssl-dev libfuse3-dev libp11-kit-dev libsodium-dev libsqlite3-dev libssl-dev
+    pkg-config)
 run_packages=(fuse3)
 # The ordinary programs that the quickstart and the tests work with in a mount, and a PKCS#11 token.
 trial_packages=(rsync git sqlite3 attr acl softhsm2)

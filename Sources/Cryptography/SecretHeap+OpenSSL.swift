@@ -6,14 +6,19 @@ internal import Synchronization
 ///
 /// The secure heap takes 0.7 µs for a block, more than opening a small box; so some of its blocks
 /// of the commonest sizes are kept when they are given back, wiped, for the next secret.
+///
+/// A quarter of it is libcrypto's own: its private numbers and seeds lie nowhere else, and without
+/// room for them no key is read and nothing signed.
 enum SecretHeap {
+    private static let heapBytes = 1 << 20
+    private static let shareBytes = heapBytes / 4 * 3
+
     private static let smallBlocks = IdleBlocks(of: 32)
     private static let mediumBlocks = IdleBlocks(of: 64)
 
     // 1: ready. 2: ready, but some protection was denied (RLIMIT_MEMLOCK). 0: none. A `static let`
     // runs once, which the secure heap demands: setting it up again would orphan its blocks.
     static let setUpResult: Int32 = {
-        let heapBytes = 1 << 20
         let smallestBlockBytes = 32
         return CRYPTO_secure_malloc_init(heapBytes, smallestBlockBytes)
     }()
@@ -22,11 +27,14 @@ enum SecretHeap {
     static func allocate(_ count: Int) -> UnsafeMutableRawPointer {
         let list = idleBlocks(for: count)
         if let block = unsafe list?.take() { return unsafe block }
-        // SAFETY: plain allocations; the secure one answers nil when its heap is full. Either is
-        // freed by CRYPTO_secure_clear_free, which tells them apart by address.
+        // SAFETY: plain allocations; the secure one answers nil when its heap is full, and is the
+        // ordinary one before there is any. Either is freed by CRYPTO_secure_free, which tells
+        // them apart by address.
         let size = list?.blockBytes ?? count
         guard
-            let block = unsafe CRYPTO_secure_zalloc(size, #fileID, #line)
+            let block =
+                unsafe (hasRoom(for: size)
+                ? CRYPTO_secure_zalloc(size, #fileID, #line) : nil)
                 ?? CRYPTO_zalloc(size, #fileID, #line)
         else {
             preconditionFailure("out of memory for a secret of \(count) bytes")
@@ -43,6 +51,11 @@ enum SecretHeap {
         unsafe OPENSSL_cleanse(block, size)
         if let list, unsafe CRYPTO_secure_allocated(block) == 1, unsafe list.keep(block) { return }
         unsafe CRYPTO_secure_free(block, #fileID, #line)
+    }
+
+    private static func hasRoom(for size: Int) -> Bool {
+        CRYPTO_secure_malloc_initialized() == 0
+            || size <= shareBytes && CRYPTO_secure_used() <= shareBytes - size
     }
 
     /// Nil for a size whose blocks are not kept.

@@ -14,14 +14,14 @@ package enum SigningAlgorithm: CaseIterable, Hashable, Sendable {
     case ecdsaSHA512
     /// PureEdDSA (RFC 8032 §5.1). Of messages only.
     case ed25519
-    /// HashEdDSA with SHA-512 (RFC 8032 §5.1). Neither libcrypto 3.0 nor swift-crypto has it.
+    /// HashEdDSA with SHA-512 (RFC 8032 §5.1). Of messages only: the hash is libsodium's. AWS KMS
+    /// hashes the digest that it is given once more, so that the digest is the message here.
     case ed25519ph
     /// SM2 signatures (GB/T 32918.2) over SM3, with the distinguishing identifier
     /// "1234567812345678" for messages. Signatures are DER as of ECDSA.
     case sm2dsa
 
-    /// What is signed instead of a message; nil for ``ed25519``, which has no digest, and for
-    /// ``ed25519ph``.
+    /// What can be signed instead of a message; nil for ``ed25519`` and ``ed25519ph``.
     ///
     /// The digest of a message for ``sm2dsa`` covers the identifier and the public key also
     /// (GB/T 32918.2 §6.1); it is not the plain hash of the message.
@@ -48,11 +48,9 @@ package enum SigningAlgorithm: CaseIterable, Hashable, Sendable {
         }
     }
 
-    /// - Throws: ``CryptographyError/unsupported(_:)`` unless the algorithm is there and goes with
-    ///   keys of this spec.
+    /// - Throws: ``CryptographyError/unsupported(_:)`` unless keys of this spec sign so.
     func check(_ spec: AsymmetricKeySpec) throws(CryptographyError) {
         guard fits(spec) else { throw .unsupported("\(self) with a key of \(spec)") }
-        guard self != .ed25519ph else { throw .unsupported("Ed25519ph") }
     }
 }
 
@@ -67,7 +65,9 @@ extension AsymmetricPrivateKey {
         try algorithm.check(spec)
         let signature: [UInt8]? =
             switch algorithm {
-            case .ed25519, .ed25519ph: key.sign(message: message, .ed25519)
+            case .ed25519: key.sign(message: message, .ed25519)
+            case .ed25519ph:
+                Ed25519ph.sign(message, seed: key.seed, publicKey: key.ed25519PublicKey)
             case .sm2dsa: key.sign(message: message, .sm2)
             default: algorithm.digest.flatMap { key.sign(digest: $0.hash(message), algorithm) }
             }
@@ -101,7 +101,9 @@ extension AsymmetricPublicKey {
     ) throws(CryptographyError) -> Bool {
         try algorithm.check(spec)
         return switch algorithm {
-        case .ed25519, .ed25519ph: key.isValid(signature, message: message, .ed25519)
+        case .ed25519: key.isValid(signature, message: message, .ed25519)
+        case .ed25519ph:
+            Ed25519ph.isValid(signature, message: message, publicKey: key.ed25519PublicKey)
         case .sm2dsa: key.isValid(signature, message: message, .sm2)
         default:
             algorithm.digest.map { key.isValid(signature, digest: $0.hash(message), algorithm) }

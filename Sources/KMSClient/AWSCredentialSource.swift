@@ -109,7 +109,29 @@ extension AWSCredentialSource.State {
 // MARK: - The places that are asked
 
 extension AWSCredentialSource {
+    /// What is found, if it can stand in a header.
     private func load() throws(CredentialError) -> AWSCredentials {
+        let found = try find()
+        guard Self.isHeaderWord(found.accessKeyID, most: 128, besides: "_") else {
+            throw .malformedSetting("the AWS access key id")
+        }
+        if let token = found.sessionToken, !Self.isHeaderWord(token, most: 8192, besides: "_-+/=.:")
+        {
+            throw .malformedSetting("the AWS session token")
+        }
+        return found
+    }
+
+    private static func isHeaderWord(_ text: String, most: Int, besides others: String) -> Bool {
+        (1...most).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+                    || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+                    || others.utf8.contains(byte)
+            }
+    }
+
+    private func find() throws(CredentialError) -> AWSCredentials {
         if profileName == nil, let found = try fromEnvironment() { return found }
         let profile = try AWSProfile.load(environment, name: profileName)
         for setting in Self.unsupportedSettings where profile.text(setting) != nil {

@@ -36,14 +36,19 @@ struct CredentialRefresh: Hashable, Sendable {
         let isUsable = isUsable(now: now)
         guard !isUsable || isExpiring(now: now) else { return .use }
         if isLoading { return isUsable ? .use : .wait }
-        if let failedAt, now < failedAt.advanced(byMilliseconds: Self.pauseAfterFailureMilliseconds)
-        {
+        if Self.isWithin(Self.pauseAfterFailureMilliseconds, of: failedAt, now: now) {
             return isUsable ? .use : .fail
         }
-        if isUsable, let loadedAt, now < loadedAt.advanced(byMilliseconds: Self.pauseMilliseconds) {
-            return .use
-        }
+        if isUsable, Self.isWithin(Self.pauseMilliseconds, of: loadedAt, now: now) { return .use }
         return .load
+    }
+
+    /// A clock that was set back does not make a pause longer.
+    private static func isWithin(
+        _ milliseconds: Int64, of start: Timestamp?, now: Timestamp
+    ) -> Bool {
+        guard let start else { return false }
+        return start <= now && now < start.advanced(byMilliseconds: milliseconds)
     }
 
     func isUsable(now: Timestamp) -> Bool {

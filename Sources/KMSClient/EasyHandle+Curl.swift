@@ -146,6 +146,8 @@ extension EasyHandle {
                 return unsafe curl_easy_perform(handle)
             }
         }
+        // The last use of the lines is not where libcurl reads them.
+        extendLifetime(lines)
         guard code == CURLE_OK else {
             answer.discard()
             throw failure(code)

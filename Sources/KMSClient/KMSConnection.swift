@@ -68,7 +68,8 @@ package struct KMSConnection: Sendable {
     /// - Parameters:
     ///   - operation: for example `Decrypt`.
     ///   - isIdempotent: false for operations that must not be carried out twice.
-    ///   - timeLimit: for everything, waits included.
+    ///   - timeLimit: for everything, waits included, but for a helper that gives credentials
+    ///     (``AWSCredentialSource/processSeconds`` at most).
     ///   - exceptionName: reads an answer other than 2xx; its exception decides what is repeated.
     /// - Returns: the last answer, whatever its status.
     /// - Throws: why there was none at last.

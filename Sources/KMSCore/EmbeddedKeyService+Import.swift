@@ -22,7 +22,8 @@ extension EmbeddedKeyService {
         return Structure([
             .keyID: .text(entry.arnText),
             .importToken: .bytes(token.sealed(under: importTokenKey)),
-            .publicKey: .secret(SecretBytes(consuming: &publicKey)), .parametersValidTo: .time(validTo),
+            .publicKey: .secret(SecretBytes(consuming: &publicKey)),
+            .parametersValidTo: .time(validTo),
         ])
     }
 

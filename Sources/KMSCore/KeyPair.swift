@@ -36,6 +36,9 @@ enum KeyPair: Sendable {
         switch (self, message) {
         case (.classic(let pair), .raw(let bytes)):
             try pair.sign(message: bytes, try algorithm.classic())
+        // AWS KMS hashes a digest for Ed25519ph once more.
+        case (.classic(let pair), .digest(let bytes)) where algorithm == .ed25519PhSha512:
+            try pair.sign(message: bytes, .ed25519ph)
         case (.classic(let pair), .digest(let bytes)):
             try pair.sign(digest: bytes, try algorithm.classic())
         case (.mlDSA(let pair), .raw(let bytes)): try pair.sign(message: bytes)
@@ -50,6 +53,8 @@ enum KeyPair: Sendable {
         switch (self, message) {
         case (.classic(let pair), .raw(let bytes)):
             try pair.publicKey.isValid(signature, message: bytes, try algorithm.classic())
+        case (.classic(let pair), .digest(let bytes)) where algorithm == .ed25519PhSha512:
+            try pair.publicKey.isValid(signature, message: bytes, .ed25519ph)
         case (.classic(let pair), .digest(let bytes)):
             try pair.publicKey.isValid(signature, digest: bytes, try algorithm.classic())
         case (.mlDSA(let pair), .raw(let bytes)):

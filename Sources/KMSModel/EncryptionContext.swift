@@ -1,11 +1,28 @@
 /// Non-secret name/value pairs that are bound to a ciphertext as additional authenticated data.
 ///
 /// Pairs are kept sorted by the UTF-8 bytes of their names, so that equal contexts are equal
-/// values with one encoding.
+/// values with one encoding. Names and values are compared by their bytes: what Unicode calls
+/// equivalent is not the same context.
 package struct EncryptionContext: Hashable, Sendable {
     package struct Pair: Hashable, Sendable {
         package let name: String
         package let value: String
+
+        package init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+
+        package static func == (a: Pair, b: Pair) -> Bool {
+            a.name.isIdentical(to: b.name) && a.value.isIdentical(to: b.value)
+        }
+
+        package func hash(into hasher: inout Hasher) {
+            for text in [name, value] {
+                hasher.combine(text.utf8.count)
+                for byte in text.utf8 { hasher.combine(byte) }
+            }
+        }
     }
 
     package let pairs: [Pair]
@@ -16,8 +33,19 @@ package struct EncryptionContext: Hashable, Sendable {
         self.init(pairs: values.map { Pair(name: $0.key, value: $0.value) })
     }
 
-    private init(pairs: [Pair]) {
-        self.pairs = pairs.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    /// Of pairs with one name the last one counts.
+    package init(pairs: [Pair]) {
+        guard pairs.count > 1 else {
+            self.pairs = pairs
+            return
+        }
+        var kept: [Pair] = []
+        // The sort is stable: what came last stands last.
+        for pair in pairs.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
+            if let last = kept.last, last.name.isIdentical(to: pair.name) { kept.removeLast() }
+            kept.append(pair)
+        }
+        self.pairs = kept
     }
 
     /// Of names and values together, in UTF-8.
@@ -27,7 +55,9 @@ package struct EncryptionContext: Hashable, Sendable {
 
     package var isEmpty: Bool { pairs.isEmpty }
 
-    package subscript(name: String) -> String? { pairs.first { $0.name == name }?.value }
+    package subscript(name: String) -> String? {
+        pairs.first { $0.name.isIdentical(to: name) }?.value
+    }
 
     /// One encoding for one context, and no two contexts share one: the number of pairs, then
     /// every name and value behind its length. All numbers are 32 bits, big-endian.

@@ -223,10 +223,10 @@ extension EncryptionContext {
     }
 
     fileprivate init(_ reader: inout RecordReader) throws(MalformedRecord) {
-        var values: [String: String] = [:]
+        var pairs: [Pair] = []
         for _ in 0..<(try reader.number(UInt32.self)) {
-            values[try reader.text()] = try reader.text()
+            pairs.append(Pair(name: try reader.text(), value: try reader.text()))
         }
-        self.init(values)
+        self.init(pairs: pairs)
     }
 }

@@ -148,7 +148,8 @@ package final class KeyEntry: Sendable {
     /// Whether imported material is missing that the key has worked with, or was made for.
     package var lacksMaterial: Bool {
         record.origin == .external
-            && (current == nil || materials.contains { !$0.isPendingRotation && $0.material == nil })
+            && (current == nil
+                || materials.contains { !$0.isPendingRotation && $0.material == nil })
     }
 
     /// nil for a version that the key never had.

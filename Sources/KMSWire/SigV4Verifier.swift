@@ -140,16 +140,22 @@ extension SigV4Verifier {
     private static func signedHeaders(
         _ authorization: AuthorizationHeader
     ) throws(SigV4Failure) -> [String] {
-        let names = authorization.signedHeaders.split(
-            separator: UInt8(ascii: ";"), maxSplits: maximumHeaders,
-            omittingEmptySubsequences: false)
-        for (index, name) in names.enumerated() {
-            let isOrdered = index == 0 || names[index - 1].lexicographicallyPrecedes(name)
-            guard isOrdered, !name.isEmpty, name.allSatisfy(isNameByte) else {
-                throw .malformedSignedHeaders
-            }
+        let list = authorization.signedHeaders
+        guard list.allSatisfy({ isNameByte($0) || $0 == UInt8(ascii: ";") }) else {
+            throw .malformedSignedHeaders
         }
-        return names.map { String(decoding: $0, as: UTF8.self) }
+        let names = list.split(
+            separator: UInt8(ascii: ";"), maxSplits: maximumHeaders,
+            omittingEmptySubsequences: false
+        ).map { String(decoding: $0, as: UTF8.self) }
+        // The names are ASCII by now, so they compare by their bytes; none is empty, since
+        // that would not be greater.
+        var last = ""
+        for name in names {
+            guard last < name, names.count <= maximumHeaders else { throw .malformedSignedHeaders }
+            last = name
+        }
+        return names
     }
 
     /// A character of a token (RFC 9110 §5.6.2) that is no capital.
@@ -191,7 +197,7 @@ extension SigV4Verifier {
         if parts[4] != CredentialScope.terminator {
             faults.append(.terminator(quotable(parts[4].utf8)))
         }
-        if parts[1] != date.prefix(8) {
+        if parts[1].utf8.count != 8 || !date.hasPrefix(parts[1]) {
             faults.append(.date(scope: quotable(parts[1].utf8), header: date))
         }
         guard faults.isEmpty else { throw .wrongScope(faults) }

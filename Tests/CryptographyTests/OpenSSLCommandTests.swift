@@ -70,6 +70,7 @@ import Testing
         }
     }
 
+    /// Without Ed25519ph, which openssl has from 3.2 on.
     @Test(arguments: SigningAlgorithm.allCases.filter { $0 != .ed25519ph })
     func `openssl verifies our signatures, and we verify its`(
         _ algorithm: SigningAlgorithm

@@ -102,4 +102,18 @@ import Testing
         }
         #expect(mismatches == 0)
     }
+
+    /// libcrypto keeps private numbers in the secure heap only, and fails without room there.
+    @Test func `more secrets than the secure heap holds leave room for libcrypto`() throws {
+        SecretBytes.prepareSecureHeap()
+        let secrets = (0..<4000).map { SecretBytes.random(count: $0 % 4 == 0 ? 32 : 600) }
+        for spec in AsymmetricKeySpec.allCases where spec.algorithm != .rsa {
+            let key = try AsymmetricPrivateKey(pkcs8: AsymmetricPrivateKey.generate(spec).pkcs8)
+            for algorithm in SigningAlgorithm.allCases where algorithm.fits(spec) {
+                let signature = try key.sign(message: [1], algorithm)
+                #expect(try key.publicKey.isValid(signature, message: [1], algorithm))
+            }
+        }
+        #expect(secrets.allSatisfy { $0.exposed.count == $0.count })
+    }
 }

@@ -100,6 +100,23 @@ import Testing
         }
     }
 
+    @Test(arguments: ["A B", "A/B", "A\nB", "Ä", String(repeating: "A", count: 129)])
+    func `an access key id that could stand in no header is refused`(_ id: String) {
+        #expect(throws: CredentialError.malformedSetting("the AWS access key id")) {
+            try Self.ids(["AWS_ACCESS_KEY_ID": id, "AWS_SECRET_ACCESS_KEY": "a"])
+        }
+    }
+
+    @Test func `a session token has one line`() throws {
+        let lines =
+            "[default]\naws_access_key_id=A\naws_secret_access_key=a\naws_session_token=t\n  u"
+        try withHome(credentials: lines) { _, home in
+            #expect(throws: CredentialError.malformedSetting("the AWS session token")) {
+                try Self.ids(home)
+            }
+        }
+    }
+
     // MARK: Files
 
     @Test func `without any source there are no credentials, and the hint says what is asked`()
@@ -237,8 +254,8 @@ import Testing
 
     @Test func `a process gets its words as they stand`() throws {
         try withProcess(
-            #"printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"s"}' "$#:$1:$2""#
-        ) { try Self.expect("2:a b:c s -", $1) }
+            #"printf '{"Version":1,"AccessKeyId":"A","SecretAccessKey":"%s"}' "$#:$1:$2""#
+        ) { try Self.expect("A 2:a b:c -", $1) }
     }
 
     @Test func `keys in the profile go before a process`() throws {

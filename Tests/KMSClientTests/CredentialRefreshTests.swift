@@ -46,4 +46,10 @@ import Testing
         #expect(refresh.action(now: later(1)) == .use)
         #expect(refresh.action(now: later(2)) == .load)
     }
+
+    @Test func `a clock that was set back makes no pause longer`() {
+        #expect(CredentialRefresh(failedAt: later(3600)).action(now: now) == .load)
+        let refresh = CredentialRefresh(held: .until(later(60)), loadedAt: later(3600))
+        #expect(refresh.action(now: now) == .load)
+    }
 }

@@ -83,6 +83,34 @@ import Testing
         #expect(!error.mayHaveBeenCarriedOut)
     }
 
+    @Test func `a connection that is not taken up is given up after its own time`() throws {
+        let full = try TestServer(isFull: true)
+        let transport = try full.transport { $0.connectTimeout = .milliseconds(300) }
+        let clock = ContinuousClock()
+        let time = clock.measure {
+            #expect(throws: TransportError.timedOut(wasSent: false)) {
+                try transport.post(headers: [], body: [1], deadline: soon(60))
+            }
+        }
+        #expect(time < .seconds(20))
+    }
+
+    @Test func `a name that nobody has ends by the deadline`() throws {
+        let transport = HTTPTransport(endpoint: try Endpoint("https://no-such-host.invalid"))
+        let clock = ContinuousClock()
+        var error: TransportError?
+        let time = clock.measure {
+            do throws(TransportError) {
+                _ = try transport.post(headers: [], body: [1], deadline: soon(1))
+            } catch let failure {
+                error = failure
+            }
+        }
+        // Where no resolver answers, the time runs out first.
+        #expect(error?.mayHaveBeenCarriedOut == false)
+        #expect(time < .seconds(20))
+    }
+
     @Test func `a silent server is left at the deadline`() throws {
         let clock = ContinuousClock()
         let time = clock.measure {

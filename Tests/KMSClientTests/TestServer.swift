@@ -9,12 +9,16 @@ final class TestServer: Sendable {
     /// `http://127.0.0.1:PORT`, `https://localhost:PORT` or `unix:///PATH`.
     let url: String
 
-    init(unixSocket: String? = nil, tls: (certificate: String, key: String)? = nil) throws {
+    init(
+        unixSocket: String? = nil, tls: (certificate: String, key: String)? = nil,
+        isFull: Bool = false
+    ) throws {
         let script = URL(filePath: #filePath).deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "Oracles/http_server.py").path
         var words = ["python3", script]
         if let unixSocket { words += ["--unix", unixSocket] }
         if let tls { words += ["--tls", tls.certificate, tls.key] }
+        if isFull { words += ["--full"] }
         let started = try Command(words).start()
         process = started
         let isUp = Deadline.wait(seconds: 60) {

@@ -130,6 +130,13 @@ import Testing
         #expect(throws: failure) { try Self.verify(authorization: text) }
     }
 
+    @Test func `signed headers without end are refused`() throws {
+        let names = (0..<129).map { "a\($0 + 1000)" }.joined(separator: ";")
+        #expect(throws: SigV4Failure.malformedSignedHeaders) {
+            try Self.verify(authorization: Self.text(signedHeaders: names))
+        }
+    }
+
     @Test func `host, date and all of Amazon's headers must be signed`() throws {
         for (names, missing) in [
             ("x-amz-date;x-amz-target", "host"), ("host;x-amz-target", "x-amz-date"),

@@ -1,6 +1,7 @@
 """An HTTP server on this machine that behaves as badly as its paths say.
 
 http_server.py [--unix PATH] [--tls CERTIFICATE KEY]
+http_server.py --full           listens, and never takes a connection up
 
 The first line of output is the port, or the socket's path. It ends by itself after three minutes.
 """
@@ -156,14 +157,35 @@ class UnixServer(ThreadingHTTPServer):
         return request, ("local",)
 
 
+def full():
+    """Fills its own queue of connections, so that the system leaves further ones unanswered."""
+    server = socket.socket()
+    server.bind(("127.0.0.1", 0))
+    server.listen(0)
+    clients = []
+    while True:
+        client = socket.socket()
+        client.settimeout(0.3)
+        clients.append(client)
+        try:
+            client.connect(server.getsockname())
+        except OSError:
+            break
+    print(server.getsockname()[1], flush=True)
+    threading.Event().wait()
+
+
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--full", action="store_true")
     parser.add_argument("--unix")
     parser.add_argument("--tls", nargs=2)
     arguments = parser.parse_args()
     watchdog = threading.Timer(180, lambda: os._exit(1))
     watchdog.daemon = True
     watchdog.start()
+    if arguments.full:
+        full()
     if arguments.unix:
         Handler.disable_nagle_algorithm = False
         server = UnixServer(arguments.unix, Handler)
