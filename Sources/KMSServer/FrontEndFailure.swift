@@ -12,8 +12,6 @@ package enum FrontEndFailure: Error, Hashable, Sendable {
     case unknownOperation
     case signature(SigV4Failure)
     case bodyTooLarge
-    /// The keystore can't be used just now.
-    case notReady
     /// As many requests as the server takes at once are under way.
     case overloaded
     /// The service did not answer in time.
@@ -27,7 +25,7 @@ package enum FrontEndFailure: Error, Hashable, Sendable {
         case .wrongContentType, .unknownOperation: 400
         case .signature(let failure): failure.httpStatus
         case .bodyTooLarge: 413
-        case .notReady, .overloaded: 503
+        case .overloaded: 503
         case .timedOut: KMSError.dependencyTimeout("").httpStatus
         }
     }
@@ -39,7 +37,7 @@ package enum FrontEndFailure: Error, Hashable, Sendable {
             KMSError.Code.unknownOperation.rawValue
         case .signature(let failure): failure.exceptionName
         case .bodyTooLarge: "RequestEntityTooLargeException"
-        case .notReady, .overloaded: "ServiceUnavailableException"
+        case .overloaded: "ServiceUnavailableException"
         case .timedOut: KMSError.Code.dependencyTimeout.rawValue
         }
     }
@@ -51,7 +49,6 @@ package enum FrontEndFailure: Error, Hashable, Sendable {
         case .wrongContentType: "The Content-Type must be application/x-amz-json-1.1"
         case .signature(let failure): failure.message
         case .bodyTooLarge: "The request is larger than \(JSONCodec.maximumBodyBytes) bytes."
-        case .notReady: "The keystore is not available. Try again later."
         case .overloaded: "The service is busy. Try again later."
         case .timedOut:
             "The system timed out while trying to fulfill the request. You can retry the request."

@@ -4,7 +4,6 @@ internal import KMSModel
 internal import KMSWire
 internal import Logging
 internal import NIOCore
-internal import Synchronization
 
 /// From one request on a connection to its answer on the wire. The decisions are
 /// ``RequestProcessor``'s; here are bodies, threads and time.
@@ -48,7 +47,7 @@ struct HTTPResponder: Sendable {
     }
 
     private struct Reply {
-        var answer: ServerAnswer
+        let answer: ServerAnswer
         /// Whether the connection can't be used again, since what follows on it is unknown.
         var closes = false
     }
@@ -144,7 +143,7 @@ struct HTTPResponder: Sendable {
     // MARK: Bytes
 
     private enum Reading {
-        case whole(RequestBodyBytes)
+        case whole(WipedBytes)
         case tooLarge
         case noRoom
     }
@@ -177,11 +176,11 @@ struct HTTPResponder: Sendable {
             if keeping { bytes.append(contentsOf: piece.readableBytesView) }
         }
         isWhole = true
-        return .whole(RequestBodyBytes(bytes))
+        return .whole(WipedBytes(bytes))
     }
 
     private func send(
-        _ reply: consuming Reply, isHead: Bool, _ writer: consuming ResponseWriter,
+        _ reply: Reply, isHead: Bool, _ writer: consuming ResponseWriter,
         _ channel: any Channel
     ) async throws {
         let deadline = server.closing(channel, afterSeconds: server.limits.transferSeconds)
@@ -195,29 +194,12 @@ struct HTTPResponder: Sendable {
         let body =
             isHead
             ? ResponseBody()
-            : ResponseBody(byteBuffer: channel.allocator.buffer(bytes: reply.answer.body))
-        reply.answer.wipeBody()
+            : ResponseBody(
+                byteBuffer: reply.answer.body.withBytes { channel.allocator.buffer(bytes: $0) })
+        reply.answer.body.wipeAll()
         try await writer.write(response: head, body: body)
         // The peer has a moment to read why, before what it still sends meets a closed socket.
         if reply.closes { _ = server.closing(channel, afterSeconds: 1) }
-    }
-}
-
-/// A body on its way to the thread that uses it up, without a copy that would escape the wiping.
-private final class RequestBodyBytes: Sendable {
-    private let bytes: Mutex<[UInt8]>
-    let count: Int
-
-    init(_ bytes: [UInt8]) {
-        count = bytes.count
-        self.bytes = Mutex(bytes)
-    }
-
-    func taken() -> [UInt8] {
-        bytes.withLock { bytes in
-            defer { bytes = [] }
-            return bytes
-        }
     }
 }
 

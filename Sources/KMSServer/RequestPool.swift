@@ -60,9 +60,8 @@ final class RequestPool: Sendable {
                 self.count.subtract(1, ordering: .relaxed)
                 self.metrics.requestEnded()
                 timer.cancel()
-                if !waiter.resume(outcome), case .answered(var answer) = outcome {
-                    answer.wipeBody()
-                }
+                // An answer that nobody waits for is wiped with its last reference.
+                _ = waiter.resume(outcome)
             }
         }
     }

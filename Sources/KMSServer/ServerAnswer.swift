@@ -1,20 +1,49 @@
 package import KMSModel
 package import KMSWire
 internal import Cryptography
+internal import Synchronization
 
 /// What goes back for one request.
 package struct ServerAnswer: Sendable {
     package let status: Int
     package let headers: [HTTPHeader]
     /// May hold plaintext: whoever sends it wipes it.
-    package var body: [UInt8]
+    package let body: WipedBytes
     package let record: RequestRecord
 
     package func header(_ name: String) -> String? {
         headers.first { $0.name.lowercased() == name.lowercased() }?.value
     }
+}
 
-    package mutating func wipeBody() { wipe(&body) }
+/// Bytes in one place, which are wiped when nobody needs them any more. An array that is passed
+/// from hand to hand would be copied by the wiping, and stay as it was.
+package final class WipedBytes: Sendable {
+    private let storage: Mutex<[UInt8]>
+    package let count: Int
+
+    /// Takes the array over; the caller must not keep it.
+    init(_ bytes: consuming [UInt8]) {
+        count = bytes.count
+        storage = Mutex(bytes)
+    }
+
+    deinit { wipeAll() }
+
+    /// Lends the bytes, which must not be kept.
+    package func withBytes<Result>(_ body: ([UInt8]) -> Result) -> Result {
+        storage.withLock { body($0) }
+    }
+
+    /// Gives the bytes away, to whoever wipes them.
+    func taken() -> [UInt8] {
+        storage.withLock { bytes in
+            defer { bytes = [] }
+            return bytes
+        }
+    }
+
+    package func wipeAll() { storage.withLock { wipe(&$0) } }
 }
 
 /// What logs and counters may know of a request: no key, no text and no context of it.
@@ -44,17 +73,18 @@ extension ServerAnswer {
 
     /// An answer with the headers that AWS KMS's answers have.
     init(
-        status: Int, contentType: String = jsonType, body: [UInt8], record: RequestRecord,
+        status: Int, contentType: String = jsonType, body: consuming [UInt8], record: RequestRecord,
         at time: Timestamp
     ) {
         self.status = status
-        self.body = body
         self.record = record
+        let count = body.count
+        self.body = WipedBytes(body)
         headers = [
             HTTPHeader("x-amzn-RequestId", record.requestID),
             HTTPHeader("Date", HTTPDate.text(time)),
             HTTPHeader("Content-Type", contentType),
-            HTTPHeader("Content-Length", String(body.count)),
+            HTTPHeader("Content-Length", String(count)),
             HTTPHeader("Cache-Control", "no-cache, no-store, must-revalidate, private"),
         ]
     }

@@ -133,7 +133,7 @@ extension RequestProcessor {
 }
 
 extension ServerAnswer {
-    var text: String { String(decoding: body, as: UTF8.self) }
+    var text: String { body.withBytes { String(decoding: $0, as: UTF8.self) } }
     /// Of an error: its name and message.
-    var error: WireError? { JSONCodec.decodeError(body: body) }
+    var error: WireError? { body.withBytes { JSONCodec.decodeError(body: $0) } }
 }

@@ -132,6 +132,13 @@ import Testing
         #expect(body.isEmpty)
     }
 
+    @Test func `an answer's body is wiped where it lies, however often it was passed on`() {
+        let answer = processor.process(TestRequest(), host)
+        let copy = answer
+        answer.body.wipeAll()
+        #expect(copy.body.withBytes { $0 } == [0, 0])
+    }
+
     @Test(arguments: KMSError.Code.allCases)
     func `what the service refuses goes back by name`(_ code: KMSError.Code) {
         let failing = FakeHost(answering: .failure(KMSError(code, "why")))
