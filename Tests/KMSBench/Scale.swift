@@ -15,9 +15,26 @@ struct Scale {
         try fill(large)
         for (name, bench) in [("empty", empty), ("\(keys) keys, \(grants) grants", large)] {
             print(name)
-            line("  open", try microseconds(5) { try bench.open().close() } / 1000, "ms")
+            line("  open", try openingMilliseconds(bench, 5), "ms")
             try use(bench)
         }
+    }
+
+    func open() throws {
+        let large = try BenchKeystore()
+        try fill(large)
+        line("open", try openingMilliseconds(large, 20), "ms")
+    }
+
+    /// Without closing.
+    private func openingMilliseconds(_ bench: BenchKeystore, _ rounds: Int) throws -> Double {
+        var best = Double.infinity
+        for _ in 0..<rounds {
+            var keystore: Keystore?
+            best = min(best, try microseconds(1) { keystore = try bench.open() })
+            keystore?.close()
+        }
+        return best / 1000
     }
 
     private func use(_ bench: BenchKeystore) throws {

@@ -5,6 +5,8 @@ import KMSModel
 /// Operations a second of one thread, authorization and event included.
 struct Speed {
     let seconds: Double
+    /// What alone is to be measured.
+    let name: String?
 
     func run() throws {
         let bench = try BenchKeystore()
@@ -35,6 +37,7 @@ struct Speed {
         func tell(
             _ name: String, _ operation: KMSOperation, _ input: Structure, as caller: Caller
         ) throws {
+            if let only = self.name, !name.hasPrefix(only) { return }
             line(name, try callsPerSecond(seconds, service, operation, input, as: caller), "/s")
         }
         try tell("Decrypt by the owner", .decrypt, decrypt, as: owner)
