@@ -159,6 +159,10 @@ let package = Package(
         .executableTarget(
             name: "RecordingDisk", dependencies: ["CFUSE", "CLinux"], path: "Tests/RecordingDisk",
             swiftSettings: strict),
+        // What the KMS core costs. Not part of the product.
+        .executableTarget(
+            name: "KMSBench", dependencies: ["Cryptography", "KMSCore", "KMSModel", "KMSStore"],
+            path: "Tests/KMSBench", swiftSettings: strict),
         .target(name: "WithoutSync", path: "Tests/WithoutSync"),
         // A PKCS#11 module that breaks the standard on request. Not part of the product.
         .target(name: "HostilePKCS11", path: "Tests/HostilePKCS11"),

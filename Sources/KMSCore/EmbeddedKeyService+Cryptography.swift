@@ -209,9 +209,7 @@ extension EmbeddedKeyService {
         _ plaintext: SecretBytes, under entry: KeyEntry, _ algorithm: EncryptionAlgorithm,
         _ context: EncryptionContext, for request: inout Request
     ) throws(KMSError) -> [UInt8] {
-        guard let current = entry.current, let material = current.material else {
-            throw .invalidState("\(entry.arnText) is pending import.")
-        }
+        let current = try currentMaterial(of: entry)
         guard algorithm == .symmetricDefault else {
             guard context.isEmpty else { throw EmbeddedKeyService.contextNotAllowed }
             return try keyPairs.encrypt(plaintext, with: current, entry.record, algorithm)
@@ -220,6 +218,9 @@ extension EmbeddedKeyService {
         if entry.record.origin == .awsCloudhsm {
             return try keyStores.encrypt(
                 plaintext, under: entry, current, try state(for: request), context)
+        }
+        guard let material = entry.derivation(current) else {
+            throw .invalidState("\(entry.arnText) is pending import.")
         }
         return seal(plaintext, under: entry, current, material, context: context)
     }

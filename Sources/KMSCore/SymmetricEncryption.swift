@@ -7,25 +7,28 @@ internal import KMSStore
 extension EmbeddedKeyService {
     private static let derivationLabel = Array("keyfold symmetric 1".utf8)
 
-    private func blobKey(_ material: SecretBytes, salt: [UInt8]) -> SecretBytes {
-        CounterKDF.derive(
-            from: material, label: EmbeddedKeyService.derivationLabel, context: salt, count: 32)
+    /// Gives `cipher` the key of one blob.
+    private func use(_ material: HMACKey, salt: [UInt8], in cipher: AESGCM256) {
+        cipher.useKey { key in
+            CounterKDF.derive(
+                from: material, label: EmbeddedKeyService.derivationLabel, context: salt,
+                into: &key)
+        }
     }
 
     /// Seals 1…4096 bytes under one version of the key.
     func seal(
         _ plaintext: SecretBytes, under entry: KeyEntry, _ version: MaterialRecord,
-        _ material: SecretBytes, context: EncryptionContext
+        _ material: HMACKey, context: EncryptionContext
     ) -> [UInt8] {
         let salt = Random.bytes(SymmetricBlob.saltBytes)
         let head = SymmetricBlob(
             keyID: entry.record.id, keyVersion: version.version, salt: salt, box: [])
         let aad = head.authenticatedData(materialID: version.materialID, context: context)
-        let key = blobKey(material, salt: salt)
         var box = [UInt8](
             repeating: 0, count: plaintext.count + SymmetricBlob.boxOverheadBytes)
         ciphers.withCipher { cipher in
-            cipher.use(key)
+            use(material, salt: salt, in: cipher)
             plaintext.withBytes { plain in
                 aad.withRawSpan { aad in
                     box.withMutableRawSpan { box in
@@ -46,15 +49,14 @@ extension EmbeddedKeyService {
         _ blob: SymmetricBlob, of entry: KeyEntry, with version: MaterialRecord,
         context: EncryptionContext
     ) throws(KMSError) -> SecretBytes {
-        guard let material = version.material else {
+        guard let material = entry.derivation(version) else {
             throw .invalidState("\(entry.arnText) is pending import.")
         }
         let aad = blob.authenticatedData(materialID: version.materialID, context: context)
-        let key = blobKey(material, salt: blob.salt)
         let box = blob.box
         do throws(CryptographyError) {
             return try ciphers.withCipher { cipher throws(CryptographyError) in
-                cipher.use(key)
+                use(material, salt: blob.salt, in: cipher)
                 return try SecretBytes(count: box.count - SymmetricBlob.boxOverheadBytes) {
                     plain throws(CryptographyError) in
                     try box.withRawSpan { box throws(CryptographyError) in

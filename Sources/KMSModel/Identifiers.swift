@@ -51,39 +51,53 @@ package struct KeyID: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads a UUID in lower or upper case, or `mrk-` and 32 lower-case hex digits.
     package init?(_ text: String) {
-        let bytes = Array(text.utf8)
-        let isMultiRegion = text.hasPrefix("mrk-")
-        let digits: [UInt8]
-        if isMultiRegion {
-            digits = Array(bytes.dropFirst(4))
-        } else {
-            guard bytes.count == 36, [8, 13, 18, 23].allSatisfy({ bytes[$0] == UInt8(ascii: "-") })
-            else { return nil }
-            digits = bytes.filter { $0 != UInt8(ascii: "-") }
+        // Both forms have 36 bytes.
+        guard text.utf8.count == 36 else { return nil }
+        let isMultiRegion = text.utf8.starts(with: "mrk-".utf8)
+        var (high, low, count): (UInt64, UInt64, Int) = (0, 0, 0)
+        var index = 0
+        for byte in text.utf8 {
+            defer { index += 1 }
+            if isMultiRegion, index < 4 { continue }
+            if !isMultiRegion, index == 8 || index == 13 || index == 18 || index == 23 {
+                guard byte == UInt8(ascii: "-") else { return nil }
+                continue
+            }
+            guard let nibble = hexValue(byte) else { return nil }
+            if count < 16 { high = high << 4 | UInt64(nibble) } else { low = low << 4 | UInt64(nibble) }
+            count += 1
         }
-        guard digits.count == 32 else { return nil }
-        var halves: [UInt64] = [0, 0]
-        for (index, digit) in digits.enumerated() {
-            guard let nibble = hexValue(digit) else { return nil }
-            halves[index / 16] = halves[index / 16] << 4 | UInt64(nibble)
-        }
-        self.init(high: halves[0], low: halves[1], isMultiRegion: isMultiRegion)
+        self.init(high: high, low: low, isMultiRegion: isMultiRegion)
     }
 
     /// The id's 16 bytes, big-endian.
     package var bytes: [UInt8] {
-        [high, low].flatMap { half in
-            stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: half >> $0) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(16)
+        for half in [high, low] {
+            for shift in stride(from: UInt64(56), through: 0, by: -8) {
+                bytes.append(UInt8(truncatingIfNeeded: half >> shift))
+            }
         }
+        return bytes
     }
 
     package var description: String {
-        let digits = hexText(bytes)
-        if isMultiRegion { return "mrk-" + digits }
-        let cuts = [0, 8, 12, 16, 20, 32]
-        return zip(cuts, cuts.dropFirst()).map { start, end in
-            String(decoding: Array(digits.utf8)[start..<end], as: UTF8.self)
-        }.joined(separator: "-")
+        var text: [UInt8] = []
+        text.reserveCapacity(36)
+        append(to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    fileprivate func append(to text: inout [UInt8]) {
+        if isMultiRegion { text.append(contentsOf: "mrk-".utf8) }
+        for digit in 0..<32 {
+            if !isMultiRegion, digit == 8 || digit == 12 || digit == 16 || digit == 20 {
+                text.append(UInt8(ascii: "-"))
+            }
+            let half = digit < 16 ? high : low
+            text.append(hexDigit(UInt8(truncatingIfNeeded: half >> UInt64(60 - digit % 16 * 4))))
+        }
     }
 }
 
@@ -102,7 +116,17 @@ package struct KeyARN: Hashable, Sendable, CustomStringConvertible {
         self = arn
     }
 
-    package var description: String { "arn:aws:kms:\(scope.region):\(scope.account):key/\(keyID)" }
+    package var description: String {
+        var text: [UInt8] = []
+        text.reserveCapacity(96)
+        text.append(contentsOf: "arn:aws:kms:".utf8)
+        text.append(contentsOf: scope.region.utf8)
+        text.append(UInt8(ascii: ":"))
+        text.append(contentsOf: scope.account.utf8)
+        text.append(contentsOf: ":key/".utf8)
+        keyID.append(to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
 }
 
 /// `alias/NAME`, 1…256 characters after the prefix's rules of CreateAlias.
@@ -153,7 +177,10 @@ package enum KeyReference: Hashable, Sendable {
             }
             return
         }
-        let parts = text.split(separator: ":", maxSplits: 5, omittingEmptySubsequences: false)
+        // Over bytes: no name in an ARN has other characters than ASCII.
+        let parts = text.utf8.split(
+            separator: UInt8(ascii: ":"), maxSplits: 5, omittingEmptySubsequences: false
+        ).map(Substring.init)
         guard parts.count == 6, parts[1].hasPrefix("aws"), parts[2] == "kms",
             let scope = AccountScope(account: String(parts[4]), region: String(parts[3]))
         else { return nil }
@@ -170,26 +197,41 @@ package enum KeyReference: Hashable, Sendable {
 /// The id of one version of a key's material: 256 bits, written as 64 hex digits.
 package struct KeyMaterialID: Hashable, Sendable, CustomStringConvertible {
     package let bytes: [UInt8]
+    /// Made once: every answer and every event holds it.
+    package let description: String
 
     package init?(bytes: [UInt8]) {
         guard bytes.count == 32 else { return nil }
         self.bytes = bytes
+        description = hexText(bytes)
     }
 
     /// Reads 64 hex digits.
     package init?(_ text: String) {
         let digits = text.utf8.compactMap(hexValue)
         guard digits.count == 64, text.utf8.count == 64 else { return nil }
-        bytes = stride(from: 0, to: 64, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+        self.init(bytes: stride(from: 0, to: 64, by: 2).map { digits[$0] << 4 | digits[$0 + 1] })
     }
 
-    package var description: String { hexText(bytes) }
+    package static func == (a: KeyMaterialID, b: KeyMaterialID) -> Bool { a.bytes == b.bytes }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
 }
 
 package func hexText(_ bytes: some Sequence<UInt8>) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(
-        decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    var text: [UInt8] = []
+    text.reserveCapacity(2 * bytes.underestimatedCount)
+    for byte in bytes {
+        text.append(hexDigit(byte >> 4))
+        text.append(hexDigit(byte & 15))
+    }
+    return String(decoding: text, as: UTF8.self)
+}
+
+/// Of the low four bits.
+private func hexDigit(_ nibble: UInt8) -> UInt8 {
+    let value = nibble & 15
+    return value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
 }
 
 private func hexValue(_ digit: UInt8) -> UInt8? {

@@ -26,51 +26,52 @@ struct KeystoreLoader {
         return manifest
     }
 
-    /// The model at the database's revision; nil when that is `revision` already.
+    /// Brings a model to the database's revision.
     ///
     /// Rows written since are read alone; if they and the known ones do not add up to the
-    /// manifest (rows were deleted), all are read.
-    func newer(
-        than revision: UInt64, _ model: KeystoreModel, in connection: KeystoreConnection
-    ) throws(KeystoreError) -> (KeystoreModel, UInt64)? {
+    /// manifest (rows were deleted), all are read. When this throws, the model is of no use.
+    ///
+    /// - Parameter revision: of the model, or 0 to read all. What the database holds is never older
+    ///   than `floor`.
+    /// - Returns: the new revision.
+    func advance(
+        _ model: inout KeystoreModel, from revision: UInt64, floor: UInt64,
+        in connection: KeystoreConnection
+    ) throws(KeystoreError) -> UInt64 {
         // The number alone first: it says that nothing has changed at the price of one small row.
         let row = try connection.rows(
             "SELECT revision FROM manifests WHERE id = ?", [.integer(Int64(Manifest.keysID))]
         ).first
         guard let stored = row?.first?.integer else { throw tampered("its manifest is missing") }
-        if stored == Int64(revision) { return nil }
+        if revision > 0, stored == Int64(revision) { return revision }
         let manifest = try manifest(Manifest.keysID, in: connection)
-        guard manifest.revision > revision else {
+        guard manifest.revision > revision, manifest.revision >= floor else {
             throw tampered("it was rolled back while it was open")
         }
         if revision > 0 {
             let rows = try rows(since: revision, in: connection)
-            if let next = try? adding(rows, to: model), next.matches(manifest) {
-                return (next, manifest.revision)
+            if (try? add(rows, to: &model)) != nil, model.matches(manifest) {
+                return manifest.revision
             }
         }
         let rows = try rows(since: 0, in: connection)
-        let next: KeystoreModel
+        model = KeystoreModel()
         do throws(KeystoreModel.Inconsistency) {
-            next = try adding(rows, to: KeystoreModel())
+            try add(rows, to: &model)
         } catch {
             throw tampered(error.what)
         }
-        guard next.matches(manifest) else {
+        guard model.matches(manifest) else {
             throw tampered("a record was added, removed or rolled back")
         }
-        return (next, manifest.revision)
+        return manifest.revision
     }
 
-    private func adding(
-        _ rows: [StoredRow], to model: KeystoreModel
-    ) throws(KeystoreModel.Inconsistency) -> KeystoreModel {
-        var model = model
-        for row in rows {
-            try model.insert(row, sealer: sealer, keys: keys)
-        }
+    private func add(
+        _ rows: [StoredRow], to model: inout KeystoreModel
+    ) throws(KeystoreModel.Inconsistency) {
+        for row in rows { try model.insert(row, sealer: sealer, keys: keys) }
         try model.finish(keys: keys)
-        return model
     }
 
     private func rows(

@@ -7,18 +7,25 @@ struct KeystoreModel {
     /// By the name that records have for the Region.
     private(set) var regions: [String: RegionContents] = [:]
     private(set) var principals: [String: PrincipalRecord] = [:]
+    private(set) var administratorARNs: Set<String> = []
     private(set) var tokens: [String: TokenRecord] = [:]
     private(set) var slots: [String: SlotRecord] = [:]
     private(set) var digests: [RowKey: RowDigest] = [:]
     private(set) var total = RowDigest.zero
 
-    private var keyRecords: [KeyPlace: KeyRecord] = [:]
-    private var materials: [KeyPlace: [UInt32: MaterialRecord]] = [:]
-    private var grantPages: [KeyPlace: [UInt32: StoredRow]] = [:]
+    /// What the rows say about one key.
+    private struct KeyRows {
+        var record: KeyRecord?
+        var materials: [MaterialRecord] = []
+        var grantPages: [UInt32: StoredRow] = [:]
+    }
+
+    private var keyRows: [KeyPlace: KeyRows] = [:]
     private var aliasPlaces: [RowKey: AliasPlace] = [:]
     private var principalIDs: [RowKey: String] = [:]
-    /// Keys whose entries are to be made anew by ``finish()``.
+    /// What is to be made anew by ``finish()``: entries of keys, the administrators.
     private var touched: Set<KeyPlace> = []
+    private var hasNewPrincipals = false
 
     /// Why a set of rows makes no keystore.
     struct Inconsistency: Error { let what: String }
@@ -34,9 +41,8 @@ struct KeystoreModel {
         _ row: StoredRow, sealer: RecordSealer, keys rootKeys: KeystoreKeys
     ) throws(Inconsistency) {
         try decode(row, sealer: sealer, keys: rootKeys)
-        if let old = digests[row.key] { total -= old }
         let digest = rootKeys.rowDigest(row)
-        digests[row.key] = digest
+        if let old = digests.updateValue(digest, forKey: row.key) { total -= old }
         total += digest
     }
 
@@ -51,18 +57,19 @@ struct KeystoreModel {
             }
         case .key:
             guard let place = RowKey.keyPlace(key.id) else { return }
-            keyRecords[place] = nil
+            keyRows[place]?.record = nil
             touched.insert(place)
         case .material:
             guard let (place, version) = RowKey.numbered(key.id) else { return }
-            materials[place]?[version] = nil
+            keyRows[place]?.materials.removeAll { $0.version == version }
             touched.insert(place)
         case .grants:
             guard let (place, number) = RowKey.numbered(key.id) else { return }
-            grantPages[place]?[number] = nil
+            keyRows[place]?.grantPages[number] = nil
             touched.insert(place)
         case .principal:
             if let id = principalIDs.removeValue(forKey: key) { principals[id] = nil }
+            hasNewPrincipals = true
         case .token: tokens[String(decoding: key.id, as: UTF8.self)] = nil
         case .keyStore:
             let id = String(decoding: key.id, as: UTF8.self)
@@ -84,12 +91,14 @@ struct KeystoreModel {
             settings = try open(row, sealer, KeystoreSettings.init(decoding:)) { _ in .settings }
         case .key:
             let record = try open(row, sealer, KeyRecord.init(decoding:), \.rowKey)
-            keyRecords[record.place] = record
-            touched.insert(record.place)
+            let place = record.place
+            keyRows[place, default: KeyRows()].record = record
+            touched.insert(place)
         case .material:
             let record = try open(row, sealer, MaterialRecord.init(decoding:), \.rowKey)
-            materials[record.place, default: [:]][record.version] = record
-            touched.insert(record.place)
+            let place = record.place
+            keyRows[place, default: KeyRows()].materials.put(record)
+            touched.insert(place)
         case .alias:
             let alias = try open(row, sealer, AliasEntry.init(decoding:)) { $0.rowKey(rootKeys) }
             regions[alias.region, default: RegionContents()].aliases[alias.name] = alias
@@ -98,7 +107,7 @@ struct KeystoreModel {
             guard let (place, number) = RowKey.numbered(row.key.id) else {
                 throw KeystoreModel.refusal(of: row)
             }
-            grantPages[place, default: [:]][number] = row
+            keyRows[place, default: KeyRows()].grantPages[number] = row
             touched.insert(place)
         case .principal:
             let principal = try open(row, sealer, PrincipalRecord.init(decoding:)) {
@@ -106,6 +115,7 @@ struct KeystoreModel {
             }
             principals[principal.accessKeyID] = principal
             principalIDs[row.key] = principal.accessKeyID
+            hasNewPrincipals = true
         case .token:
             let token = try open(row, sealer, TokenRecord.init(decoding:)) { .token($0.clusterID) }
             tokens[token.clusterID] = token
@@ -137,32 +147,60 @@ struct KeystoreModel {
     /// Puts keys and their versions together after a batch of rows.
     mutating func finish(keys rootKeys: KeystoreKeys) throws(Inconsistency) {
         guard let settings else { throw Inconsistency(what: "its settings are missing") }
+        var changes: [String: [(KeyID, KeyEntry?)]] = [:]
         for place in touched {
-            let versions = materials[place] ?? [:]
-            guard let record = keyRecords[place] else {
-                guard versions.isEmpty, grantPages[place]?.isEmpty ?? true else {
-                    throw Inconsistency(what: "the key \(place.id) is missing")
-                }
-                materials[place] = nil
-                grantPages[place] = nil
-                regions[place.region]?.keys[place.id] = nil
-                continue
-            }
-            let sorted = versions.values.sorted { $0.version < $1.version }
-            // Only imported material may be still to come.
-            guard !sorted.isEmpty || record.origin == .external,
-                sorted.last?.version ?? 0 == UInt32(sorted.count)
-            else {
-                throw Inconsistency(what: "a version of the key \(place.id) is missing")
-            }
-            guard let scope = settings.scope(ofRegion: place.region) else {
-                throw Inconsistency(what: "the Region of the key \(place.id) is none")
-            }
-            regions[place.region, default: RegionContents()].keys[place.id] = KeyEntry(
-                record: record, materials: sorted, scope: scope,
-                shelf: GrantShelf(grantPages[place] ?? [:], keys: rootKeys))
+            let entry = try entry(at: place, settings, rootKeys)
+            if entry == nil { keyRows[place] = nil }
+            changes[place.region, default: []].append((place.id, entry))
+        }
+        for (region, changes) in changes {
+            regions[region, default: RegionContents()].keys.update(changes)
+        }
+        if hasNewPrincipals {
+            administratorARNs = Set(
+                principals.values.lazy.filter(\.isAdministrator).map {
+                    settings.scope.userARN(name: $0.name)
+                })
+            hasNewPrincipals = false
         }
         touched.removeAll()
+    }
+
+    /// A key with its versions; nil for one of which nothing is left.
+    private func entry(
+        at place: KeyPlace, _ settings: KeystoreSettings, _ rootKeys: KeystoreKeys
+    ) throws(Inconsistency) -> KeyEntry? {
+        guard let rows = keyRows[place] else { return nil }
+        guard let record = rows.record else {
+            guard rows.materials.isEmpty, rows.grantPages.isEmpty else {
+                throw Inconsistency(what: "the key \(place.id) is missing")
+            }
+            return nil
+        }
+        // Only imported material may be still to come.
+        guard !rows.materials.isEmpty || record.origin == .external,
+            rows.materials.last?.version ?? 0 == UInt32(rows.materials.count)
+        else {
+            throw Inconsistency(what: "a version of the key \(place.id) is missing")
+        }
+        guard let scope = settings.scope(ofRegion: place.region) else {
+            throw Inconsistency(what: "the Region of the key \(place.id) is none")
+        }
+        return KeyEntry(
+            record: record, materials: rows.materials, scope: scope,
+            shelf: GrantShelf(rows.grantPages, keys: rootKeys))
+    }
+}
+
+extension Array<MaterialRecord> {
+    /// Keeps the versions in order, each once.
+    fileprivate mutating func put(_ record: MaterialRecord) {
+        let place = firstIndex { $0.version >= record.version } ?? endIndex
+        if place < endIndex, self[place].version == record.version {
+            self[place] = record
+        } else {
+            insert(record, at: place)
+        }
     }
 }
 
@@ -214,19 +252,19 @@ extension RowKey {
         RowKey(kind: .keyStore, id: Array(id.utf8))
     }
 
-    static func keyPlace(_ id: [UInt8]) -> KeyPlace? {
-        guard id.count >= keyBytes, id[0] <= 1,
+    static func keyPlace(_ id: [UInt8]) -> KeyPlace? { keyPlace(id, regionFrom: keyBytes) }
+
+    private static func keyPlace(_ id: [UInt8], regionFrom start: Int) -> KeyPlace? {
+        guard id.count >= start, id[0] <= 1,
             let key = KeyID(bytes: id[1..<keyBytes], isMultiRegion: id[0] == 1)
         else { return nil }
-        return KeyPlace(region: String(decoding: id[keyBytes...], as: UTF8.self), id: key)
+        return KeyPlace(region: String(decoding: id[start...], as: UTF8.self), id: key)
     }
 
     /// Of a material's version, or a page of grants: the key and the number.
     static func numbered(_ id: [UInt8]) -> (KeyPlace, UInt32)? {
         let numberEnd = keyBytes + 4
-        guard id.count >= numberEnd,
-            let place = keyPlace(Array(id[..<keyBytes] + id[numberEnd...]))
-        else { return nil }
+        guard let place = keyPlace(id, regionFrom: numberEnd) else { return nil }
         return (place, id[keyBytes..<numberEnd].reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
     }
 

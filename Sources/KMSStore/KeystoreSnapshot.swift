@@ -1,3 +1,4 @@
+package import Cryptography
 package import KMSModel
 internal import Synchronization
 
@@ -32,9 +33,7 @@ package final class KeystoreSnapshot: Sendable {
         }
         self.regions = regions
         principals = model.principals
-        administratorARNs = Set(
-            model.principals.values.lazy.filter(\.isAdministrator)
-                .map { scope.userARN(name: $0.name) })
+        administratorARNs = model.administratorARNs
         tokens = model.tokens
         slots = model.slots
         nextDue = regions.values.lazy.compactMap(\.nextDue).min()
@@ -62,8 +61,8 @@ package final class KeystoreSnapshot: Sendable {
 
 /// What one Region holds.
 struct RegionContents {
-    var keys: [KeyID: KeyEntry] = [:]
-    var aliases: [AliasName: AliasEntry] = [:]
+    var keys = KeyTable()
+    var aliases = AliasTable()
     var keyStores: [String: CustomKeyStoreRecord] = [:]
 }
 
@@ -72,8 +71,8 @@ package final class RegionSnapshot: Sendable {
     package let scope: AccountScope
     /// How records name the Region: "" for the default one.
     package let storedName: String
-    package let keys: [KeyID: KeyEntry]
-    package let aliases: [AliasName: AliasEntry]
+    package let keys: KeyTable
+    package let aliases: AliasTable
     /// By id.
     package let keyStores: [String: CustomKeyStoreRecord]
     let nextDue: Timestamp?
@@ -84,12 +83,12 @@ package final class RegionSnapshot: Sendable {
         keys = contents.keys
         aliases = contents.aliases
         keyStores = contents.keyStores
-        nextDue = contents.keys.values.lazy.compactMap(\.nextDue).min()
+        nextDue = contents.keys.nextDue
     }
 
     /// The names of one key, sorted.
     package func aliases(of id: KeyID) -> [AliasEntry] {
-        aliases.values.filter { $0.target == id }.sorted { $0.name < $1.name }
+        aliases.aliases(of: id)
     }
 
     /// The state that requests meet: a key of a store that is not connected is unavailable.
@@ -113,6 +112,8 @@ package final class KeyEntry: Sendable {
     package let current: MaterialRecord?
     let shelf: GrantShelf
     private let parsedPolicy = Mutex<PolicyDocument?>(nil)
+    /// By version, at most as many as there are: making one ready costs more than a use of it.
+    private let derivations = Mutex<[UInt32: HMACKey]>([:])
 
     init(
         record: KeyRecord, materials: [MaterialRecord], scope: AccountScope, shelf: GrantShelf
@@ -142,6 +143,18 @@ package final class KeyEntry: Sendable {
             let policy = try PolicyDocument(parsing: text)
             parsed = policy
             return policy
+        }
+    }
+
+    /// What the keys of ciphertexts are derived with, under one version's material; nil where
+    /// that is not here. It goes with this entry, so that no later one works with what is gone.
+    package func derivation(_ version: MaterialRecord) -> HMACKey? {
+        guard let material = version.material else { return nil }
+        return derivations.withLock { derivations in
+            if let known = derivations[version.version] { return known }
+            let made = HMACKey(material, .sha256)
+            derivations[version.version] = made
+            return made
         }
     }
 

@@ -76,11 +76,9 @@ extension KeystoreStore {
             let keys = KeystoreKeys(rootKey: root, keystoreID: keystoreID)
             let sealer = RecordSealer(keys)
             let loader = KeystoreLoader(paths: paths, keys: keys, sealer: sealer)
-            let loaded = try database.transaction(.read) { connection throws(KeystoreError) in
-                try loader.newer(than: 0, KeystoreModel(), in: connection)
-            }
-            guard let (model, revision) = loaded else {
-                throw .tampered(path: paths.directory, what: "its manifest is missing")
+            var model = KeystoreModel()
+            let revision = try database.transaction(.read) { connection throws(KeystoreError) in
+                try loader.advance(&model, from: 0, floor: 0, in: connection)
             }
             return try KeystoreStore(
                 paths: paths, keys: keys, database: database,

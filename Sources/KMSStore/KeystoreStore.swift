@@ -15,8 +15,12 @@ package final class KeystoreStore: Sendable {
     /// The verified rows, and the cipher that opens them.
     struct Working: Sendable {
         var model: KeystoreModel
+        /// Never goes back.
         var revision: UInt64
         let sealer: RecordSealer
+        /// Whether the model is the one of the revision: not after a change that came to nothing
+        /// halfway. Then all is read again.
+        var isWhole = true
     }
 
     private struct Current {
@@ -118,12 +122,11 @@ package final class KeystoreStore: Sendable {
         _ working: inout Working, _ connection: KeystoreConnection
     ) throws(KeystoreError) {
         let loader = KeystoreLoader(paths: paths, keys: keys, sealer: working.sealer)
-        if let (model, revision) = try loader.newer(
-            than: working.revision, working.model, in: connection)
-        {
-            working.model = model
-            working.revision = revision
-        }
+        let from = working.isWhole ? working.revision : 0
+        working.isWhole = false
+        working.revision = try loader.advance(
+            &working.model, from: from, floor: working.revision, in: connection)
+        working.isWhole = true
     }
 
     // MARK: Changing
@@ -137,8 +140,6 @@ package final class KeystoreStore: Sendable {
     ) throws(KeystoreError) -> Result<Value, Refusal> {
         try working.withLock { working throws(KeystoreError) in
             try refuseWhenClosed()
-            var next = working.model
-            var revision = working.revision
             var isChanged = false
             let outcome = try database.transaction(
                 .write,
@@ -160,17 +161,18 @@ package final class KeystoreStore: Sendable {
                     return .failure(error)
                 }
                 guard !change.isEmpty else { return .success(value) }
-                next = working.model
-                revision = working.revision + 1
                 isChanged = true
+                // In place, since a copy costs time for every key. It is not whole until the
+                // commit has succeeded.
+                working.isWhole = false
                 let writer = KeystoreWriter(
-                    keys: keys, sealer: working.sealer, revision: revision)
-                try writer.apply(change, to: &next, in: connection)
+                    keys: keys, sealer: working.sealer, revision: working.revision + 1)
+                try writer.apply(change, to: &working.model, in: connection)
                 return .success(value)
             }
             if isChanged {
-                working.model = next
-                working.revision = revision
+                working.revision += 1
+                working.isWhole = true
                 _ = try install(working, counter: nil, now: ContinuousClock.now)
             }
             return outcome

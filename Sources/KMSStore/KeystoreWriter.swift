@@ -61,9 +61,8 @@ struct KeystoreWriter {
             gone.append(.key(place))
             gone += (model.key(place)?.materials ?? []).map(\.rowKey)
             gone += (model.key(place)?.shelf.rows.values.map(\.key)) ?? []
-            let aliases = model.regions[place.region]?.aliases.values
-            gone += (aliases.map(Array.init) ?? []).filter { $0.target == place.id }
-                .map { $0.rowKey(keys) }
+            let aliases = model.regions[place.region]?.aliases.aliases(of: place.id) ?? []
+            gone += aliases.map { $0.rowKey(keys) }
         }
         for page in try grantPages(change) where page.grants.isEmpty {
             gone.append(.grants(page.place, page: page.number))

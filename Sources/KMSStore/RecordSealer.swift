@@ -42,6 +42,18 @@ enum RecordKind: UInt8, Sendable, CaseIterable {
 struct RowKey: Hashable, Sendable {
     let kind: RecordKind
     let id: [UInt8]
+
+    /// By eight bytes at a time: arrays hash each byte for itself.
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(kind)
+        hasher.combine(id.count)
+        var word: UInt64 = 0
+        for (index, byte) in id.enumerated() {
+            word = word << 8 | UInt64(byte)
+            if index & 7 == 7 { hasher.combine(word) }
+        }
+        hasher.combine(word)
+    }
 }
 
 /// One row as it is stored. The box of a slot is its body, which nothing can seal: it must be
@@ -58,7 +70,8 @@ package final class KeystoreKeys: Sendable {
     package let keystoreID: [UInt8]
     let rootKey: SecretBytes
     let record: SecretBytes
-    let digest: SecretBytes
+    /// Of the digests of rows.
+    private let digest: HMACKey
     let index: SecretBytes
     let backup: SecretBytes
     package let usageLog: SecretBytes
@@ -75,7 +88,7 @@ package final class KeystoreKeys: Sendable {
         self.rootKey = rootKey
         self.keystoreID = keystoreID
         record = derive("record")
-        digest = derive("digest")
+        digest = HMACKey(derive("digest"), .sha256)
         index = derive("index")
         backup = derive("backup")
         usageLog = derive("usage log")
@@ -88,7 +101,7 @@ package final class KeystoreKeys: Sendable {
     func rowDigest(_ row: StoredRow) -> RowDigest {
         var message = row.key.sealedContext(revision: row.revision)
         message.append(contentsOf: row.box)
-        return RowDigest(HMACSHA256.authenticationCode(for: message, key: digest))
+        return RowDigest(digest.authenticationCode(for: message))
     }
 
     /// Names are private: their rows are found by a keyed hash.
@@ -121,8 +134,10 @@ struct RowDigest: Hashable, Sendable {
     init(_ bytes: [UInt8]) {
         precondition(bytes.count == 32, "BUG: a digest has 32 bytes")
         lanes = .zero
-        for (index, byte) in bytes.enumerated() {
-            lanes[index / 8] = lanes[index / 8] << 8 | UInt64(byte)
+        for lane in 0..<4 {
+            var word: UInt64 = 0
+            for index in 0..<8 { word = word << 8 | UInt64(bytes[lane * 8 + index]) }
+            lanes[lane] = word
         }
     }
 

@@ -24,8 +24,14 @@ package struct Structure: Sendable {
     package init() {}
 
     /// Leaves out what is nil.
+    ///
+    /// - Precondition: no member is named twice.
     package init(_ values: KeyValuePairs<Member, Value?>) {
-        for (member, value) in values { self[member] = value }
+        fields.reserveCapacity(values.count)
+        for (member, value) in values {
+            assert(self[member] == nil, "BUG: \(member) is named twice")
+            if let value { fields.append((member, value)) }
+        }
     }
 
     package subscript(member: Member) -> Value? {

@@ -28,9 +28,12 @@ extension StructureShape {
 
 extension Member {
     /// As messages and the usage log write it: `keyId`.
-    package var lowerName: String {
-        rawValue.prefix(1).lowercased() + rawValue.dropFirst()
-    }
+    package var lowerName: String { Member.lowerNames[self] ?? rawValue }
+
+    private static let lowerNames = Dictionary(
+        uniqueKeysWithValues: allCases.map {
+            ($0, $0.rawValue.prefix(1).lowercased() + $0.rawValue.dropFirst())
+        })
 }
 
 extension Shape {
