@@ -42,11 +42,18 @@ package struct KeyID: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Reads the id's 16 bytes, big-endian.
-    package init?(bytes: some Collection<UInt8>, isMultiRegion: Bool) {
+    package init?(bytes: ArraySlice<UInt8>, isMultiRegion: Bool) {
         guard bytes.count == 16 else { return nil }
-        self.init(
-            high: bigEndian(bytes.prefix(8)), low: bigEndian(bytes.suffix(8)),
-            isMultiRegion: isMultiRegion)
+        var (high, low): (UInt64, UInt64) = (0, 0)
+        for index in 0..<8 {
+            high = high << 8 | UInt64(bytes[bytes.startIndex + index])
+            low = low << 8 | UInt64(bytes[bytes.startIndex + 8 + index])
+        }
+        self.init(high: high, low: low, isMultiRegion: isMultiRegion)
+    }
+
+    package init?(bytes: [UInt8], isMultiRegion: Bool) {
+        self.init(bytes: bytes[...], isMultiRegion: isMultiRegion)
     }
 
     /// Reads a UUID in lower or upper case, or `mrk-` and 32 lower-case hex digits.
@@ -241,8 +248,4 @@ private func hexValue(_ digit: UInt8) -> UInt8? {
     case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
     default: nil
     }
-}
-
-private func bigEndian(_ bytes: some Sequence<UInt8>) -> UInt64 {
-    bytes.reduce(0) { $0 << 8 | UInt64($1) }
 }

@@ -56,6 +56,7 @@ struct KeystoreLoader {
         }
         let rows = try rows(since: 0, in: connection)
         model = KeystoreModel()
+        model.reserve(rowCount: rows.count)
         do throws(KeystoreModel.Inconsistency) {
             try add(rows, to: &model)
         } catch {
@@ -70,7 +71,7 @@ struct KeystoreLoader {
     private func add(
         _ rows: [StoredRow], to model: inout KeystoreModel
     ) throws(KeystoreModel.Inconsistency) {
-        for row in rows { try model.insert(row, sealer: sealer, keys: keys) }
+        for row in try OpenedRow.open(rows, sealer: sealer, keys: keys) { model.insert(row) }
         try model.finish(keys: keys)
     }
 

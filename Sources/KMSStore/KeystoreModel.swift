@@ -32,18 +32,22 @@ struct KeystoreModel {
 
     func key(_ place: KeyPlace) -> KeyEntry? { regions[place.region]?.keys[place.id] }
 
+    /// For very many rows at once.
+    mutating func reserve(rowCount: Int) {
+        digests.reserveCapacity(rowCount)
+        keyRows.reserveCapacity(rowCount / 3)
+        touched.reserveCapacity(rowCount / 3)
+    }
+
     /// Whether the rows are exactly those that the manifest names.
     func matches(_ manifest: Manifest) -> Bool {
         manifest.digest == total && manifest.rowCount == UInt64(digests.count)
     }
 
-    mutating func insert(
-        _ row: StoredRow, sealer: RecordSealer, keys rootKeys: KeystoreKeys
-    ) throws(Inconsistency) {
-        try decode(row, sealer: sealer, keys: rootKeys)
-        let digest = rootKeys.rowDigest(row)
-        if let old = digests.updateValue(digest, forKey: row.key) { total -= old }
-        total += digest
+    mutating func insert(_ opened: OpenedRow) {
+        take(opened.content, of: opened.row)
+        if let old = digests.updateValue(opened.digest, forKey: opened.row.key) { total -= old }
+        total += opened.digest
     }
 
     mutating func remove(_ key: RowKey) {
@@ -78,70 +82,32 @@ struct KeystoreModel {
         }
     }
 
-    private mutating func decode(
-        _ row: StoredRow, sealer: RecordSealer, keys rootKeys: KeystoreKeys
-    ) throws(Inconsistency) {
-        switch row.key.kind {
-        case .slot:
-            guard let slot = try? SlotRecord(decoding: row.box), slot.rowKey == row.key else {
-                throw KeystoreModel.refusal(of: row)
-            }
-            slots[slot.id] = slot
-        case .settings:
-            settings = try open(row, sealer, KeystoreSettings.init(decoding:)) { _ in .settings }
-        case .key:
-            let record = try open(row, sealer, KeyRecord.init(decoding:), \.rowKey)
+    private mutating func take(_ content: OpenedRow.Content, of row: StoredRow) {
+        switch content {
+        case .slot(let slot): slots[slot.id] = slot
+        case .settings(let record): settings = record
+        case .key(let record):
             let place = record.place
             keyRows[place, default: KeyRows()].record = record
             touched.insert(place)
-        case .material:
-            let record = try open(row, sealer, MaterialRecord.init(decoding:), \.rowKey)
+        case .material(let record):
             let place = record.place
             keyRows[place, default: KeyRows()].materials.put(record)
             touched.insert(place)
-        case .alias:
-            let alias = try open(row, sealer, AliasEntry.init(decoding:)) { $0.rowKey(rootKeys) }
+        case .alias(let alias):
             regions[alias.region, default: RegionContents()].aliases[alias.name] = alias
             aliasPlaces[row.key] = alias.place
-        case .grants:
-            guard let (place, number) = RowKey.numbered(row.key.id) else {
-                throw KeystoreModel.refusal(of: row)
-            }
+        case .grants(let place, let number):
             keyRows[place, default: KeyRows()].grantPages[number] = row
             touched.insert(place)
-        case .principal:
-            let principal = try open(row, sealer, PrincipalRecord.init(decoding:)) {
-                .principal($0.accessKeyID, rootKeys)
-            }
+        case .principal(let principal):
             principals[principal.accessKeyID] = principal
             principalIDs[row.key] = principal.accessKeyID
             hasNewPrincipals = true
-        case .token:
-            let token = try open(row, sealer, TokenRecord.init(decoding:)) { .token($0.clusterID) }
-            tokens[token.clusterID] = token
-        case .keyStore:
-            let store = try open(row, sealer, CustomKeyStoreRecord.init(decoding:)) {
-                .keyStore($0.id)
-            }
+        case .token(let token): tokens[token.clusterID] = token
+        case .keyStore(let store):
             regions[store.region, default: RegionContents()].keyStores[store.id] = store
-        case .segment, .manifest, .checkpoint, .tally:
-            throw KeystoreModel.refusal(of: row)
         }
-    }
-
-    private static func refusal(of row: StoredRow) -> Inconsistency {
-        Inconsistency(what: "the \(row.key.description) was edited or moved")
-    }
-
-    /// A row's record, if it is the one that belongs there.
-    private func open<Record>(
-        _ row: StoredRow, _ sealer: RecordSealer,
-        _ decode: ([UInt8]) throws(MalformedRecord) -> Record, _ rowKey: (Record) -> RowKey
-    ) throws(Inconsistency) -> Record {
-        guard let record = sealer.open(row, as: decode), rowKey(record) == row.key else {
-            throw KeystoreModel.refusal(of: row)
-        }
-        return record
     }
 
     /// Puts keys and their versions together after a batch of rows.
@@ -258,14 +224,17 @@ extension RowKey {
         guard id.count >= start, id[0] <= 1,
             let key = KeyID(bytes: id[1..<keyBytes], isMultiRegion: id[0] == 1)
         else { return nil }
-        return KeyPlace(region: String(decoding: id[start...], as: UTF8.self), id: key)
+        let region = id.count == start ? "" : String(decoding: id[start...], as: UTF8.self)
+        return KeyPlace(region: region, id: key)
     }
 
     /// Of a material's version, or a page of grants: the key and the number.
     static func numbered(_ id: [UInt8]) -> (KeyPlace, UInt32)? {
         let numberEnd = keyBytes + 4
         guard let place = keyPlace(id, regionFrom: numberEnd) else { return nil }
-        return (place, id[keyBytes..<numberEnd].reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+        var number: UInt32 = 0
+        for byte in id[keyBytes..<numberEnd] { number = number << 8 | UInt32(byte) }
+        return (place, number)
     }
 
     /// For messages: the kind, and the key's id where the row has one.

@@ -30,7 +30,7 @@ struct KeystoreWriter {
             seal(page.encoded(), .grants(page.place, page: page.number))
         }
         do throws(KeystoreModel.Inconsistency) {
-            for row in rows { try model.insert(row, sealer: sealer, keys: keys) }
+            for row in rows { model.insert(try OpenedRow(row, sealer: sealer, keys: keys)) }
             try model.finish(keys: keys)
         } catch {
             preconditionFailure("BUG: a change makes no keystore: \(error.what)")

@@ -72,9 +72,9 @@ package struct RecordReader: ~Copyable {
     package mutating func number<Number: FixedWidthInteger>(
         _ type: Number.Type = Number.self
     ) throws(MalformedRecord) -> Number {
-        try take(Number.bitWidth / 8).reduce(Number(0)) { value, byte in
-            (Number.bitWidth > 8 ? value << 8 : 0) | Number(truncatingIfNeeded: byte)
-        }
+        var value: UInt64 = 0
+        for byte in try take(Number.bitWidth / 8) { value = value << 8 | UInt64(byte) }
+        return Number(truncatingIfNeeded: value)
     }
 
     package mutating func flag() throws(MalformedRecord) -> Bool {
@@ -90,7 +90,8 @@ package struct RecordReader: ~Copyable {
     }
 
     package mutating func text() throws(MalformedRecord) -> String {
-        guard let text = String(validating: try byteString(), as: UTF8.self) else {
+        let bytes = try take(Int(try number(UInt32.self)))
+        guard let text = String(validating: bytes, as: UTF8.self) else {
             throw MalformedRecord()
         }
         return text

@@ -72,7 +72,8 @@ package final class KeystoreKeys: Sendable {
     let record: SecretBytes
     /// Of the digests of rows.
     private let digest: HMACKey
-    let index: SecretBytes
+    /// Of the ids of rows whose names are private.
+    private let index: HMACKey
     let backup: SecretBytes
     package let usageLog: SecretBytes
     package let usageLogSigningSeed: SecretBytes
@@ -89,7 +90,7 @@ package final class KeystoreKeys: Sendable {
         self.keystoreID = keystoreID
         record = derive("record")
         digest = HMACKey(derive("digest"), .sha256)
-        index = derive("index")
+        index = HMACKey(derive("index"), .sha256)
         backup = derive("backup")
         usageLog = derive("usage log")
         usageLogSigningSeed = derive("usage log signature")
@@ -106,7 +107,7 @@ package final class KeystoreKeys: Sendable {
 
     /// Names are private: their rows are found by a keyed hash.
     func nameRowID(_ name: String) -> [UInt8] {
-        Array(HMACSHA256.authenticationCode(for: Array(name.utf8), key: index).prefix(16))
+        Array(index.authenticationCode(for: Array(name.utf8)).prefix(16))
     }
 }
 
