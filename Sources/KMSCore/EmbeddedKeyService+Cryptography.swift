@@ -249,8 +249,9 @@ extension EmbeddedKeyService {
         let snapshot = try state(for: request)
         var wanted: KeyEntry?
         if let name { wanted = try find(name, in: snapshot, for: &request) }
-        if let wanted, wanted.record.usage != .encryptDecrypt
-            || wanted.record.spec != .symmetricDefault
+        if let wanted,
+            wanted.record.usage != .encryptDecrypt
+                || wanted.record.spec != .symmetricDefault
         {
             // Recorded from AWS: this comes before the check of the usage.
             try permit(wanted, in: snapshot, group: .cryptographic, for: &request)

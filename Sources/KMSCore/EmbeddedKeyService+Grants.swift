@@ -16,7 +16,8 @@ extension EmbeddedKeyService {
         edited.answer("grantId", grant.id.description)
         edited.answer("keyId", grant.key.description)
         return Structure([
-            .grantID: .text(grant.id.description), .grantToken: .text(grantTokens.token(for: grant)),
+            .grantID: .text(grant.id.description),
+            .grantToken: .text(grantTokens.token(for: grant)),
         ])
     }
 

@@ -22,7 +22,8 @@ extension EmbeddedKeyService {
         return Structure([
             .keyID: .text(entry.arnText),
             .importToken: .bytes(token.sealed(under: importTokenKey)),
-            .publicKey: .secret(SecretBytes(consuming: &publicKey)), .parametersValidTo: .time(validTo),
+            .publicKey: .secret(SecretBytes(consuming: &publicKey)),
+            .parametersValidTo: .time(validTo),
         ])
     }
 
@@ -128,7 +129,8 @@ extension EmbeddedKeyService {
         _ material: SecretBytes, for spec: KeySpec
     ) throws(KMSError) -> SecretBytes {
         let wrong = KMSError(
-            .incorrectKeyMaterial, "The key material is not valid for the key spec \(spec.rawValue).")
+            .incorrectKeyMaterial,
+            "The key material is not valid for the key spec \(spec.rawValue).")
         if let count = spec.rawMaterialBytes {
             guard material.count == count else { throw wrong }
             return material

@@ -140,7 +140,8 @@ extension KeyEntry {
             state: snapshot.region(arn.scope).state(of: self), description: record.description,
             manager: record.manager, spec: record.spec, usage: record.usage,
             origin: record.origin)
-        if record.spec == .symmetricDefault, record.origin == .awsKms || record.origin == .external {
+        if record.spec == .symmetricDefault, record.origin == .awsKms || record.origin == .external
+        {
             metadata.currentMaterialID = current?.materialID
         }
         if let current, current.material != nil { metadata.validity = current.imported?.validity }

@@ -31,7 +31,8 @@ struct RequestConditions: ConditionSource {
 
     private func value(of name: ConditionKey.Name) -> ConditionValue? {
         switch name {
-        case .keySpec: text(.keySpec).flatMap(ofNewKey) ?? key.map { .text($0.record.spec.rawValue) }
+        case .keySpec:
+            text(.keySpec).flatMap(ofNewKey) ?? key.map { .text($0.record.spec.rawValue) }
         case .keyUsage:
             text(.keyUsage).flatMap(ofNewKey) ?? key.map { .text($0.record.usage.rawValue) }
         case .keyOrigin:

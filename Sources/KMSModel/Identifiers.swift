@@ -77,7 +77,11 @@ package struct KeyID: Hashable, Sendable, Comparable, CustomStringConvertible {
                 continue
             }
             guard let nibble = hexValue(byte) else { return nil }
-            if count < 16 { high = high << 4 | UInt64(nibble) } else { low = low << 4 | UInt64(nibble) }
+            if count < 16 {
+                high = high << 4 | UInt64(nibble)
+            } else {
+                low = low << 4 | UInt64(nibble)
+            }
             count += 1
         }
         self.init(high: high, low: low, isMultiRegion: isMultiRegion)

@@ -172,7 +172,8 @@ package final class KeyEntry: Sendable {
     /// Whether imported material is missing that the key has worked with, or was made for.
     package var lacksMaterial: Bool {
         record.origin == .external
-            && (current == nil || materials.contains { !$0.isPendingRotation && $0.material == nil })
+            && (current == nil
+                || materials.contains { !$0.isPendingRotation && $0.material == nil })
     }
 
     /// nil for a version that the key never had.
@@ -256,7 +257,8 @@ package struct KeystoreChange: Sendable {
 
     var isEmpty: Bool {
         keys.isEmpty && materials.isEmpty && aliases.isEmpty && deletedAliases.isEmpty
-            && deletedKeys.isEmpty && grants.isEmpty && principals.isEmpty && deletedPrincipals.isEmpty
+            && deletedKeys.isEmpty && grants.isEmpty && principals.isEmpty
+            && deletedPrincipals.isEmpty
             && tokens.isEmpty && deletedTokens.isEmpty && keyStores.isEmpty
             && deletedKeyStores.isEmpty && settings == nil && slots.isEmpty
             && deletedSlots.isEmpty

@@ -99,8 +99,9 @@ extension OpenedRow {
             return [try open(rows[...], sealer: sealer, keys: keys)]
         }
         let starts = Array(stride(from: 0, to: rows.count, by: rowsPerPart))
-        let parts = Mutex([Result<[OpenedRow], KeystoreModel.Inconsistency>?](
-            repeating: nil, count: starts.count))
+        let parts = Mutex(
+            [Result<[OpenedRow], KeystoreModel.Inconsistency>?](
+                repeating: nil, count: starts.count))
         DispatchQueue.concurrentPerform(iterations: starts.count) { number in
             let end = min(starts[number] + rowsPerPart, rows.count)
             let part: Result<[OpenedRow], KeystoreModel.Inconsistency>

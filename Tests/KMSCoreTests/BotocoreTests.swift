@@ -101,7 +101,9 @@ struct BotocoreTests {
             #expect(known == Array(line.dropFirst()), "\(path)")
         }
         for line in model.enums {
-            guard case .text(let path) = line[0], case .texts(let values) = line[1] else { continue }
+            guard case .text(let path) = line[0], case .texts(let values) = line[1] else {
+                continue
+            }
             // A newer model may add some.
             #expect(Set(values).isSubset(of: Set(choices[path] ?? [])), "\(path)")
         }

@@ -40,7 +40,9 @@ import struct TestSupport.RandomSource
         let kms = try TestKeystore()
         let key = try kms.key()
         var random = RandomSource(seed: 4)
-        let parts = ["", "a", "b", "ab", "\u{0}", "\u{0}\u{0}\u{0}\u{1}a", "é", "e\u{301}", "A", "ß"]
+        let parts = [
+            "", "a", "b", "ab", "\u{0}", "\u{0}\u{0}\u{0}\u{1}a", "é", "e\u{301}", "A", "ß",
+        ]
         var contexts: [[UInt8]: EncryptionContext] = [:]
         while contexts.count < 60 {
             let made = context(
@@ -73,7 +75,10 @@ import struct TestSupport.RandomSource
     func `a context has at most 8192 bytes`(_ count: Int) throws {
         let kms = try TestKeystore()
         let key = try kms.key()
-        let large = context([("n", String(repeating: "é", count: count / 2 - 1)), ("m", String(repeating: "x", count: count % 2))])
+        let large = context([
+            ("n", String(repeating: "é", count: count / 2 - 1)),
+            ("m", String(repeating: "x", count: count % 2)),
+        ])
         #expect(large.sizeBytes == count)
         let request = Structure([
             .keyID: .text(key), .plaintext: .secret(secret("x")),
@@ -183,10 +188,13 @@ import struct TestSupport.RandomSource
             #expect(
                 try kms.refusal(operation, input, as: kms.stranger)?.code == .accessDenied)
             input[.dryRun] = .flag(false)
-            if operation != .generateDataKeyPair { #expect(try kms.refusal(operation, input) == nil) }
+            if operation != .generateDataKeyPair {
+                #expect(try kms.refusal(operation, input) == nil)
+            }
         }
         #expect(
-            try kms.ask(.listGrants, Structure([.keyID: .text(key)])).structures(.grants).count == 1)
+            try kms.ask(.listGrants, Structure([.keyID: .text(key)])).structures(.grants).count == 1
+        )
     }
 
     @Test func `a dry run may leave the ciphertext out where it says so`() throws {

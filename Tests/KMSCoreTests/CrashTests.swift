@@ -131,7 +131,11 @@ import Testing
         // SQLite lifts the limit to what is there already.
         try limit(1)
         let large = PolicyTexts.document(
-            (0..<100).map { PolicyTexts.statement(["root"], ["kms:*"], condition: "{\"StringEquals\": {\"aws:UserAgent\": \"\($0)\"}}") }
+            (0..<100).map {
+                PolicyTexts.statement(
+                    ["root"], ["kms:*"],
+                    condition: "{\"StringEquals\": {\"aws:UserAgent\": \"\($0)\"}}")
+            }
                 + [PolicyTexts.statement(["root"], ["kms:*"])])
         var refusal: KMSError?
         var made: [String] = []
@@ -139,7 +143,8 @@ import Testing
             let request = Structure([.policy: .text(large), .description: .text("whole")])
             do {
                 made.append(
-                    try #require(try kms.ask(.createKey, request).structure(.keyMetadata)?.text(.arn)))
+                    try #require(
+                        try kms.ask(.createKey, request).structure(.keyMetadata)?.text(.arn)))
             } catch let error as KMSError {
                 refusal = error
             }

@@ -47,7 +47,8 @@ import struct TestSupport.Command
         let kms = try TestKeystore()
         let input = Structure([
             .customKeyStoreName: .text("store"), .cloudHsmClusterID: .text("cluster-aaaaaaaaaaa"),
-            .trustAnchorCertificate: .text("anchor"), .keyStorePassword: .secret(secret("password")),
+            .trustAnchorCertificate: .text("anchor"),
+            .keyStorePassword: .secret(secret("password")),
         ])
         #expect(try kms.refusal(.createCustomKeyStore, input)?.code == .clusterNotFound)
         #expect(
@@ -66,7 +67,8 @@ import struct TestSupport.Command
             .deleteCustomKeyStore, .describeCustomKeyStores,
         ] {
             #expect(
-                try kms.refusal(operation, Structure([.customKeyStoreID: .text("cks-0")])) == missing)
+                try kms.refusal(operation, Structure([.customKeyStoreID: .text("cks-0")]))
+                    == missing)
         }
     }
 
@@ -117,7 +119,8 @@ struct CustomKeyStoresInChild {
         let answer = try kms.ask(
             .createCustomKeyStore,
             Structure([
-                .customKeyStoreName: .text(name), .cloudHsmClusterID: .text(cluster ?? self.cluster),
+                .customKeyStoreName: .text(name),
+                .cloudHsmClusterID: .text(cluster ?? self.cluster),
                 .trustAnchorCertificate: .text("anchor"),
                 .keyStorePassword: .secret(secret(password)),
             ]))
@@ -132,7 +135,8 @@ struct CustomKeyStoresInChild {
     private func newKey(in store: Structure) throws -> String {
         let answer = try kms.ask(
             .createKey,
-            Structure([.origin: .text("AWS_CLOUDHSM"), .customKeyStoreID: store[.customKeyStoreID]]))
+            Structure([.origin: .text("AWS_CLOUDHSM"), .customKeyStoreID: store[.customKeyStoreID]])
+        )
         return try #require(answer.structure(.keyMetadata)?.text(.arn))
     }
 
@@ -174,7 +178,8 @@ struct CustomKeyStoresInChild {
                 .secret(.plaintext).map(bytes) == data.secret(.plaintext).map(bytes))
         #expect(
             try kms.ask(
-                .generateRandom, Structure([.numberOfBytes: .number(40)]).with(
+                .generateRandom,
+                Structure([.numberOfBytes: .number(40)]).with(
                     .customKeyStoreID, store[.customKeyStoreID])
             ).secret(.plaintext)?.count == 40)
 
@@ -210,7 +215,10 @@ struct CustomKeyStoresInChild {
 
     @Test func `names and clusters are used once, and a store with keys stays`() throws {
         let store = try create("one")
-        #expect(throws: KMSError(.keyStoreNameInUse, "The name one belongs to another custom key store.")) {
+        #expect(
+            throws: KMSError(
+                .keyStoreNameInUse, "The name one belongs to another custom key store.")
+        ) {
             try create("one")
         }
         let inUse = KMSError(.clusterInUse, "The cluster \(cluster) belongs to another key store.")

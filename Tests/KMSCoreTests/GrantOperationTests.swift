@@ -48,10 +48,12 @@ import Testing
         let pairs = EncryptionContext(["a": "1"])
         try people.grant(
             key, to: people.alice, ["Encrypt"],
-            with: [.constraints: .structure(Structure([.encryptionContextEquals: .context(pairs)]))])
+            with: [.constraints: .structure(Structure([.encryptionContextEquals: .context(pairs)]))]
+        )
         try people.grant(
             key, to: people.bob, ["Encrypt", "DescribeKey"],
-            with: [.constraints: .structure(Structure([.encryptionContextSubset: .context(pairs)]))])
+            with: [.constraints: .structure(Structure([.encryptionContextSubset: .context(pairs)]))]
+        )
         for (caller, context, isAllowed) in [
             (people.alice, ["a": "1"], true), (people.alice, ["a": "1", "b": "2"], false),
             (people.alice, [:], false), (people.alice, ["a": "2"], false),
@@ -68,13 +70,16 @@ import Testing
             .encryptionContextSubset: .context(pairs), .encryptionContextEquals: .context(pairs),
         ])
         #expect(throws: KMSError.validation("More than one constraint supplied")) {
-            try people.grant(key, to: people.bob, ["Encrypt"], with: [.constraints: .structure(both)])
+            try people.grant(
+                key, to: people.bob, ["Encrypt"], with: [.constraints: .structure(both)])
         }
     }
 
     @Test func `operations and constraints must fit the key`() throws {
         let people = try People()
-        let (signing, coding) = (try people.store.key(.eccNistP256, .signVerify), try people.store.key(.hmac256))
+        let (signing, coding) = (
+            try people.store.key(.eccNistP256, .signVerify), try people.store.key(.hmac256)
+        )
         for (key, operations) in [
             (signing, ["Encrypt"]), (signing, ["Sign", "GenerateMac"]), (coding, ["GetPublicKey"]),
             (try people.store.key(), ["Sign"]),
@@ -90,7 +95,8 @@ import Testing
                 "Encryption context grant constraints are supported only for symmetric encryption "
                     + "KMS keys.")
         ) {
-            try people.grant(signing, to: people.bob, ["Sign"], with: [.constraints: .structure(context)])
+            try people.grant(
+                signing, to: people.bob, ["Sign"], with: [.constraints: .structure(context)])
         }
     }
 
@@ -214,11 +220,13 @@ import Testing
         ])
         #expect(try people.store.refusal(.encrypt, encrypting, as: people.bob) == nil)
         // A token is no permission.
-        #expect(try people.store.refusal(.encrypt, encrypting, as: people.alice)?.code == .accessDenied)
+        #expect(
+            try people.store.refusal(.encrypt, encrypting, as: people.alice)?.code == .accessDenied)
         let invalid = KMSError(.invalidGrantToken, "Invalid grant token")
         for operation in [KMSOperation.encrypt, .describeKey, .createGrant, .generateDataKey] {
             var input = Structure([
-                .keyID: .text(key), .grantTokens: .texts([token, String(token.dropLast(4)) + "AAAA"]),
+                .keyID: .text(key),
+                .grantTokens: .texts([token, String(token.dropLast(4)) + "AAAA"]),
             ])
             switch operation {
             case .encrypt: input[.plaintext] = .secret(secret("x"))
@@ -232,7 +240,8 @@ import Testing
         }
         let foreign = try People()
         let foreignToken = try #require(
-            try foreign.grant(try foreign.store.key(), to: foreign.bob, ["Encrypt"]).text(.grantToken))
+            try foreign.grant(try foreign.store.key(), to: foreign.bob, ["Encrypt"]).text(
+                .grantToken))
         #expect(
             try people.store.refusal(
                 .retireGrant, Structure([.grantToken: .text(foreignToken)])) == invalid)
@@ -277,7 +286,9 @@ import Testing
         #expect(
             try grants(
                 people, key,
-                Structure([.granteePrincipal: .text(people.alice.principalARN), .limit: .number(100)])
+                Structure([
+                    .granteePrincipal: .text(people.alice.principalARN), .limit: .number(100),
+                ])
             ).count == 20)
         let some = try #require(try grants(people, key).last)
         #expect(try grants(people, key, Structure([.grantID: some[.grantID]])).count == 1)

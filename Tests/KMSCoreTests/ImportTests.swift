@@ -111,7 +111,8 @@ import Testing
         }
     }
 
-    @Test func `wrappings that do not fit the key are refused when the token is asked for`() throws {
+    @Test func `wrappings that do not fit the key are refused when the token is asked for`() throws
+    {
         let kms = try TestKeystore()
         for (spec, algorithm, wrappingSpec) in [
             (KeySpec.rsa2048, WrappingAlgorithm.rsaesOaepSha256, WrappingKeySpec.rsa4096),
@@ -139,7 +140,9 @@ import Testing
     func `material of another kind or length is refused`(_ spec: KeySpec) throws {
         let kms = try TestKeystore()
         let key = try kms.key(spec, nil, .external)
-        var wrong: [[UInt8]] = [[1], [UInt8](repeating: 1, count: 33), try Self.material(.eccNistP256)]
+        var wrong: [[UInt8]] = [
+            [1], [UInt8](repeating: 1, count: 33), try Self.material(.eccNistP256),
+        ]
         if let right = try? Self.material(spec) { wrong.append(right + [0]) }
         for material in wrong {
             #expect(
@@ -241,7 +244,9 @@ import Testing
                 "A validTo date must not be set if the ExpirationModel is "
                     + "KEY_MATERIAL_DOES_NOT_EXPIRE")
         ) { try importing("KEY_MATERIAL_DOES_NOT_EXPIRE", now.advanced(byDays: 1)) }
-        for date in [now, now.advanced(byDays: -1), now.advanced(byMilliseconds: 365 * 86_400_000 + 1)] {
+        for date in [
+            now, now.advanced(byDays: -1), now.advanced(byMilliseconds: 365 * 86_400_000 + 1),
+        ] {
             #expect(
                 throws: KMSError.validation(
                     "ValidTo must be in the future, and at most 365 days from now.")
@@ -255,7 +260,9 @@ import Testing
         #expect(try kms.metadata(key)[.validTo] == nil)
     }
 
-    @Test func `expired material is gone, and the same material brings its ciphertexts back`() throws {
+    @Test func `expired material is gone, and the same material brings its ciphertexts back`()
+        throws
+    {
         let kms = try TestKeystore()
         let key = try kms.key(.symmetricDefault, nil, .external)
         let date = kms.clock.now().advanced(byDays: 2)
@@ -372,7 +379,8 @@ import Testing
         #expect(
             refusal?.message.hasPrefix("New key material (id: ") == true
                 && refusal?.message.hasSuffix(
-                    "because another key material (id: \(id)) is pending rotation.") == true)
+                    "because another key material (id: \(id)) is pending rotation.") == true
+        )
         #expect(refusal?.code == .invalidState)
         #expect(try kms.metadata(key).text(.currentKeyMaterialID) != id)
         try kms.ask(.rotateKeyOnDemand, input)
@@ -390,7 +398,10 @@ import Testing
             .deleteImportedKeyMaterial,
             Structure([.keyID: .text(key), .keyMaterialID: .text(first)]))
         #expect(try kms.state(key) == "PendingImport")
-        #expect(try rotations(kms, key).compactMap { $0.text(.importState) } == ["PENDING_IMPORT", "IMPORTED"])
+        #expect(
+            try rotations(kms, key).compactMap { $0.text(.importState) } == [
+                "PENDING_IMPORT", "IMPORTED",
+            ])
         try kms.importMaterial(
             Self.material, into: key, options: [.keyMaterialID: .text(first)])
         #expect(try kms.state(key) == "Enabled")
@@ -461,7 +472,10 @@ import Testing
             (Member.importType, "NEW_KEY_MATERIAL"), (.keyMaterialDescription, "x"),
             (.keyMaterialID, String(repeating: "0", count: 64)),
         ] {
-            #expect(throws: KMSError.validation("\(member.rawValue) is only valid for symmetric encryption KMS keys.")) {
+            #expect(
+                throws: KMSError.validation(
+                    "\(member.rawValue) is only valid for symmetric encryption KMS keys.")
+            ) {
                 try kms.importMaterial(
                     Self.material, into: key, options: [member: .text(value)])
             }

@@ -245,7 +245,10 @@ import Testing
         }
     }
 
-    @Test(arguments: kinds(.encryptDecrypt).filter { $0 != .rsa3072 && $0 != .rsa4096 && $0 != .symmetricDefault })
+    @Test(
+        arguments: kinds(.encryptDecrypt).filter {
+            $0 != .rsa3072 && $0 != .rsa4096 && $0 != .symmetricDefault
+        })
     func `key pairs take no encryption context, and decrypt only when they are named`(
         _ spec: KeySpec
     ) throws {

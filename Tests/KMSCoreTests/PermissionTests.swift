@@ -68,7 +68,8 @@ import Testing
             case .identity: "because no identity-based policy allows the kms:\(action) action"
             }
         return .accessDenied(
-            "User: \(caller.principalARN) is not authorized to perform: kms:\(action)\(place) \(why)")
+            "User: \(caller.principalARN) is not authorized to perform: kms:\(action)\(place) \(why)"
+        )
     }
 
     static let owners = PolicyTexts.statement(["root"], ["kms:*"])
@@ -315,7 +316,8 @@ import Testing
             PolicyTexts.statement(
                 ["alice"], ["kms:CreateGrant"],
                 condition: #"{"StringEquals": {"kms:EncryptionContext:team": "red"}}"#), on: key)
-        let red = Structure([.encryptionContextSubset: .context(EncryptionContext(["team": "red"]))])
+        let red = Structure([.encryptionContextSubset: .context(EncryptionContext(["team": "red"]))]
+        )
         try people.grant(
             key, to: people.bob, ["Encrypt"], as: people.alice,
             with: [.constraints: .structure(red)])

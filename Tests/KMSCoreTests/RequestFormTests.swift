@@ -41,7 +41,8 @@ import Testing
         let kms = try TestKeystore()
         let input = Structure([.keySpec: .text("AES"), .keyUsage: .text("ANY")])
         let refusal = try #require(try kms.refusal(.createKey, input))
-        #expect(refusal.message.hasPrefix("2 validation errors detected: Value 'ANY' at 'keyUsage'"))
+        #expect(
+            refusal.message.hasPrefix("2 validation errors detected: Value 'ANY' at 'keyUsage'"))
         #expect(refusal.message.contains("; Value 'AES' at 'keySpec' failed"))
     }
 

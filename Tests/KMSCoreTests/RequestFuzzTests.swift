@@ -93,7 +93,8 @@ private struct Fuzzer {
     mutating func learn(_ answer: Structure) {
         for (member, value) in answer.members {
             switch value {
-            case .text(let text) where names.count < 200 && (member == .keyID || member == .grantID):
+            case .text(let text)
+            where names.count < 200 && (member == .keyID || member == .grantID):
                 names.append(text)
             case .text(let text) where member == .grantToken: names.append(text)
             case .bytes(let bytes) where blobs.count < 200: blobs.append(bytes)
@@ -155,9 +156,10 @@ private struct Fuzzer {
                             strings.randomElement(using: &random) ?? ""
                     ]))
         case .list(let element, _):
-            return .list((0..<Int.random(in: 0..<4, using: &random)).map { _ in
-                value(element, member)
-            })
+            return .list(
+                (0..<Int.random(in: 0..<4, using: &random)).map { _ in
+                    value(element, member)
+                })
         case .structure(let shape): return .structure(structure(shape))
         }
     }

@@ -32,7 +32,8 @@ enum Sample {
     static func text(_ rule: TextRule) -> String {
         let base = rule.pattern.map(text) ?? "x"
         let missing = (rule.length.minimum ?? 1) - base.unicodeScalars.count
-        return missing > 0 ? base + String(repeating: lengthening(rule.pattern), count: missing) : base
+        return missing > 0
+            ? base + String(repeating: lengthening(rule.pattern), count: missing) : base
     }
 
     /// A letter that lengthens a sample without breaking its pattern, where one can.
@@ -132,7 +133,9 @@ struct BrokenMember {
                     Complaint.text(
                         text, path, "satisfy regular expression pattern: \(pattern.rawValue)"))
             }
-            if !failures.isEmpty { broken.append(BrokenMember(value: .text(text), failures: failures)) }
+            if !failures.isEmpty {
+                broken.append(BrokenMember(value: .text(text), failures: failures))
+            }
         }
         let good = Sample.text(rule)
         if let minimum = rule.length.minimum, minimum > 0 { add(String(good.prefix(minimum - 1))) }
@@ -229,7 +232,9 @@ struct BrokenMember {
                             "[\(choices[0]), NONSENSE]", path, "satisfy constraint: \(set)")
                     ]))
         case .text(let rule):
-            guard let maximum = rule.length.maximum, let minimum = rule.length.minimum else { break }
+            guard let maximum = rule.length.maximum, let minimum = rule.length.minimum else {
+                break
+            }
             let bounds =
                 "[Member must have length less than or equal to \(maximum), "
                 + "Member must have length greater than or equal to \(minimum)]"

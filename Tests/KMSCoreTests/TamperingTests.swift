@@ -114,7 +114,8 @@ import Testing
     @Test func `a missing version of a key is refused`() throws {
         let (kms, first, _) = try filled()
         try edit(
-            kms, "DELETE FROM records WHERE id = \(blob(RowKey.material(place(first), version: 1).id))")
+            kms,
+            "DELETE FROM records WHERE id = \(blob(RowKey.material(place(first), version: 1).id))")
         #expect(try refusal(kms) == "a version of the key \(first) is missing")
     }
 

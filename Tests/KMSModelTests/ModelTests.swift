@@ -127,7 +127,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [KeyEvent.enable, .disable, .scheduleDeletion(windowDays: 7, hasReplicas: false)])
+    @Test(arguments: [
+        KeyEvent.enable, .disable, .scheduleDeletion(windowDays: 7, hasReplicas: false),
+    ])
     func `a key that waits for its deletion takes nothing but its cancelling`(_ event: KeyEvent) {
         #expect(throws: KMSError.invalidState("\(Self.arn) is pending deletion.")) {
             try KeyState.pendingDeletion(at: Self.now).applying(
