@@ -30,7 +30,7 @@ extension EmbeddedKeyService {
                     "There is no cluster \(clusterID); 'keyfold token add' makes one of a token.")
             }
             try refuse(name: name, in: region)
-            try refuseUsed(clusterID, in: region)
+            try refuseUsed(clusterID, in: snapshot)
             guard region.keyStores.count < KMSLimit.customKeyStores else {
                 throw .limitExceeded(
                     "The Region has reached its quota of \(KMSLimit.customKeyStores) custom key "
@@ -53,8 +53,14 @@ extension EmbeddedKeyService {
         }
     }
 
-    private func refuseUsed(_ clusterID: String, in region: RegionSnapshot) throws(KMSError) {
-        guard !region.keyStores.values.contains(where: { $0.clusterID == clusterID }) else {
+    /// A token belongs to one key store, in whichever Region: a process opens it once.
+    private func refuseUsed(
+        _ clusterID: String, in snapshot: KeystoreSnapshot
+    ) throws(KMSError) {
+        let isUsed = snapshot.regions.values.contains { region in
+            region.keyStores.values.contains { $0.clusterID == clusterID }
+        }
+        guard !isUsed else {
             throw KMSError(
                 .clusterInUse, "The cluster \(clusterID) belongs to another key store.")
         }
@@ -118,7 +124,7 @@ extension EmbeddedKeyService {
                 guard snapshot.tokens[cluster] != nil else {
                     throw KMSError(.clusterNotFound, "There is no cluster \(cluster).")
                 }
-                try refuseUsed(cluster, in: snapshot.region(scope))
+                try refuseUsed(cluster, in: snapshot)
                 record.clusterID = cluster
             }
             change.keyStores = [record]

@@ -34,11 +34,9 @@ extension EmbeddedKeyService {
         // Keys of other accounts are shared with nobody here.
         let owners = request.input.texts(.resourceOwners)
         let areOwnWanted = owners.isEmpty || owners.contains("SELF")
-        let keys = (areOwnWanted ? Array(snapshot.region(scope).keys.values) : [])
-            .map { (id: $0.record.id.description, arn: $0.arnText) }
-            .sorted { $0.id < $1.id }
-        return try PageSize.keys.answer(request, .keys, keys, by: \.id) { key in
-            Structure([.keyID: .text(key.id), .keyARN: .text(key.arn)])
+        let keys = areOwnWanted ? snapshot.region(scope).sortedKeys() : []
+        return try PageSize.keys.answer(request, .keys, keys, by: \.record.id.description) { key in
+            Structure([.keyID: .text(key.record.id.description), .keyARN: .text(key.arnText)])
         }
     }
 

@@ -43,7 +43,13 @@ struct PageSize: Sendable {
         var rest = elements[...]
         if let marker = request.input.text(.marker) {
             let last = try PageSize.name(marker)
-            rest = rest.drop { name($0) <= last }
+            // By halves: there may be a hundred thousand.
+            var (start, end) = (elements.startIndex, elements.endIndex)
+            while start < end {
+                let middle = (start + end) / 2
+                if name(elements[middle]) <= last { start = middle + 1 } else { end = middle }
+            }
+            rest = elements[start...]
         }
         let taken = rest.prefix(limit)
         guard taken.count < rest.count, let last = taken.last else { return (taken, nil) }

@@ -30,7 +30,7 @@ package struct AccountScope: Hashable, Sendable {
 
 /// A key id: 128 random bits, written as a UUID, or as `mrk-` and 32 hex digits for a
 /// multi-Region key.
-package struct KeyID: Hashable, Sendable, CustomStringConvertible {
+package struct KeyID: Hashable, Sendable, Comparable, CustomStringConvertible {
     package let high: UInt64
     package let low: UInt64
     package let isMultiRegion: Bool
@@ -39,6 +39,12 @@ package struct KeyID: Hashable, Sendable, CustomStringConvertible {
         self.high = high
         self.low = low
         self.isMultiRegion = isMultiRegion
+    }
+
+    /// The order of the texts: `mrk-` comes after all digits.
+    package static func < (a: KeyID, b: KeyID) -> Bool {
+        if a.isMultiRegion != b.isMultiRegion { return b.isMultiRegion }
+        return (a.high, a.low) < (b.high, b.low)
     }
 
     /// Reads the id's 16 bytes, big-endian.
@@ -71,7 +77,11 @@ package struct KeyID: Hashable, Sendable, CustomStringConvertible {
                 continue
             }
             guard let nibble = hexValue(byte) else { return nil }
-            if count < 16 { high = high << 4 | UInt64(nibble) } else { low = low << 4 | UInt64(nibble) }
+            if count < 16 {
+                high = high << 4 | UInt64(nibble)
+            } else {
+                low = low << 4 | UInt64(nibble)
+            }
             count += 1
         }
         self.init(high: high, low: low, isMultiRegion: isMultiRegion)

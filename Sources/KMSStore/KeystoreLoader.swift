@@ -71,7 +71,9 @@ struct KeystoreLoader {
     private func add(
         _ rows: [StoredRow], to model: inout KeystoreModel
     ) throws(KeystoreModel.Inconsistency) {
-        for row in try OpenedRow.open(rows, sealer: sealer, keys: keys) { model.insert(row) }
+        for part in try OpenedRow.open(rows, sealer: sealer, keys: keys) {
+            for row in part { model.insert(row) }
+        }
         try model.finish(keys: keys)
     }
 

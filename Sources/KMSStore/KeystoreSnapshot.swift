@@ -76,6 +76,7 @@ package final class RegionSnapshot: Sendable {
     /// By id.
     package let keyStores: [String: CustomKeyStoreRecord]
     let nextDue: Timestamp?
+    private let sorted = Mutex<[KeyEntry]?>(nil)
 
     init(_ scope: AccountScope, storedAs storedName: String, _ contents: RegionContents) {
         self.scope = scope
@@ -84,6 +85,16 @@ package final class RegionSnapshot: Sendable {
         aliases = contents.aliases
         keyStores = contents.keyStores
         nextDue = contents.keys.nextDue
+    }
+
+    /// All keys in the order of their ids as texts; sorted at the first use.
+    package func sortedKeys() -> [KeyEntry] {
+        sorted.withLock { sorted in
+            if let sorted { return sorted }
+            let keys = keys.values.sorted { $0.record.id < $1.record.id }
+            sorted = keys
+            return keys
+        }
     }
 
     /// The names of one key, sorted.

@@ -2,8 +2,9 @@ internal import Dispatch
 internal import KMSModel
 internal import Synchronization
 
-/// A row of the database that was opened and read: what it says, and its digest.
-struct OpenedRow: Sendable {
+/// A row of the database that was opened and read: what it says, and its digest. A reference, since
+/// very many are handed around.
+final class OpenedRow: Sendable {
     enum Content: Sendable {
         case slot(SlotRecord)
         case settings(KeystoreSettings)
@@ -89,15 +90,18 @@ extension OpenedRow {
     private static let rowsPerPart = 1024
 
     /// Opens rows, where there are many by all processors at once.
+    ///
+    /// - Returns: them in parts, in their order.
     static func open(
         _ rows: [StoredRow], sealer: RecordSealer, keys: KeystoreKeys
-    ) throws(KeystoreModel.Inconsistency) -> [OpenedRow] {
+    ) throws(KeystoreModel.Inconsistency) -> [[OpenedRow]] {
         guard rows.count > 2 * rowsPerPart else {
-            return try open(rows[...], sealer: sealer, keys: keys)
+            return [try open(rows[...], sealer: sealer, keys: keys)]
         }
         let starts = Array(stride(from: 0, to: rows.count, by: rowsPerPart))
-        let parts = Mutex([Result<[OpenedRow], KeystoreModel.Inconsistency>?](
-            repeating: nil, count: starts.count))
+        let parts = Mutex(
+            [Result<[OpenedRow], KeystoreModel.Inconsistency>?](
+                repeating: nil, count: starts.count))
         DispatchQueue.concurrentPerform(iterations: starts.count) { number in
             let end = min(starts[number] + rowsPerPart, rows.count)
             let part: Result<[OpenedRow], KeystoreModel.Inconsistency>
@@ -110,9 +114,8 @@ extension OpenedRow {
             }
             parts.withLock { $0[number] = part }
         }
-        var opened: [OpenedRow] = []
-        opened.reserveCapacity(rows.count)
-        for part in parts.withLock({ $0 }) { opened += try part?.get() ?? [] }
+        var opened: [[OpenedRow]] = []
+        for part in parts.withLock({ $0 }) { opened.append(try part?.get() ?? []) }
         return opened
     }
 

@@ -44,28 +44,38 @@ struct Scale {
         let owner = BenchKeystore.owner
         let other = try bench.open()
         defer { other.close() }
-        line("  CreateKey", try microseconds(20) {
-            _ = try service.createKey(CreateKeyRequest(), as: owner)
-        }, "µs")
+        line(
+            "  CreateKey",
+            try microseconds(20) {
+                _ = try service.createKey(CreateKeyRequest(), as: owner)
+            }, "µs")
         let key = try service.createKey(CreateKeyRequest(), as: owner).arn.description
-        line("  CreateGrant", try microseconds(20) {
-            _ = try service.answer(
-                .createGrant,
-                Structure([
-                    .keyID: .text(key), .granteePrincipal: .text(owner.principalARN),
-                    .operations: .texts(["Decrypt"]),
-                ]), as: owner)
-        }, "µs")
-        line("  CreateKey, seen by another process", try microseconds(20) {
-            _ = try service.createKey(CreateKeyRequest(), as: owner)
-            _ = try other.service.describeKey(key, as: owner)
-        }, "µs")
-        line("  ListKeys, a page", try microseconds(20) {
-            _ = try service.answer(.listKeys, Structure(), as: owner)
-        }, "µs")
-        line("  ListAliases of a key", try microseconds(20) {
-            _ = try service.answer(.listAliases, Structure([.keyID: .text(key)]), as: owner)
-        }, "µs")
+        line(
+            "  CreateGrant",
+            try microseconds(20) {
+                _ = try service.answer(
+                    .createGrant,
+                    Structure([
+                        .keyID: .text(key), .granteePrincipal: .text(owner.principalARN),
+                        .operations: .texts(["Decrypt"]),
+                    ]), as: owner)
+            }, "µs")
+        line(
+            "  CreateKey, seen by another process",
+            try microseconds(20) {
+                _ = try service.createKey(CreateKeyRequest(), as: owner)
+                _ = try other.service.describeKey(key, as: owner)
+            }, "µs")
+        line(
+            "  ListKeys, a page",
+            try microseconds(20) {
+                _ = try service.answer(.listKeys, Structure(), as: owner)
+            }, "µs")
+        line(
+            "  ListAliases of a key",
+            try microseconds(20) {
+                _ = try service.answer(.listAliases, Structure([.keyID: .text(key)]), as: owner)
+            }, "µs")
         let blob = try service.encrypt(
             SecretBytes.random(count: 32), under: key, context: .empty, as: owner
         ).blob
@@ -82,10 +92,12 @@ struct Scale {
         for start in stride(from: 0, to: keys, by: Self.batch) {
             _ = try store.change { _, change in
                 for number in start..<min(start + Self.batch, keys) {
-                    let id = KeyID(high: UInt64(number) << 20 | 0xabcd, low: 7, isMultiRegion: false)
+                    let id = KeyID(
+                        high: UInt64(number) << 20 | 0xabcd, low: 7, isMultiRegion: false)
                     change.keys.append(
                         KeyRecord(
-                            id: id, creationDate: now, state: .enabled, description: "key \(number)",
+                            id: id, creationDate: now, state: .enabled,
+                            description: "key \(number)",
                             manager: .customer, tags: [Tag(key: "a", value: "b")], rotation: nil))
                     change.materials.append(
                         MaterialRecord(

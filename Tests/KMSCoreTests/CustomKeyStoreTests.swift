@@ -1,0 +1,283 @@
+import Cryptography
+import Foundation
+import KMSCore
+import KMSModel
+import Testing
+
+import struct TestSupport.Command
+
+/// Custom key stores over SoftHSM2. The library reads its settings from the environment, once for a
+/// process: these tests run in a process of their own.
+@Suite struct CustomKeyStoreTests {
+    fileprivate static let variable = "KEYFOLD_TEST_TOKENS_OF_CHILD"
+    fileprivate static let modulePath: String? = [
+        "/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so",
+        "/usr/local/lib/softhsm/libsofthsm2.so",
+    ].first { FileManager.default.isReadableFile(atPath: $0) }
+
+    @Test(.enabled(if: modulePath != nil, "needs softhsm2"))
+    func `custom key stores work over SoftHSM2`() throws {
+        let place = try TemporaryDirectory()
+        let tokens = place.path("tokens")
+        try FileManager.default.createDirectory(
+            atPath: tokens, withIntermediateDirectories: false)
+        let settings = place.path("softhsm2.conf")
+        try "directories.tokendir = \(tokens)\nobjectstore.backend = file\nlog.level = ERROR\n"
+            .write(toFile: settings, atomically: true, encoding: .utf8)
+        for label in ["alpha", "beta"] {
+            try Command(
+                "softhsm2-util", "--init-token", "--free", "--label", label, "--pin",
+                "correct horse", "--so-pin", "for the officer"
+            ).with(["SOFTHSM2_CONF": settings]).run()
+        }
+        let own = try #require(FileManager.default.contents(atPath: "/proc/self/cmdline"))
+            .split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        let library =
+            own.contains("--testing-library") ? ["--testing-library", "swift-testing"] : []
+        let result = try Command(
+            ["/proc/\(getpid())/exe"] + library + ["--filter", "CustomKeyStoresInChild"]
+        ).with(["SOFTHSM2_CONF": settings, Self.variable: tokens]).result()
+        #expect(result.succeeded, "\(result.output) \(result.error)")
+        #expect(result.output.contains("5 tests") || result.error.contains("5 tests"), "\(result)")
+    }
+
+    // MARK: Without a token
+
+    @Test func `a key store needs a cluster that is known, and is never of another type`() throws {
+        let kms = try TestKeystore()
+        let input = Structure([
+            .customKeyStoreName: .text("store"), .cloudHsmClusterID: .text("cluster-aaaaaaaaaaa"),
+            .trustAnchorCertificate: .text("anchor"),
+            .keyStorePassword: .secret(secret("password")),
+        ])
+        #expect(try kms.refusal(.createCustomKeyStore, input)?.code == .clusterNotFound)
+        #expect(
+            try kms.refusal(.createCustomKeyStore, input, as: kms.stranger)?.code == .accessDenied)
+        #expect(
+            try kms.refusal(
+                .createCustomKeyStore, input.with(.customKeyStoreType, .text("EXTERNAL_KEY_STORE")))
+                == .unsupportedOperation("External key stores (XKS) are not supported."))
+        #expect(
+            try kms.refusal(.createCustomKeyStore, input.with(.keyStorePassword, nil))?.code
+                == .validation)
+        let missing = KMSError(
+            .keyStoreNotFound, "The custom key store cks-0 does not exist.")
+        for operation in [
+            KMSOperation.connectCustomKeyStore, .disconnectCustomKeyStore, .updateCustomKeyStore,
+            .deleteCustomKeyStore, .describeCustomKeyStores,
+        ] {
+            #expect(
+                try kms.refusal(operation, Structure([.customKeyStoreID: .text("cks-0")]))
+                    == missing)
+        }
+    }
+
+    @Test func `a key of a store that is not connected can be managed and not used`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.unavailableKey()
+        let metadata = try kms.metadata(key)
+        #expect(metadata.text(.keyState) == "Unavailable")
+        #expect(metadata.text(.customKeyStoreID) == "cks-0123456789abcdef0")
+        #expect(metadata.text(.cloudHsmClusterID) == "cluster-abcdefghijk")
+        #expect(metadata.text(.origin) == "AWS_CLOUDHSM")
+        #expect(metadata[.currentKeyMaterialID] == nil)
+        let store = Structure([.customKeyStoreID: .text("cks-0123456789abcdef0")])
+        #expect(
+            try kms.refusal(.deleteCustomKeyStore, store)
+                == KMSError(
+                    .keyStoreHasKeys,
+                    "The custom key store cks-0123456789abcdef0 contains KMS keys."))
+        // Deletion wins, so that it can still be cancelled.
+        try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(key)]))
+        #expect(try kms.state(key) == "PendingDeletion")
+        kms.clock.advance(days: 30)
+        #expect(try kms.refusal(.describeKey, Structure([.keyID: .text(key)]))?.code == .notFound)
+        #expect(try kms.refusal(.deleteCustomKeyStore, store) == nil)
+        #expect(try kms.ask(.describeCustomKeyStores).structures(.customKeyStores).isEmpty)
+    }
+}
+
+/// What ``CustomKeyStoreTests`` runs in a process of its own.
+@Suite(
+    .serialized,
+    .enabled(if: ProcessInfo.processInfo.environment[CustomKeyStoreTests.variable] != nil))
+struct CustomKeyStoresInChild {
+    private let kms: TestKeystore
+    private let tokens: String
+    private let cluster: String
+
+    init() throws {
+        kms = try TestKeystore()
+        tokens = try #require(ProcessInfo.processInfo.environment[CustomKeyStoreTests.variable])
+        cluster = try kms.keystore.addToken(
+            modulePath: try #require(CustomKeyStoreTests.modulePath), tokenLabel: "alpha")
+    }
+
+    private func create(
+        _ name: String, password: String = "correct horse", cluster: String? = nil
+    ) throws -> Structure {
+        let answer = try kms.ask(
+            .createCustomKeyStore,
+            Structure([
+                .customKeyStoreName: .text(name),
+                .cloudHsmClusterID: .text(cluster ?? self.cluster),
+                .trustAnchorCertificate: .text("anchor"),
+                .keyStorePassword: .secret(secret(password)),
+            ]))
+        return Structure([.customKeyStoreID: answer[.customKeyStoreID]])
+    }
+
+    private func describe(_ store: Structure) throws -> Structure {
+        try #require(
+            try kms.ask(.describeCustomKeyStores, store).structures(.customKeyStores).first)
+    }
+
+    private func newKey(in store: Structure) throws -> String {
+        let answer = try kms.ask(
+            .createKey,
+            Structure([.origin: .text("AWS_CLOUDHSM"), .customKeyStoreID: store[.customKeyStoreID]])
+        )
+        return try #require(answer.structure(.keyMetadata)?.text(.arn))
+    }
+
+    private func objectCount() throws -> Int {
+        try FileManager.default.subpathsOfDirectory(atPath: tokens).count {
+            $0.hasSuffix(".object") && !$0.hasSuffix("token.object")
+        }
+    }
+
+    @Test func `a key lives in the token, and works while the store is connected`() throws {
+        let store = try create("store")
+        #expect(try describe(store).text(.connectionState) == "DISCONNECTED")
+        #expect(throws: KMSError.self) { try newKey(in: store) }
+        try kms.ask(.connectCustomKeyStore, store)
+        #expect(try describe(store).text(.connectionState) == "CONNECTED")
+        let before = try objectCount()
+        let key = try newKey(in: store)
+        #expect(try objectCount() > before)
+        let blob = try StateTableTests.blob(kms, key)
+        let opening = Structure([.ciphertextBlob: .bytes(blob)])
+        let opened = try kms.ask(.decrypt, opening)
+        #expect(opened.secret(.plaintext).map(text) == "x")
+        #expect(
+            try kms.refusal(
+                .decrypt, opening.with(.encryptionContext, .context(EncryptionContext(["a": "b"]))))
+                == .invalidCiphertext)
+        for index in blob.indices {
+            var changed = blob
+            changed[index] ^= 1
+            #expect(
+                try kms.refusal(
+                    .decrypt,
+                    Structure([.ciphertextBlob: .bytes(changed), .keyID: .text(key)])) != nil)
+        }
+        let data = try kms.ask(
+            .generateDataKey, Structure([.keyID: .text(key), .keySpec: .text("AES_256")]))
+        #expect(
+            try kms.ask(.decrypt, Structure([.ciphertextBlob: data[.ciphertextBlob]]))
+                .secret(.plaintext).map(bytes) == data.secret(.plaintext).map(bytes))
+        #expect(
+            try kms.ask(
+                .generateRandom,
+                Structure([.numberOfBytes: .number(40)]).with(
+                    .customKeyStoreID, store[.customKeyStoreID])
+            ).secret(.plaintext)?.count == 40)
+
+        try kms.ask(.disconnectCustomKeyStore, store)
+        #expect(try kms.state(key) == "Unavailable")
+        #expect(try kms.refusal(.decrypt, opening) == .invalidState("\(key) is unavailable."))
+        try kms.ask(.connectCustomKeyStore, store)
+        #expect(try kms.refusal(.decrypt, opening) == nil)
+        // With the key its object goes.
+        try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(key)]))
+        kms.clock.advance(days: 30)
+        #expect(try kms.refusal(.describeKey, Structure([.keyID: .text(key)]))?.code == .notFound)
+        #expect(try objectCount() == before)
+    }
+
+    @Test func `a wrong password fails the connection, and says so`() throws {
+        let store = try create("store", password: "wrong password")
+        try kms.ask(.connectCustomKeyStore, store)
+        #expect(try describe(store).text(.connectionState) == "FAILED")
+        #expect(try describe(store).text(.connectionErrorCode) == "INVALID_CREDENTIALS")
+        try kms.ask(
+            .updateCustomKeyStore,
+            store.with(.keyStorePassword, .secret(secret("correct horse"))))
+        try kms.ask(.connectCustomKeyStore, store)
+        #expect(try describe(store).text(.connectionState) == "CONNECTED")
+        #expect(try describe(store)[.connectionErrorCode] == nil)
+        #expect(
+            try kms.refusal(.connectCustomKeyStore, store)?.code == .keyStoreInvalidState)
+        for operation in [KMSOperation.updateCustomKeyStore, .deleteCustomKeyStore] {
+            #expect(try kms.refusal(operation, store)?.code == .keyStoreInvalidState)
+        }
+    }
+
+    @Test func `names and clusters are used once, and a store with keys stays`() throws {
+        let store = try create("one")
+        #expect(
+            throws: KMSError(
+                .keyStoreNameInUse, "The name one belongs to another custom key store.")
+        ) {
+            try create("one")
+        }
+        let inUse = KMSError(.clusterInUse, "The cluster \(cluster) belongs to another key store.")
+        #expect(throws: inUse) { try create("two") }
+        let second = try kms.keystore.addToken(
+            modulePath: try #require(CustomKeyStoreTests.modulePath), tokenLabel: "beta")
+        let other = try create("two", cluster: second)
+        #expect(
+            try kms.refusal(
+                .updateCustomKeyStore, other.with(.cloudHsmClusterID, .text(cluster))) == inUse)
+        #expect(
+            try kms.refusal(
+                .updateCustomKeyStore, other.with(.newCustomKeyStoreName, .text("one")))?.code
+                == .keyStoreNameInUse)
+        try kms.ask(.connectCustomKeyStore, store)
+        let key = try newKey(in: store)
+        try kms.ask(.disconnectCustomKeyStore, store)
+        #expect(try kms.refusal(.deleteCustomKeyStore, store)?.code == .keyStoreHasKeys)
+        try kms.ask(.connectCustomKeyStore, store)
+        try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(key)]))
+        kms.clock.advance(days: 30)
+        _ = try kms.ask(.listKeys)
+        try kms.ask(.disconnectCustomKeyStore, store)
+        #expect(try kms.refusal(.deleteCustomKeyStore, store) == nil)
+    }
+
+    @Test func `a token that is away makes keys unavailable, and is found again`() throws {
+        let store = try create("store")
+        try kms.ask(.connectCustomKeyStore, store)
+        let key = try newKey(in: store)
+        let opening = Structure([.ciphertextBlob: .bytes(try StateTableTests.blob(kms, key))])
+        try FileManager.default.moveItem(atPath: tokens, toPath: tokens + ".away")
+        let refusal = try kms.refusal(.decrypt, opening)
+        try FileManager.default.moveItem(atPath: tokens + ".away", toPath: tokens)
+        #expect(refusal?.code == .keyUnavailable)
+        try kms.ask(.disconnectCustomKeyStore, store)
+        try kms.ask(.connectCustomKeyStore, store)
+        #expect(try kms.refusal(.decrypt, opening) == nil)
+    }
+
+    @Test func `a store that another view has given another token is not used with the old one`()
+        throws
+    {
+        let store = try create("store")
+        try kms.ask(.connectCustomKeyStore, store)
+        let key = try newKey(in: store)
+        let opening = Structure([.ciphertextBlob: .bytes(try StateTableTests.blob(kms, key))])
+        #expect(try kms.refusal(.decrypt, opening) == nil)
+        let second = try kms.keystore.addToken(
+            modulePath: try #require(CustomKeyStoreTests.modulePath), tokenLabel: "beta")
+        let other = try kms.again()
+        defer { other.close() }
+        func ask(_ operation: KMSOperation, _ input: Structure) throws {
+            _ = try other.service.answer(operation, input, as: kms.owner)
+        }
+        try ask(.disconnectCustomKeyStore, store)
+        #expect(try kms.refusal(.decrypt, opening) == .invalidState("\(key) is unavailable."))
+        try ask(.updateCustomKeyStore, store.with(.cloudHsmClusterID, .text(second)))
+        try ask(.connectCustomKeyStore, store)
+        #expect(try kms.refusal(.decrypt, opening)?.code == .keyUnavailable)
+    }
+}

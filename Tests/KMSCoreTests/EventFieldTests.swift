@@ -1,0 +1,161 @@
+import Cryptography
+import Foundation
+import KMSModel
+import Testing
+
+/// One event of each operation, with the fields that CloudTrail records of it (AWS KMS developer
+/// guide, "Examples of AWS KMS log entries").
+@Suite struct EventFieldTests {
+    /// The JSON of the events that `body` leaves.
+    private func records(
+        _ kms: TestKeystore, _ body: () throws -> Void
+    ) throws -> [[String: Any]] {
+        let before = try kms.events().count
+        try body()
+        return try kms.events().dropFirst(before).map { event in
+            try #require(
+                try JSONSerialization.jsonObject(with: Data(event.json)) as? [String: Any])
+        }
+    }
+
+    private func resources(_ record: [String: Any]) -> [String] {
+        (record["resources"] as? [[String: Any]] ?? []).compactMap { $0["ARN"] as? String }
+    }
+
+    @Test(arguments: StateTableTests.rows)
+    func `each operation leaves one event that names it, its key and its caller`(
+        _ row: StateTableTests.Row
+    ) throws {
+        let kms = try TestKeystore()
+        let key = try kms.key(
+            row.spec, row.usage, row.isImported ? .external : .awsKms,
+            isMultiRegion: row.isMultiRegion)
+        if row.isImported { try kms.importMaterial(ImportTests.material, into: key) }
+        var input = try row.members(kms, key)
+        if input[row.name] == nil { input[row.name] = .text(key) }
+        for caller in [kms.owner, kms.stranger] {
+            var refusal: KMSError?
+            let records = try records(kms) {
+                refusal = try kms.refusal(row.operation, input, as: caller)
+            }
+            let record = try #require(records.first)
+            #expect(records.count == 1)
+            #expect(record["eventName"] as? String == row.operation.rawValue)
+            #expect(record["eventVersion"] as? String == "1.11")
+            #expect(record["eventSource"] as? String == "kms.amazonaws.com")
+            #expect(record["awsRegion"] as? String == "us-east-1")
+            #expect(record["errorCode"] as? String == refusal?.exceptionName)
+            if let message = refusal?.message, !message.isEmpty {
+                #expect(record["errorMessage"] as? String == message)
+            }
+            #expect((record["readOnly"] as? Bool) == readOnly.contains(row.operation))
+            let identity = try #require(record["userIdentity"] as? [String: Any])
+            #expect(identity["arn"] as? String == caller.principalARN)
+            // Of ReEncrypt the first key that refuses ends it.
+            if row.operation != .reEncrypt || caller == kms.owner {
+                #expect(
+                    resources(record).contains { $0 == key || $0.contains(":alias/") })
+            }
+            expectNoSecrets(record, input)
+            if caller.principalARN == kms.stranger.principalARN {
+                #expect(
+                    refusal?.code == .accessDenied || refusal?.code == .notFound,
+                    "\(row.operation)")
+            }
+        }
+    }
+
+    private let readOnly: Set<KMSOperation> = [
+        .encrypt, .decrypt, .reEncrypt, .generateDataKey, .generateDataKeyWithoutPlaintext,
+        .generateDataKeyPair, .generateDataKeyPairWithoutPlaintext, .generateRandom, .sign, .verify,
+        .generateMAC, .verifyMAC, .deriveSharedSecret, .encapsulate, .decapsulate, .getPublicKey,
+        .describeKey, .listKeys, .listResourceTags, .listAliases, .getKeyRotationStatus,
+        .listKeyRotations, .getKeyPolicy, .listKeyPolicies, .listGrants, .listRetirableGrants,
+        .getParametersForImport, .getKeyLastUsage, .describeCustomKeyStores,
+    ]
+
+    /// Neither plaintext nor ciphertext nor tokens.
+    private func expectNoSecrets(_ record: [String: Any], _ input: Structure) {
+        let parameters = record["requestParameters"] as? [String: Any] ?? [:]
+        for (member, value) in input.members {
+            switch value {
+            case .bytes, .secret: #expect(parameters[member.lowerName] == nil, "\(member)")
+            case .text, .number:
+                #expect(parameters[member.lowerName] != nil, "\(member)")
+            default: break
+            }
+        }
+        for member: Member in [.grantTokens, .grantToken, .keyStorePassword] {
+            #expect(parameters[member.lowerName] == nil)
+        }
+    }
+
+    @Test func `ReEncrypt names both keys, an alias is named beside its key, GenerateRandom none`()
+        throws
+    {
+        let kms = try TestKeystore()
+        let (key, other) = (try kms.key(), try kms.key())
+        let alias = "arn:aws:kms:us-east-1:111122223333:alias/a"
+        let records = try records(kms) {
+            try kms.ask(
+                .createAlias, Structure([.aliasName: .text("alias/a"), .targetKeyID: .text(key)]))
+            try kms.ask(
+                .reEncrypt,
+                Structure([
+                    .ciphertextBlob: .bytes(try StateTableTests.blob(kms, key)),
+                    .destinationKeyID: .text(other),
+                ]))
+            try kms.ask(.generateRandom, Structure([.numberOfBytes: .number(8)]))
+            try kms.ask(
+                .encrypt,
+                Structure([.keyID: .text("alias/a"), .plaintext: .secret(secret("x"))]))
+            try kms.ask(.deleteAlias, Structure([.aliasName: .text("alias/a")]))
+        }
+        let named = records.filter { $0["eventName"] as? String != "Encrypt" }.map(resources)
+        #expect(Set(named[0]) == [alias, key])
+        #expect(Set(named[1]) == [key, other])
+        #expect(named[2].isEmpty)
+        #expect(Set(named[3]) == [alias, key])
+        #expect(resources(records[4]).contains(key))
+    }
+
+    @Test func `what changes something answers in the event, what reads does not`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key()
+        let records = try records(kms) {
+            try kms.ask(.createKey)
+            try kms.ask(
+                .createGrant, StateTableTests.granting.with(.keyID, .text(key)))
+            try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(key)]))
+            try kms.ask(.describeKey, Structure([.keyID: .text(key)]))
+            try kms.ask(.generateRandom, Structure([.numberOfBytes: .number(8)]))
+        }
+        let answers = records.map { $0["responseElements"] as? [String: Any] }
+        #expect(answers[0]?["keyId"] != nil)
+        #expect(answers[1]?["grantId"] != nil && answers[1]?["grantToken"] == nil)
+        #expect(answers[2]?["keyState"] as? String == "PendingDeletion")
+        #expect(answers[2]?["deletionDate"] != nil)
+        #expect(answers[3] == nil && answers[4] == nil)
+    }
+
+    @Test func `denials and dry runs are logged, and count as no use of the key`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key()
+        let input = Structure([.keyID: .text(key), .plaintext: .secret(secret("x"))])
+        let records = try records(kms) {
+            _ = try kms.refusal(.encrypt, input, as: kms.stranger)
+            _ = try kms.refusal(.encrypt, input.with(.dryRun, .flag(true)))
+        }
+        #expect(
+            records.map { $0["errorCode"] as? String } == [
+                "AccessDeniedException", "DryRunOperationException",
+            ])
+        let usage = Structure([.keyID: .text(key)])
+        #expect(try kms.ask(.getKeyLastUsage, usage)[.keyLastUsage] == nil)
+        kms.clock.advance(minutes: 5)
+        try kms.ask(.encrypt, input)
+        let last = try kms.ask(.getKeyLastUsage, usage).structure(.keyLastUsage)
+        #expect(last?.text(.operation) == "Encrypt")
+        #expect(last?.time(.timestamp) == kms.clock.now())
+    }
+}
