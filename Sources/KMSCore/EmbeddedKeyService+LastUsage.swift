@@ -18,6 +18,8 @@ extension EmbeddedKeyService {
     private func lastUsage(of entry: KeyEntry) throws(KMSError) -> Structure? {
         let use: UsageTally.LastUse?
         do throws(UsageLogError) {
+            // The totals are those of what is anchored: up to now.
+            try shared.log.synchronize()
             use = try shared.notary.usage(ofKey: entry.arnText)?.lastUse
         } catch {
             throw .internalFailure("\(error)")

@@ -79,10 +79,8 @@ struct Request {
     }
 
     private mutating func note(_ member: Member, _ value: UsageEvent.Parameter.Value) {
-        if case .text(let text) = value {
-            loggedBytes += text.utf8.count
-            guard loggedBytes <= Request.parameterBytes else { return }
-        }
+        loggedBytes += value.textBytes
+        guard loggedBytes <= Request.parameterBytes else { return }
         event.requestParameters.append(.init(member.lowerName, value))
     }
 
@@ -147,4 +145,17 @@ struct RequestFacts {
     var grantTerms: GrantTerms?
     /// Of ReEncrypt: whether both keys are one.
     var isSameKey: Bool?
+}
+
+extension UsageEvent.Parameter.Value {
+    /// The texts in it, names included.
+    fileprivate var textBytes: Int {
+        switch self {
+        case .text(let text): text.utf8.count
+        case .number, .flag: 0
+        case .list(let values): values.reduce(0) { $0 + $1.textBytes }
+        case .map(let members):
+            members.reduce(0) { $0 + $1.name.utf8.count + $1.value.textBytes }
+        }
+    }
 }

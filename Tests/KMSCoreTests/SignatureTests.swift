@@ -103,17 +103,18 @@ import struct TestSupport.Command
         }
     }
 
-    /// libcrypto 3.0 has no Ed25519ph: it is refused, not replaced.
-    @Test func `Ed25519ph needs a digest, and is then refused as unsupported`() throws {
+    @Test func `Ed25519ph signs a digest, and nothing else`() throws {
         let kms = try TestKeystore()
         let key = try kms.key(.eccNistEdwards25519, .signVerify)
         let kind = Kind(spec: .eccNistEdwards25519, algorithm: .ed25519PhSha512)
         #expect(
             try kms.refusal(.sign, input(key, kind, Self.message, .raw))
                 == .validation("Algorithm ED25519_PH_SHA_512 requires the message type DIGEST."))
-        #expect(
-            try kms.refusal(.sign, input(key, kind, [UInt8](repeating: 1, count: 64), .digest))
-                == .unsupportedOperation("The algorithm ED25519_PH_SHA_512 is not supported."))
+        let digest = input(key, kind, [UInt8](repeating: 1, count: 64), .digest)
+        let signature = try #require(try kms.ask(.sign, digest).bytes(.signature))
+        #expect(try verify(kms, digest, signature) == nil)
+        let other = input(key, kind, [UInt8](repeating: 2, count: 64), .digest)
+        #expect(try verify(kms, other, signature) == KMSError(.invalidSignature))
     }
 
     @Test(arguments: specs.filter { $0 != .rsa3072 && $0 != .rsa4096 })
