@@ -121,7 +121,7 @@ struct DueWork {
         _ name: String, _ entry: KeyEntry, _ material: MaterialRecord?
     ) -> UsageEvent {
         var event = UsageEvent(
-            eventID: EventID.make(), eventTime: now, eventName: name, scope: entry.arn.scope,
+            eventID: RandomUUID.text(), eventTime: now, eventName: name, scope: entry.arn.scope,
             caller: Caller(
                 principalARN: scope.rootPrincipalARN, process: nil,
                 userAgent: UsageEvent.eventSource))

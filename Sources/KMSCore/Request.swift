@@ -23,7 +23,7 @@ struct Request {
         self.caller = caller
         self.now = now
         event = UsageEvent(
-            eventID: EventID.make(), eventTime: now, eventName: operation.rawValue, scope: scope,
+            eventID: RandomUUID.text(), eventTime: now, eventName: operation.rawValue, scope: scope,
             caller: caller)
         event.requestID = caller.requestID
         event.sourceIPAddress = caller.sourceAddress

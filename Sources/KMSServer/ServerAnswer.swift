@@ -97,8 +97,19 @@ enum HTTPDate {
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
 
+    /// The last text that was made, and its second.
+    private static let last = Mutex<(second: Int64, text: String)>((-1, ""))
+
     /// For times since 1970.
     static func text(_ time: Timestamp) -> String {
+        let second = time.millisecondsSinceEpoch / 1000
+        return last.withLock { last in
+            if last.second != second { last = (second, made(time)) }
+            return last.text
+        }
+    }
+
+    private static func made(_ time: Timestamp) -> String {
         // 1970-01-01 was a Thursday.
         let day = days[Int(max(0, time.millisecondsSinceEpoch) / 86_400_000 % 7)]
         let parts = time.iso8601.split { "-T:Z".contains($0) }
