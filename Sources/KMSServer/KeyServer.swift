@@ -10,8 +10,8 @@ internal import Synchronization
 
 /// AWS KMS's protocol over HTTP/1.1 on any number of listeners, for one host.
 ///
-/// The HTTP stack is Hummingbird's. Requests are carried out on a few threads of the server's own;
-/// nothing waits without a bound (``ServerLimits``).
+/// Hummingbird accepts connections and ends them, NIO reads and writes HTTP. Requests are carried
+/// out on a few threads of the server's own; nothing waits without a bound (``ServerLimits``).
 package final class KeyServer: Sendable {
     private let parts: ServerParts
     private let listeners: [Listener]
@@ -89,15 +89,9 @@ package final class KeyServer: Sendable {
     private func service(
         for listener: Listener, onListening: @escaping @Sendable (Listener.Place) -> Void
     ) async throws -> any Service {
-        let responder = HTTPResponder(server: parts, listener: listener)
-        var builder = HTTPServerBuilder.http1(
-            configuration: .init(
-                idleTimeout: .seconds(Int64(parts.limits.idleSeconds)),
-                httpDecoderConfiguration: .init(
-                    maxHeaderFieldSize: ServerLimits.headerFieldBytes,
-                    maxHeaderListSize: ServerLimits.headerBytes,
-                    maxHeaderFieldCount: ServerLimits.headerFields)))
-        if let files = listener.tls { builder = try builder.with(files) }
+        let base = KeyChannel(server: parts, listener: listener)
+        let channel: any ServerChildChannel =
+            if let files = listener.tls { try base.with(files) } else { base }
         let address: BindAddress
         switch listener.place {
         case .network(let host, let port): address = .hostname(host, port: port)
@@ -105,21 +99,17 @@ package final class KeyServer: Sendable {
             try await UnixSocket(path: path).checkFree()
             address = .unixDomainSocket(path: path)
         }
-        let server = try builder.buildServer(
+        let server = channel.server(
             configuration: ServerConfiguration(
                 address: address,
                 availableConnectionsDelegate: ConnectionCount(
                     limit: parts.limits.connections, parts.metrics)),
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quietLogger,
-            responder: { request, writer, channel in
-                try await responder.respond(request, writer, channel)
-            },
             onServerRunning: { [parts] channel in
                 if case .socket(let path, let mode) = listener.place {
                     parts.open(UnixSocket(path: path), to: mode)
                 }
                 onListening(listener.place.bound(as: channel.localAddress))
-            })
+            }, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quietLogger)
         return ListeningService(server: server, place: listener.place)
     }
 }
@@ -191,9 +181,9 @@ extension Listener.Place: CustomStringConvertible {
     }
 }
 
-extension HTTPServerBuilder {
+extension KeyChannel {
     /// TLS 1.2 and later.
-    fileprivate func with(_ files: TLSFiles) throws(ServerError) -> HTTPServerBuilder {
+    fileprivate func with(_ files: TLSFiles) throws(ServerError) -> TLSChannel<KeyChannel> {
         let certificates: [NIOSSLCertificate]
         do {
             certificates = try NIOSSLCertificate.fromPEMFile(files.certificates)
@@ -213,7 +203,7 @@ extension HTTPServerBuilder {
         do {
             // Made here as well, so that a key that does not fit is found before the start.
             _ = try NIOSSLContext(configuration: configuration)
-            return try .tls(self, tlsConfiguration: configuration)
+            return try TLSChannel(self, tlsConfiguration: configuration)
         } catch {
             throw .unusableTLSPair(reason: "\(error)")
         }

@@ -3,15 +3,40 @@ internal import NIOPosix
 internal import Synchronization
 
 /// Carries blocking work out on a few threads of its own, and never more of it than agreed.
+///
+/// As long as work goes on, only as many threads take it as there are processors: more would but
+/// wait for each other, at the usage log's lock and for a processor. When they are all held up (by
+/// a disk, a token, an RSA key), one more begins every few milliseconds.
 final class RequestPool: Sendable {
+    private struct Work {
+        let run: @Sendable (_ isActive: Bool) -> Void
+    }
+
+    private struct State {
+        var queue = CircularBuffer<Work>()
+        /// Threads that are at it.
+        var runners = 0
+        /// Requests that were taken from the queue, ever.
+        var begun: UInt64 = 0
+        /// Whether somebody will look whether they are held up.
+        var isWatched = false
+    }
+
+    private static let patience = TimeAmount.milliseconds(2)
+
     private let pool: NIOThreadPool
     private let limit: Int
+    private let threads: Int
+    private let fewThreads: Int
     private let timeout: TimeAmount
     private let count = Atomic<Int>(0)
+    private let state = Mutex(State())
     private let metrics: ServerMetrics
 
     init(_ limits: ServerLimits, _ metrics: ServerMetrics) {
         pool = NIOThreadPool(numberOfThreads: limits.workers)
+        threads = limits.workers
+        fewThreads = min(limits.workers, System.coreCount)
         limit = limits.requestsInFlight
         timeout = .seconds(Int64(limits.answerSeconds))
         self.metrics = metrics
@@ -35,34 +60,97 @@ final class RequestPool: Sendable {
         }
     }
 
-    enum Outcome: Sendable {
-        case answered(ServerAnswer)
-        case overloaded
-        /// The work goes on; nobody waits for it any more.
-        case timedOut
-    }
-
-    /// - Parameter loop: where time is kept.
-    func run(
-        on loop: any EventLoop, _ work: @escaping @Sendable () -> ServerAnswer
-    ) async -> Outcome {
+    /// Has a thread work, and then tell of it.
+    ///
+    /// - Parameters:
+    ///   - loop: where time is kept.
+    ///   - work: told whether the pool is still at work; if not, there is no time for it.
+    ///   - end: called when the work counts no more, on the same thread.
+    /// - Returns: false when there is too much already; then neither is called.
+    func run<Outcome>(
+        on loop: any EventLoop, _ work: @escaping @Sendable (_ isActive: Bool) -> Outcome,
+        then end: @escaping @Sendable (Outcome) -> Void
+    ) -> Bool {
         guard count.add(1, ordering: .relaxed).newValue <= limit else {
             count.subtract(1, ordering: .relaxed)
             metrics.requestOverloaded()
-            return .overloaded
+            return false
         }
         metrics.requestBegan()
-        return await withCheckedContinuation { continuation in
-            let waiter = Waiter(continuation)
-            let timer = loop.scheduleTask(in: timeout) { _ = waiter.resume(.timedOut) }
-            pool.submit { state in
-                let outcome: Outcome = state == .active ? .answered(work()) : .overloaded
-                self.count.subtract(1, ordering: .relaxed)
-                self.metrics.requestEnded()
-                timer.cancel()
-                // An answer that nobody waits for is wiped with its last reference.
-                _ = waiter.resume(outcome)
+        let whole = Work { [self] isActive in
+            let outcome = work(isActive)
+            count.subtract(1, ordering: .relaxed)
+            metrics.requestEnded()
+            end(outcome)
+        }
+        enqueue(whole, on: loop)
+        return true
+    }
+
+    private enum Need {
+        case nothing, runner, watch
+    }
+
+    private func enqueue(_ work: Work, on loop: any EventLoop) {
+        let (need, begun) = state.withLock { state in
+            state.queue.append(work)
+            if state.runners < fewThreads {
+                state.runners += 1
+                return (Need.runner, state.begun)
             }
+            guard !state.isWatched else { return (Need.nothing, state.begun) }
+            state.isWatched = true
+            return (Need.watch, state.begun)
+        }
+        switch need {
+        case .nothing: break
+        case .runner: begin()
+        case .watch: watch(begun, on: loop)
+        }
+    }
+
+    private func begin() {
+        pool.submit { [self] state in
+            var turn: UInt64?
+            while let (work, number) = next(after: turn) {
+                work.run(state == .active)
+                turn = number
+            }
+        }
+    }
+
+    /// What a thread is to do next; nil when it is to rest: there is nothing, or there are more
+    /// than a few threads and others get on, too.
+    ///
+    /// - Parameter turn: the number of the thread's work before.
+    private func next(after turn: UInt64?) -> (work: Work, turn: UInt64)? {
+        state.withLock { state in
+            let isTooMany = state.runners > fewThreads && turn != nil && turn != state.begun
+            guard !isTooMany, let work = state.queue.popFirst() else {
+                state.runners -= 1
+                return nil
+            }
+            state.begun += 1
+            return (work, state.begun)
+        }
+    }
+
+    /// Looks a little later whether anything was begun since, and keeps looking while work waits.
+    private func watch(_ begun: UInt64, on loop: any EventLoop) {
+        loop.scheduleTask(in: Self.patience) { [self] in
+            let (need, now) = state.withLock { state in
+                guard !state.queue.isEmpty else {
+                    state.isWatched = false
+                    return (Need.nothing, state.begun)
+                }
+                guard state.begun == begun, state.runners < threads else {
+                    return (Need.watch, state.begun)
+                }
+                state.runners += 1
+                return (Need.runner, state.begun)
+            }
+            if need == .runner { begin() }
+            if need != .nothing { watch(now, on: loop) }
         }
     }
 }
