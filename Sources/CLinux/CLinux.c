@@ -15,6 +15,14 @@ int keyfold_lock_wait(int descriptor, struct flock *lock) {
     return fcntl(descriptor, F_OFD_SETLKW, lock);
 }
 
+int keyfold_size_and_links(int descriptor, uint64_t *size, uint32_t *links) {
+    struct statx value;
+    if (statx(descriptor, "", AT_EMPTY_PATH, STATX_SIZE | STATX_NLINK, &value) != 0) return -1;
+    *size = value.stx_size;
+    *links = value.stx_nlink;
+    return 0;
+}
+
 int keyfold_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 const int keyfold_O_PATH = O_PATH;

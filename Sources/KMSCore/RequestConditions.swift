@@ -3,12 +3,28 @@ internal import KMSStore
 
 /// The values of condition keys that a policy may ask about (AWS KMS developer guide, "Condition
 /// keys for AWS KMS"); looked up only when one does.
+///
+/// Not the request itself: copying all that its event will say would cost more than the decision.
 struct RequestConditions: ConditionSource {
-    let request: Request
-    let key: KeyEntry?
-    let snapshot: KeystoreSnapshot
+    private let operation: KMSOperation
+    private let input: Structure
+    private let caller: Caller
+    private let facts: RequestFacts
+    private let now: Timestamp
+    private let region: String
+    private let key: KeyEntry?
+    private let snapshot: KeystoreSnapshot
 
-    private var input: Structure { request.input }
+    init(request: borrowing Request, key: KeyEntry?, snapshot: KeystoreSnapshot) {
+        operation = request.operation
+        input = request.input
+        caller = request.caller
+        facts = request.facts
+        now = request.now
+        region = request.event.scope.region
+        self.key = key
+        self.snapshot = snapshot
+    }
 
     func value(of key: ConditionKey) -> ConditionValue? {
         switch key {
@@ -44,9 +60,9 @@ struct RequestConditions: ConditionSource {
                 key.record.id.isMultiRegion
                     ? .text(key.record.isPrimary ? "PRIMARY" : "REPLICA") : nil
             }
-        case .requestAlias: request.facts.alias.map { .text($0.description) }
+        case .requestAlias: facts.alias.map { .text($0.description) }
         case .resourceAliases: resourceAliases
-        case .reEncryptOnSameKey: request.facts.isSameKey.map { .flag($0) }
+        case .reEncryptOnSameKey: facts.isSameKey.map { .flag($0) }
         case .messageType: isSigning ? text(.messageType) ?? .text("RAW") : nil
         case .signingAlgorithm: text(.signingAlgorithm)
         case .encryptionAlgorithm: encryptionAlgorithm
@@ -56,7 +72,7 @@ struct RequestConditions: ConditionSource {
         case .wrappingAlgorithm: text(.wrappingAlgorithm)
         case .wrappingKeySpec: text(.wrappingKeySpec)
         case .scheduleKeyDeletionPendingWindowInDays:
-            request.operation == .scheduleKeyDeletion
+            operation == .scheduleKeyDeletion
                 ? number(.pendingWindowInDays) ?? .number(KMSLimit.defaultPendingWindowDays) : nil
         case .rotationPeriodInDays: number(.rotationPeriodInDays)
         case .validTo: input.time(.validTo).map { .time($0) }
@@ -69,7 +85,7 @@ struct RequestConditions: ConditionSource {
         case .policyName: text(.policyName)
         case .grantIsForAWSResource: .flag(false)
         case .grantConstraintType, .grantOperations, .granteePrincipal, .retiringPrincipal:
-            request.facts.grantTerms?.value(of: .named(name))
+            facts.grantTerms?.value(of: .named(name))
         default: aboutTheCall(name)
         }
     }
@@ -78,14 +94,14 @@ struct RequestConditions: ConditionSource {
         switch name {
         case .tagKeys:
             .list(requestTags.map(\.key) + input.texts(.tagKeys))
-        case .currentTime: .time(request.now)
-        case .epochTime: .number(Int(request.now.millisecondsSinceEpoch / 1000))
-        case .secureTransport: .flag(request.caller.isSecureTransport)
-        case .userAgent: .text(request.caller.userAgent)
+        case .currentTime: .time(now)
+        case .epochTime: .number(Int(now.millisecondsSinceEpoch / 1000))
+        case .secureTransport: .flag(caller.isSecureTransport)
+        case .userAgent: .text(caller.userAgent)
         case .viaAWSService: .flag(false)
-        case .requestedRegion: .text(request.event.scope.region)
-        case .userID: .text(request.caller.principalARN)
-        case .sourceIP: .text(request.caller.sourceAddress ?? "127.0.0.1")
+        case .requestedRegion: .text(region)
+        case .userID: .text(caller.principalARN)
+        case .sourceIP: .text(caller.sourceAddress ?? "127.0.0.1")
         default: nil
         }
     }
@@ -93,14 +109,14 @@ struct RequestConditions: ConditionSource {
     /// CreateKey names what the key is to be.
     private func ofNewKey(_ value: ConditionValue) -> ConditionValue? { key == nil ? value : nil }
 
-    private var isSigning: Bool { request.operation == .sign || request.operation == .verify }
+    private var isSigning: Bool { operation == .sign || operation == .verify }
 
     private var encryptionAlgorithm: ConditionValue? {
-        switch request.operation {
+        switch operation {
         case .encrypt, .decrypt: text(.encryptionAlgorithm) ?? .text("SYMMETRIC_DEFAULT")
         case .reEncrypt:
             text(
-                request.facts.action == .reEncryptTo
+                facts.action == .reEncryptTo
                     ? .destinationEncryptionAlgorithm : .sourceEncryptionAlgorithm)
                 ?? .text("SYMMETRIC_DEFAULT")
         case .generateDataKey, .generateDataKeyWithoutPlaintext, .generateDataKeyPair,

@@ -173,6 +173,15 @@ package final class Descriptor: Sendable {
         return FileStatus(value)
     }
 
+    /// Size and number of names of the file, and nothing else: since Linux 6.13 a file whose times
+    /// were asked for has its inode written anew at its next change.
+    package func sizeAndLinks() throws(Errno) -> (sizeBytes: UInt64, linkCount: UInt32) {
+        var (size, links): (UInt64, UInt32) = (0, 0)
+        // SAFETY: both outlive the call.
+        _ = try gate.call(.status) { unsafe keyfold_size_and_links(rawValue, &size, &links) }
+        return (size, links)
+    }
+
     /// Of one name in this directory, not following a symbolic link.
     package func status(of name: FileName) throws(Errno) -> FileStatus {
         var value = stat()

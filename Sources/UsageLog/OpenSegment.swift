@@ -196,18 +196,18 @@ final class OpenSegment {
         indexBuilder.index.save(closed, in: directory, keys: keys)
     }
 
-    /// Notices a file that somebody else deleted, cut or wrote to (fstat(2), at every event).
+    /// Notices a file that somebody else deleted, cut or wrote to (statx(2), at every event).
     private func checkFile() throws(UsageLogError) {
-        let status: FileStatus
+        let now: (sizeBytes: UInt64, linkCount: UInt32)
         do throws(Errno) {
-            status = try file.status()
+            now = try file.sizeAndLinks()
         } catch {
             throw .system(error, path: path)
         }
-        guard status.linkCount > 0 else {
+        guard now.linkCount > 0 else {
             throw .tampered(path: path, reason: "the open segment was deleted")
         }
-        guard status.sizeBytes == sizeBytes else {
+        guard now.sizeBytes == sizeBytes else {
             throw .tampered(path: path, reason: "the open segment was changed from outside")
         }
     }

@@ -23,6 +23,7 @@
 #include <dirent.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 
 // What glibc declares for _GNU_SOURCE only, which this header must not define: Swift's own view of
 // glibc is without it, and two views of one struct do not fit together.
@@ -35,6 +36,8 @@ extern const int keyfold_SEEK_DATA;
 extern const int keyfold_SEEK_HOLE;
 /// fcntl(2) F_OFD_SETLKW.
 int keyfold_lock_wait(int descriptor, struct flock *lock);
+/// statx(2) of a descriptor, for these two alone.
+int keyfold_size_and_links(int descriptor, uint64_t *size, uint32_t *links);
 /// pipe2(2) with O_CLOEXEC: the end to read, then the end to write.
 int keyfold_pipe(int ends[2]);
 
