@@ -206,14 +206,30 @@ extension RequestProcessor {
 }
 
 extension HTTPRequestHead {
+    /// - Parameter name: in lower case.
     fileprivate func values(_ name: String) -> [String] {
-        headers.filter { $0.name.lowercased() == name }.map(\.value)
+        headers.filter { $0.isNamed(name) }.map(\.value)
     }
 
     /// nil also when there are two: which one counts would be a guess.
     fileprivate func onlyValue(_ name: String) -> String? {
         let values = values(name)
         return values.count == 1 ? values[0] : nil
+    }
+}
+
+extension HTTPHeader {
+    /// Without a copy of the name in lower case; names are ASCII (RFC 9110 §5.1).
+    fileprivate func isNamed(_ lowercaseName: String) -> Bool {
+        let (own, wanted) = (name.utf8.span, lowercaseName.utf8.span)
+        guard own.count == wanted.count else { return false }
+        for index in own.indices {
+            let isCapital = (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(own[index])
+            guard wanted[index] == (isCapital ? own[index] | 0x20 : own[index]) else {
+                return false
+            }
+        }
+        return true
     }
 }
 
