@@ -57,6 +57,19 @@ private func error(_ answer: RawAnswer) -> WireError? {
         #expect(try connection.isClosedByPeer())
     }
 
+    @Test func `whoever uses a connection once has it closed behind the answer`() throws {
+        let server = try LiveServer()
+        let old = Signed.request().replacingOccurrences(of: " HTTP/1.1\r\n", with: " HTTP/1.0\r\n")
+        for text in [Signed.request(more: [HTTPHeader("Connection", "close")]), old] {
+            let connection = try server.connect()
+            try connection.send(text)
+            let answer = try connection.answer()
+            #expect(answer.status == 200)
+            #expect(answer.headers["connection"] == "close")
+            #expect(try connection.isClosedByPeer())
+        }
+    }
+
     @Test func `a body may wait for the word to go on`() throws {
         let server = try LiveServer()
         let connection = try server.connect()
@@ -346,6 +359,21 @@ private func error(_ answer: RawAnswer) -> WireError? {
         let numbers = try server.exchange("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").body
         #expect(numbers.contains("keyfold_requests_in_flight 0\n"))
         #expect(numbers.contains("keyfold_overload_total 1\n"))
+    }
+
+    @Test func `requests that are held up hold up no others while there are threads`() throws {
+        let threads = max(8, sysconf(Int32(_SC_NPROCESSORS_ONLN)) + 2)
+        let server = try LiveServer("workers=\(threads)", "answer=20")
+        // All threads but one, and more than there are processors.
+        let slow = try (1..<threads).map { _ in
+            let connection = try server.connect()
+            try connection.send(Signed.request("DescribeKey", body: #"{"KeyId":"sleep:10000"}"#))
+            return connection
+        }
+        let begin = ContinuousClock.now
+        #expect(try server.isServing())
+        #expect(ContinuousClock.now - begin < .seconds(8))
+        for connection in slow { #expect(try connection.answer().status == 200) }
     }
 
     @Test func `an answer that does not come in its time is a timeout`() throws {
