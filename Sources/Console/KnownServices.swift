@@ -67,7 +67,8 @@ package enum KnownServices {
         _ = try Descriptor.openOrMakeDirectory(
             path: FilePaths.absolute(directory + "/.."), mode: 0o700)
         _ = try Descriptor.openOrMakeDirectory(path: directory, mode: 0o700)
-        let file = try Descriptor.open(path: path, OpenFlag.readWrite | OpenFlag.create | OpenFlag.append, mode: 0o600)
+        let file = try Descriptor.open(
+            path: path, OpenFlag.readWrite | OpenFlag.create | OpenFlag.append, mode: 0o600)
         _ = try file.append(Array(line.utf8))
         try file.synchronize(dataOnly: false)
     }

@@ -106,7 +106,8 @@ enum MountDaemon {
         guard let limits = request.keyCache else { return nil }
         guard holder.keystore == nil else {
             throw Failure(
-                .usage, "key_cache", "the keys are in a keystore on this machine, which is asked "
+                .usage, "key_cache",
+                "the keys are in a keystore on this machine, which is asked "
                     + "in no time",
                 wayOut: "leave the option out; it is for mounts whose keys are with a service")
         }

@@ -93,7 +93,9 @@ struct CheckCommand: ParsableCommand {
         return CheckConclusion(try check(directory, ServiceSession(holder)))
     }
 
-    private func check(_ directory: String, _ session: ServiceSession) throws(Failure) -> CheckSummary {
+    private func check(_ directory: String, _ session: ServiceSession) throws(Failure)
+        -> CheckSummary
+    {
         let isShown = !basic.quiet && StandardError.isTerminal
         let progress = CheckProgressLine(isShown: isShown, readsData: readData)
         let repairs = repair

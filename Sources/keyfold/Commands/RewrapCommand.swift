@@ -44,7 +44,9 @@ struct RewrapCommand: ParsableCommand {
         if result.failed > 0 { throw ArgumentParser.ExitCode(ExitStatus.partial.rawValue) }
     }
 
-    private func rewrap(_ directory: String, _ session: ServiceSession) throws(Failure) -> RewrapProgress {
+    private func rewrap(_ directory: String, _ session: ServiceSession) throws(Failure)
+        -> RewrapProgress
+    {
         let progress = RewrapProgressLine(isShown: !common.quiet && StandardError.isTerminal)
         let interruption = Interruption { signal in
             progress.finish()
