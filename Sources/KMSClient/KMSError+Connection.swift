@@ -10,8 +10,8 @@ extension KMSError {
             self = .accessDenied(error.message + hint)
         case .transport(let error):
             switch error {
-            case .timedOut: self = .dependencyTimeout(error.message)
-            case .unreachable, .insecure, .connectionLost: self = .keyUnavailable(error.message)
+            case .timedOut, .unreachable, .connectionLost: self = .dependencyTimeout(error.message)
+            case .insecure: self = .keyUnavailable(error.message)
             case .tooLong, .malformedAnswer, .malformedHeader, .library:
                 self = .internalFailure(error.message)
             }
