@@ -136,19 +136,22 @@ let package = Package(
 
         module(
             "Console",
-            uses: ["Cryptography", "KMSCore", "KMSModel", "Platform", "UsageLog", "Vault"]),
+            uses: [
+                "Cryptography", "KMSClient", "KMSCore", "KMSModel", "Platform", "SealedFormat",
+                "UsageLog", "Vault",
+            ]),
 
         program(
             "keyfoldfs",
             uses: [
-                "Console", "Cryptography", "KMSCore", "KMSModel", "Mount", "Platform", "UsageLog",
-                "Vault", argumentParser, log,
+                "Console", "Cryptography", "KMSClient", "KMSCore", "KMSModel", "Mount", "Platform",
+                "UsageLog", "Vault", argumentParser, log,
             ]),
         program(
             "keyfold",
             uses: [
-                "Console", "Cryptography", "KMSCore", "KMSModel", "Platform", "SealedFormat",
-                "UsageLog", "Vault", argumentParser,
+                "Console", "Cryptography", "KMSClient", "KMSCore", "KMSModel", "Platform",
+                "SealedFormat", "UsageLog", "Vault", argumentParser,
             ]),
 
         .target(

@@ -12,6 +12,8 @@ package struct KeystoreLocation: Equatable, Sendable {
     /// The keystore inside a portable vault, below the vault's directory.
     package static let portableName = ".keyfold.keystore"
 
+    static var isNamedByVariable: Bool { EnvironmentVariable.value(variable) != nil }
+
     /// Absolute.
     package let directory: String
 
@@ -26,6 +28,11 @@ package struct KeystoreLocation: Equatable, Sendable {
             return KeystoreLocation(directory: named)
         }
         if let vault, let named = try nameInConfig(of: vault) {
+            guard !KeyPlace.isURL(named) else {
+                throw Failure(
+                    .usage, vault, "its keys are with the key service \(named), not in a keystore",
+                    wayOut: "the service's own tools tell about its keys and its log")
+            }
             return KeystoreLocation(directory: FilePaths.joined(named, below: vault))
         }
         return KeystoreLocation(directory: try dataHome() + "/keyfold/keystore")

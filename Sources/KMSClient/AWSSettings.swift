@@ -10,15 +10,19 @@ package struct AWSSettings: Sendable, Hashable {
     /// A file with the certificates to trust, instead of the system's.
     package let caFile: String?
 
-    /// - Parameter profile: goes before AWS_PROFILE.
+    /// - Parameters:
+    ///   - profile: goes before AWS_PROFILE.
+    ///   - known: a Region that goes before all that is set.
     /// - Throws: ``CredentialError/noRegion``, a file that cannot be read, or a profile that is
     ///   not there.
     package static func load(
-        _ environment: AWSEnvironment = .process, profile name: String? = nil
+        _ environment: AWSEnvironment = .process, profile name: String? = nil,
+        region known: String? = nil
     ) throws(CredentialError) -> AWSSettings {
         let profile = try AWSProfile.load(environment, name: name)
         let region =
-            environment["AWS_REGION"] ?? environment["AWS_DEFAULT_REGION"] ?? profile.text("region")
+            known ?? environment["AWS_REGION"] ?? environment["AWS_DEFAULT_REGION"]
+            ?? profile.text("region")
         guard let region else { throw .noRegion }
         guard isHostLabel(region) else { throw .malformedSetting("the AWS Region") }
         let isIgnored = try flag(

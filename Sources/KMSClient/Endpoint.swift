@@ -69,6 +69,11 @@ package struct Endpoint: Sendable, Hashable {
         self.path = path
     }
 
+    /// The same with another host.
+    func withHost(_ host: String) -> Endpoint {
+        Endpoint(carrier, host: host, port: port, path: path)
+    }
+
     /// What the Host header says; it is signed, so it is sent exactly so.
     package var authority: String {
         let name = host.contains(":") ? "[\(host)]" : host

@@ -70,19 +70,20 @@ package struct KMSConnection: Sendable {
     ///   - isIdempotent: false for operations that must not be carried out twice.
     ///   - timeLimit: for everything, waits included, but for a helper that gives credentials
     ///     (``AWSCredentialSource/processSeconds`` at most).
+    ///   - userAgent: for this request, instead of the connection's.
     ///   - exceptionName: reads an answer other than 2xx; its exception decides what is repeated.
     /// - Returns: the last answer, whatever its status.
     /// - Throws: why there was none at last.
     package func call(
         _ operation: String, body: [UInt8], isIdempotent: Bool = true, timeLimit: Duration,
-        exceptionName: (HTTPResponse) -> String?
+        userAgent: String? = nil, exceptionName: (HTTPResponse) -> String?
     ) throws(ConnectionError) -> HTTPResponse {
         let deadline = ContinuousClock.now.advanced(by: timeLimit)
         var attempts = RetryPolicy.Attempts(policy, isIdempotent: isIdempotent)
         while true {
             let used = try currentCredentials()
             let result = attempt(
-                operation, body, used, isIdempotent,
+                operation, body, used, isIdempotent, userAgent: userAgent ?? self.userAgent,
                 deadline: min(deadline, .now.advanced(by: policy.attemptTimeout)))
             let decision = attempts.next(
                 after: Self.outcome(result, exceptionName), timeLeft: deadline - .now,
@@ -97,7 +98,7 @@ package struct KMSConnection: Sendable {
 
     private func attempt(
         _ operation: String, _ body: [UInt8], _ credentials: AWSCredentials, _ isIdempotent: Bool,
-        deadline: ContinuousClock.Instant
+        userAgent: String, deadline: ContinuousClock.Instant
     ) -> Result<HTTPResponse, TransportError> {
         var head = HTTPRequestHead(
             path: endpoint.path,

@@ -13,12 +13,20 @@ extension MountOptions {
         var mount = MountOptions()
         var keyfold = KeyfoldMountOptions()
         for argument in arguments {
+            var last: String?
             for option in Self.split(argument) where !option.isEmpty {
+                // `key_cache=5m,1000`: no option is a number, so a number goes on with its option.
+                if let last, UInt(option) != nil {
+                    keyfold.others[last, default: ""] += ",\(option)"
+                    continue
+                }
                 let (name, value) = Self.nameAndValue(option)
+                last = nil
                 if try mount.apply(name, value) { continue }
                 if try keyfold.apply(name, value) { continue }
                 guard knownOthers.contains(name) else { throw .unknownOption(name) }
                 keyfold.others[name] = value ?? ""
+                last = name
             }
         }
         return (mount, keyfold)

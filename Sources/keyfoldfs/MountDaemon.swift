@@ -1,7 +1,8 @@
 import Console
 import Cryptography
 import Glibc
-import KMSCore
+import KMSClient
+import KMSModel
 import Logging
 import Mount
 import Platform
@@ -18,21 +19,24 @@ enum MountDaemon {
         IncidentLog.start(try target(of: request))
         try refuseBeforeAsking(request)
 
-        let location = try KeystoreLocation.find(option: request.keystore, vault: request.vault)
-        let keystore = try Unlocking(location: location, sources: request.sources).open()
-        defer { keystore.close() }
+        let place = try KeyPlace.find(
+            keystore: request.keystore, service: request.keyService, vault: request.vault)
+        let holder = try place.open(request.sources, program: "keyfoldfs")
+        defer { holder.close() }
+        let cache = try cache(request, before: holder)
+        defer { cache?.close() }
         #if DEBUG
             let faults = request.faults.map { _ in FaultScope(below: request.vault) }
             defer { tell(faults) }
         #endif
-        let vault = try openVault(request, keystore)
+        let vault = try openVault(request, holder, cache ?? holder.service)
         defer { vault.close() }
         let onMounted: @Sendable () -> Void = {
             #if DEBUG
                 if let script = request.faults { faults?.arm(script) }
             #endif
         }
-        guard !request.mountOptions.isReadOnly else {
+        guard let keystore = holder.keystore, !request.mountOptions.isReadOnly else {
             return try serve(vault, request, report, onMounted: onMounted)
         }
         let keeper = LogHeadKeeper(
@@ -95,8 +99,27 @@ enum MountDaemon {
         }
     }
 
+    /// What `key_cache` asks for; in process it would only hide uses from the log.
+    private static func cache(
+        _ request: MountRequest, before holder: KeyHolder
+    ) throws(Failure) -> CachingKeyService? {
+        guard let limits = request.keyCache else { return nil }
+        guard holder.keystore == nil else {
+            throw Failure(
+                .usage, "key_cache",
+                "the keys are in a keystore on this machine, which is asked "
+                    + "in no time",
+                wayOut: "leave the option out; it is for mounts whose keys are with a service")
+        }
+        do throws(Errno) {
+            return try CachingKeyService(before: holder.service, limits: limits)
+        } catch {
+            throw Failure(.system(error), object: request.vault)
+        }
+    }
+
     private static func openVault(
-        _ request: MountRequest, _ keystore: Keystore
+        _ request: MountRequest, _ holder: KeyHolder, _ service: any KeyService
     ) throws(Failure) -> VaultFileSystem {
         let logger = Logger(label: "keyfoldfs")
         var options = VaultOptions()
@@ -108,12 +131,12 @@ enum MountDaemon {
         options.bootID = request.bootID
         options.journalBytes = request.journalBytes
         options.mountPoint = request.mountPoint
-        options.principalARN = keystore.ownerPrincipalARN
+        options.principalARN = holder.principalARN
         options.userAgent = "keyfoldfs/\(Product.version)"
         options.onIncident = { logger.error("\($0)") }
         do throws(VaultError) {
             return try VaultFileSystem(
-                vaultDirectory: request.vault, service: keystore.service, options: options)
+                vaultDirectory: request.vault, service: service, options: options)
         } catch {
             throw Failure(error, object: request.vault)
         }

@@ -1,4 +1,5 @@
 import Console
+import KMSClient
 import Mount
 import Platform
 import Vault
@@ -11,6 +12,10 @@ struct MountRequest: Sendable {
     let mountPoint: String
     let isForeground: Bool
     let keystore: String?
+    /// `kms=URL`
+    let keyService: String?
+    /// `key_cache=AGE,ENTRIES`
+    let keyCache: DataKeyCache.Limits?
     let sources: UnlockSources
     let logFile: String?
     let logsPaths: Bool
@@ -30,7 +35,7 @@ struct MountRequest: Sendable {
 
     /// Options of this program that the mount itself has no use for.
     private static let ownOptions =
-        Set(["recovery_key_file", "key_file", "log_file"] + testOptions)
+        Set(["recovery_key_file", "key_file", "log_file", "kms", "key_cache"] + testOptions)
     #if DEBUG
         private static let testOptions = ["test-break", "test-boot", "test-fault", "test-journal"]
     #else
@@ -64,6 +69,8 @@ struct MountRequest: Sendable {
             #if DEBUG
                 faults = try Self.faults(parsed.keyfold.others["test-fault"])
             #endif
+            keyService = try Self.keyService(parsed.keyfold.others["kms"])
+            keyCache = try Self.keyCache(parsed.keyfold.others["key_cache"])
             let others = parsed.keyfold.others.mapValues(FilePaths.absolute)
             keystore = parsed.keyfold.keystore.map(FilePaths.absolute)
             sources = UnlockSources(
@@ -76,6 +83,20 @@ struct MountRequest: Sendable {
         } catch {
             throw Failure(error)
         }
+    }
+
+    private static func keyService(_ text: String?) throws(MountError) -> String? {
+        if text == "" { throw .invalidOption("kms", expected: "kms=URL") }
+        return text
+    }
+
+    private static func keyCache(_ text: String?) throws(MountError) -> DataKeyCache.Limits? {
+        guard let text else { return nil }
+        guard let limits = DataKeyCache.Limits(text) else {
+            throw .invalidOption(
+                "key_cache", expected: "key_cache=AGE[\\,KEYS]: 1s to 24h, 1 to 100000 keys")
+        }
+        return limits
     }
 
     private static func broken(_ name: String?) throws(MountError) -> BrokenOrdering? {

@@ -8,39 +8,6 @@ import TestSupport
 import Testing
 
 @Suite struct KMSConnectionTests {
-    /// Answers in the order of a script, and remembers what it was asked.
-    private final class Script: HTTPPosting {
-        typealias Answer = Result<HTTPResponse, TransportError>
-
-        private let state: Mutex<(answers: [Answer], heads: [[HTTPHeader]], flags: [Bool])>
-
-        init(_ answers: [Answer]) {
-            state = Mutex((answers, [], []))
-        }
-
-        var heads: [[HTTPHeader]] { state.withLock { $0.heads } }
-        var flags: [Bool] { state.withLock { $0.flags } }
-
-        func post(
-            headers: [HTTPHeader], body: [UInt8], deadline: ContinuousClock.Instant,
-            isIdempotent: Bool
-        ) throws(TransportError) -> HTTPResponse {
-            let answer = state.withLock { state in
-                state.heads.append(headers)
-                state.flags.append(isIdempotent)
-                return state.answers.isEmpty ? nil : state.answers.removeFirst()
-            }
-            guard let answer else { throw .library(code: -1, detail: "the script has ended") }
-            return try answer.get()
-        }
-    }
-
-    private static func answer(_ status: Int, _ text: String = "") -> Script.Answer {
-        var bytes = Array(text.utf8)
-        return .success(
-            HTTPResponse(status: status, headers: [], body: SecretBytes(consuming: &bytes)))
-    }
-
     /// The tests' answers are the exception's name.
     @Sendable private static func exceptionName(_ response: HTTPResponse) -> String? {
         String(decoding: exposed(response.body), as: UTF8.self)
@@ -75,24 +42,24 @@ import Testing
 
     @Test func `an answer is given out, whatever its status`() throws {
         for status in [200, 400, 404] {
-            let script = Script([Self.answer(status, "DisabledException")])
+            let script = AnswerScript([AnswerScript.answer(status, "DisabledException")])
             #expect(try call(try connection(script)).status == status)
             #expect(script.heads.count == 1)
         }
     }
 
     @Test func `what may pass is repeated, and signed anew`() throws {
-        let script = Script([
-            .failure(.unreachable(detail: "")), Self.answer(400, "ThrottlingException"),
-            Self.answer(500, "KMSInternalException"), Self.answer(200),
+        let script = AnswerScript([
+            .failure(.unreachable(detail: "")), AnswerScript.answer(400, "ThrottlingException"),
+            AnswerScript.answer(500, "KMSInternalException"), AnswerScript.answer(200),
         ])
         #expect(try call(try connection(script)).status == 200)
         #expect(script.heads.count == 4)
     }
 
     @Test func `the last failure is the one that is told`() throws {
-        let script = Script([
-            Self.answer(503), Self.answer(503), Self.answer(503),
+        let script = AnswerScript([
+            AnswerScript.answer(503), AnswerScript.answer(503), AnswerScript.answer(503),
             .failure(.timedOut(wasSent: true)),
         ])
         #expect(throws: ConnectionError.transport(.timedOut(wasSent: true))) {
@@ -101,7 +68,7 @@ import Testing
     }
 
     @Test func `what must not be done twice is not repeated after it was sent`() throws {
-        let script = Script([.failure(.timedOut(wasSent: true)), Self.answer(200)])
+        let script = AnswerScript([.failure(.timedOut(wasSent: true)), AnswerScript.answer(200)])
         #expect(throws: ConnectionError.transport(.timedOut(wasSent: true))) {
             try call(try connection(script), isIdempotent: false)
         }
@@ -109,12 +76,14 @@ import Testing
     }
 
     @Test func `credentials that are not known are loaded anew`() throws {
-        let script = Script([Self.answer(400, "UnrecognizedClientException"), Self.answer(200)])
+        let script = AnswerScript([
+            AnswerScript.answer(400, "UnrecognizedClientException"), AnswerScript.answer(200),
+        ])
         #expect(try call(try connection(script)).status == 200)
     }
 
     @Test func `without credentials nothing is sent`() throws {
-        let script = Script([Self.answer(200)])
+        let script = AnswerScript([AnswerScript.answer(200)])
         let connection = KMSConnection(
             endpoint: try Endpoint("http://localhost"), region: "r",
             credentials: AWSCredentialSource(environment: AWSEnvironment([:]), clock: clock),

@@ -38,6 +38,7 @@ struct CheckCommand: ParsableCommand {
     @Option(help: ArgumentHelp("How many at a time (default: one for each core).", valueName: "n"))
     var jobs: Int?
 
+    @OptionGroup var service: KeyServiceOption
     @OptionGroup var basic: BasicOptions
 
     private var checksKeystore: Bool { vault == nil || keystore == "" }
@@ -51,6 +52,9 @@ struct CheckCommand: ParsableCommand {
         }
         guard vault != nil || keystore != nil else {
             throw ValidationError("Name a vault, or give --keystore to check the keystore.")
+        }
+        if checksKeystore, service.kms != nil {
+            throw ValidationError("--kms is for vaults.")
         }
         if checksKeystore, repair || readData || path != nil || jobs != nil {
             throw ValidationError(
@@ -82,13 +86,16 @@ struct CheckCommand: ParsableCommand {
         } catch {
             throw Failure(error, object: vault)
         }
-        let keystore = try basic.openKeystore(
-            at: try KeystoreLocation.find(option: keystoreDirectory, vault: directory))
-        defer { keystore.close() }
-        return CheckConclusion(try check(directory, Session(keystore)))
+        let place = try KeyPlace.find(
+            keystore: keystoreDirectory, service: service.kms, vault: directory)
+        let holder = try place.open(basic.unlockSources, program: "keyfold")
+        defer { holder.close() }
+        return CheckConclusion(try check(directory, ServiceSession(holder)))
     }
 
-    private func check(_ directory: String, _ session: Session) throws(Failure) -> CheckSummary {
+    private func check(_ directory: String, _ session: ServiceSession) throws(Failure)
+        -> CheckSummary
+    {
         let isShown = !basic.quiet && StandardError.isTerminal
         let progress = CheckProgressLine(isShown: isShown, readsData: readData)
         let repairs = repair

@@ -56,3 +56,20 @@ struct BasicOptions: ParsableArguments {
             passphraseFile: passphraseFile, recoveryKeyFile: recoveryKeyFile, keyFile: keyFile)
     }
 }
+
+/// For commands about a vault, whose keys may be with a service.
+struct VaultKeyOptions: ParsableArguments {
+    @OptionGroup var service: KeyServiceOption
+    @OptionGroup var common: CommonOptions
+
+    var kms: String? { service.kms }
+}
+
+struct KeyServiceOption: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Where a service with the keys answers, instead of a keystore: https://HOST[:PORT], "
+                + "http://127.0.0.1:PORT or unix:///PATH (else KEYFOLD_KMS, else what the vault "
+                + "names).", valueName: "url"))
+    var kms: String?
+}

@@ -29,54 +29,66 @@ struct InitCommand: ParsableCommand {
     @Flag(help: "Leave names readable in the vault; contents are sealed all the same.")
     var plaintextNames = false
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup var keys: VaultKeyOptions
+
+    private var common: CommonOptions { keys.common }
 
     func validate() throws {
         if portable, common.keystore != nil {
             throw ValidationError("--portable and --keystore name two places for the keystore.")
         }
+        if keys.kms != nil, portable || common.keystore != nil {
+            throw ValidationError("--kms names a place for the keys that is no keystore.")
+        }
     }
 
     func run() throws {
         let place = try VaultPlace(vault, isPortable: portable)
-        let location = try place.keystoreLocation(option: common.keystore)
-        let keystore = try openOrCreateKeystore(location)
-        defer { keystore.close() }
-        let session = Session(keystore)
+        let keyPlace = try place.keyPlace(keystore: common.keystore, service: keys.kms)
+        let holder = try openOrCreate(keyPlace)
+        defer { holder.close() }
+        let session = ServiceSession(holder)
         let keyARN = try session.vaultKeyARN(named: key)
-        let config = try place.makeVault(
-            session: session, keyARN: keyARN, keystore: location,
-            names: plaintextNames ? .plaintext : .sealed)
-        report(place, location, config)
-    }
-
-    private func openOrCreateKeystore(_ location: KeystoreLocation) throws(Failure) -> Keystore {
-        if Keystore.isKeystore(at: location.directory) {
-            return try Unlocking(location: location, sources: common.unlockSources).open()
+        if case .service(let address, _) = keyPlace {
+            try KnownServices.meet(address.endpoint, keyARN.scope.account)
         }
-        return try NewKeystore(location: location, common: common).make(.random())
+        let config = try place.makeVault(
+            session: session, keyARN: keyARN.description, hint: holder.hint,
+            names: plaintextNames ? .plaintext : .sealed)
+        report(place, holder, config)
     }
 
-    private func report(_ place: VaultPlace, _ location: KeystoreLocation, _ config: VaultConfig) {
+    private func openOrCreate(_ place: KeyPlace) throws(Failure) -> KeyHolder {
+        if case .keystore(let location) = place,
+            !Keystore.isKeystore(at: location.directory)
+        {
+            return KeyHolder(try NewKeystore(location: location, common: common).make(.random()))
+        }
+        return try place.open(common.unlockSources, program: "keyfold")
+    }
+
+    private func report(_ place: VaultPlace, _ holder: KeyHolder, _ config: VaultConfig) {
         common.output.data(
             .object([
                 "created": .text("vault"), "vault": .text(place.directory),
                 "vaultId": .text(config.vaultID.description), "format": .number(config.format),
-                "keyArn": .text(config.defaultKeyARN), "keystore": .text(location.directory),
+                "keyArn": .text(config.defaultKeyARN), "keystore": .text(holder.hint),
                 "names": .text(config.names.rawValue),
             ]),
             common.quiet
                 ? "" : "Made the vault \(place.directory), under \(config.defaultKeyARN).\n")
-        common.output.notice(Self.nextSteps(vault))
+        common.output.notice(Self.nextSteps(vault, hasKeystore: holder.keystore != nil))
     }
 
-    private static func nextSteps(_ vault: String) -> String {
-        let steps = [
+    private static func nextSteps(_ vault: String, hasKeystore: Bool) -> String {
+        var steps = [
             ("mkdir -p MOUNTPOINT", "an empty directory, outside of the vault"),
             ("keyfold mount \(vault) MOUNTPOINT", "work in it as in any directory"),
             ("keyfold unmount MOUNTPOINT", "now all data are in the vault"),
-            ("keyfold keystore backup FILE", "a vault is lost without its keystore"),
         ]
+        if hasKeystore {
+            steps.append(("keyfold keystore backup FILE", "a vault is lost without its keystore"))
+        }
         let width = steps.map(\.0.count).max() ?? 0
         let lines = steps.map { command, purpose in
             "  " + command + String(repeating: " ", count: width - command.count + 3) + purpose
@@ -91,12 +103,12 @@ enum DefaultKey {
     static let description = "Default key of Keyfold vaults"
 }
 
-extension Session {
+extension ServiceSession {
     /// The named key's ARN; without a name the default key's, which is made when it is not there.
-    fileprivate func vaultKeyARN(named key: String?) throws(Failure) -> String {
-        if let key { return try describe(key).arn.description }
+    fileprivate func vaultKeyARN(named key: String?) throws(Failure) -> KeyARN {
+        if let key { return try describe(key).arn }
         do throws(KMSError) {
-            return try service.describeKey(DefaultKey.alias, as: caller).arn.description
+            return try service.describeKey(DefaultKey.alias, as: caller).arn
         } catch {
             guard error.code == .notFound else { throw Failure(error, object: DefaultKey.alias) }
         }
@@ -105,7 +117,7 @@ extension Session {
             let arn = try service.createKey(request, as: caller).arn
             try service.createAlias(
                 DefaultKey.alias, target: arn.keyID.description, as: caller)
-            return arn.description
+            return arn
         }
     }
 }

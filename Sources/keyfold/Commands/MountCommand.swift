@@ -24,7 +24,9 @@ struct MountCommand: ParsableCommand {
     @Flag(name: [.customShort("f"), .long], help: "Stay in the foreground.")
     var foreground = false
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup var keys: VaultKeyOptions
+
+    private var common: CommonOptions { keys.common }
 
     func run() throws {
         let program = try SiblingProgram.find(
@@ -57,17 +59,18 @@ struct MountCommand: ParsableCommand {
             ("recovery_key_file", common.recoveryKeyFile), ("key_file", common.keyFile),
         ]
         for (name, path) in named {
-            if let path { all.append(Self.option(name, path: path)) }
+            if let path { all.append(Self.option(name, FilePaths.absolute(path))) }
         }
+        if let kms = keys.kms { all.append(Self.option("kms", kms)) }
         // Only names that look like options need the mark: ps(1) shows these words.
         let mark = [vault, mountpoint].contains { $0.hasPrefix("-") } ? ["--"] : []
         return (foreground ? ["-f"] : []) + all.flatMap { ["-o", $0] } + mark + [vault, mountpoint]
     }
 
     /// A comma or backslash inside an option has a backslash in front (as libfuse reads it).
-    private static func option(_ name: String, path: String) -> String {
+    private static func option(_ name: String, _ text: String) -> String {
         var value = ""
-        for character in FilePaths.absolute(path) {
+        for character in text {
             if character == "," || character == "\\" { value += "\\" }
             value.append(character)
         }

@@ -25,7 +25,9 @@ struct RewrapCommand: ParsableCommand {
     @Option(help: ArgumentHelp("How many at a time (default: one for each core).", valueName: "n"))
     var jobs: Int?
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup var keys: VaultKeyOptions
+
+    private var common: CommonOptions { keys.common }
 
     func validate() throws {
         if let jobs, !(1...64).contains(jobs) {
@@ -35,14 +37,16 @@ struct RewrapCommand: ParsableCommand {
 
     func run() throws {
         let directory = FilePaths.resolved(vault) ?? FilePaths.absolute(vault)
-        let result = try common.withSession(vault: directory) { session throws(Failure) in
+        let result = try keys.withKeys(ofVault: directory) { session throws(Failure) in
             try rewrap(directory, session)
         }
         common.output.data(result.json, common.quiet ? "" : result.text)
         if result.failed > 0 { throw ArgumentParser.ExitCode(ExitStatus.partial.rawValue) }
     }
 
-    private func rewrap(_ directory: String, _ session: Session) throws(Failure) -> RewrapProgress {
+    private func rewrap(_ directory: String, _ session: ServiceSession) throws(Failure)
+        -> RewrapProgress
+    {
         let progress = RewrapProgressLine(isShown: !common.quiet && StandardError.isTerminal)
         let interruption = Interruption { signal in
             progress.finish()

@@ -3,22 +3,48 @@ import Glibc
 import KMSCore
 import KMSModel
 
+/// A key service, and who asks it.
+protocol Asking {
+    var service: any KeyService { get }
+    var caller: Caller { get }
+}
+
 /// An open keystore, and who asks it.
-struct Session {
+struct Session: Asking {
     let keystore: Keystore
     let caller: Caller
 
     init(_ keystore: Keystore) {
         self.keystore = keystore
-        caller = Caller(
-            principalARN: keystore.ownerPrincipalARN,
+        caller = Caller(asking: keystore.ownerPrincipalARN)
+    }
+
+    var service: any KeyService { keystore.service }
+}
+
+/// The keys of a vault, wherever they are, and who asks for them.
+struct ServiceSession: Asking {
+    let service: any KeyService
+    let caller: Caller
+
+    init(_ holder: KeyHolder) {
+        service = holder.service
+        caller = Caller(asking: holder.principalARN)
+    }
+}
+
+extension Caller {
+    /// This command itself.
+    fileprivate init(asking principalARN: String) {
+        self.init(
+            principalARN: principalARN,
             process: ProcessIdentity(
                 uid: getuid(), gid: getgid(), pid: getpid(), program: StandardError.program),
             userAgent: "keyfold/\(Product.version)")
     }
+}
 
-    var service: any KeyService { keystore.service }
-
+extension Asking {
     /// Asks the service; an answer that is not success names `object`.
     func ask<Answer>(
         about object: String?,
@@ -81,6 +107,18 @@ extension CommonOptions {
         let keystore = try basic.openKeystore(at: try keystoreLocation(vault: vault))
         defer { keystore.close() }
         return try body(Session(keystore))
+    }
+}
+
+extension VaultKeyOptions {
+    /// Opens the place of a vault's keys for the time of `body`.
+    func withKeys<Result>(
+        ofVault vault: String, _ body: (ServiceSession) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let place = try KeyPlace.find(keystore: common.keystore, service: kms, vault: vault)
+        let holder = try place.open(common.unlockSources, program: "keyfold")
+        defer { holder.close() }
+        return try body(ServiceSession(holder))
     }
 }
 

@@ -138,7 +138,7 @@ extension VaultView {
     }
 
     private var keystore: String? {
-        config?.keystore.map { FilePaths.joined($0, below: vault) }
+        config?.keystore.map { KeyPlace.isURL($0) ? $0 : FilePaths.joined($0, below: vault) }
     }
 
     private var state: String {

@@ -63,8 +63,18 @@ struct VaultPlace {
         }
     }
 
-    /// Where the new vault's keystore is.
-    func keystoreLocation(option: String?) throws(Failure) -> KeystoreLocation {
+    /// Where the new vault's keys are.
+    func keyPlace(keystore: String?, service: String?) throws(Failure) -> KeyPlace {
+        if !isPortable,
+            case .service(let address, let account) = try KeyPlace.find(
+                keystore: keystore, service: service)
+        {
+            return .service(address, account: account)
+        }
+        return .keystore(try keystoreLocation(option: keystore))
+    }
+
+    private func keystoreLocation(option: String?) throws(Failure) -> KeystoreLocation {
         if isPortable {
             do throws(Errno) {
                 _ = try Descriptor.openOrMakeDirectory(path: directory, mode: 0o700)
@@ -84,13 +94,13 @@ struct VaultPlace {
     }
 
     func makeVault(
-        session: Session, keyARN: String, keystore: KeystoreLocation, names: NameStorage
+        session: ServiceSession, keyARN: String, hint: String, names: NameStorage
     ) throws(Failure) -> VaultConfig {
         var caller = session.caller
         caller.fileActivity = FileActivity(operation: .initialize)
         let plan = VaultMaker.Plan(
             keyARN: keyARN,
-            keystoreHint: isPortable ? KeystoreLocation.portableName : keystore.directory,
+            keystoreHint: isPortable ? KeystoreLocation.portableName : hint,
             names: names)
         do throws(VaultError) {
             return try VaultMaker.create(

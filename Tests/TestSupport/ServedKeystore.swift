@@ -1,28 +1,26 @@
-import Foundation
-import TestSupport
-import Testing
-
 /// keyfold-serve before a keystore of its own, until the end of a test.
-final class ServedKeystore {
-    let directory: TemporaryDirectory
-    private(set) var process: TestSupport.ChildProcess?
+package final class ServedKeystore {
+    package let directory: TemporaryDirectory
+    package private(set) var process: ChildProcess?
 
-    init() throws {
-        directory = try TemporaryDirectory(label: "serve")
+    /// - Parameter label: of its directory; with ``VaultFixture/label`` it is among those that hold
+    ///   mounts.
+    package init(label: String = "serve") throws {
+        directory = try TemporaryDirectory(label: label)
         let passphrase = directory.path + "/passphrase"
-        try #require(
-            FileManager.default.createFile(
-                atPath: passphrase, contents: Data("a passphrase\n".utf8),
-                attributes: [.posixPermissions: 0o600]))
+        try Disk.write(passphrase, "a passphrase\n")
+        try Disk.changeMode(passphrase, to: 0o600)
         try keyfold("keystore", "create").run()
     }
 
-    deinit {
+    deinit { cleanUp() }
+
+    package func cleanUp() {
         process = nil
         directory.cleanUp()
     }
 
-    func keyfold(_ words: String...) -> Command {
+    package func keyfold(_ words: String...) -> Command {
         Command([Program.keyfold] + words).with(environment)
     }
 
@@ -34,21 +32,27 @@ final class ServedKeystore {
     }
 
     /// An access key's id and secret.
-    func principal(_ words: String...) throws -> (id: String, secret: String) {
+    package func principal(_ words: String...) throws -> (id: String, secret: String) {
         let output = try Command(
             [Program.keyfold, "principal", "create", "--json"] + words
         ).with(environment).run().output
-        let json = try TestSupport.JSON(output)
-        return (
-            try #require(json["accessKeyId"].string), try #require(json["secretAccessKey"].string)
-        )
+        let json = try JSON(output)
+        guard let id = json["accessKeyId"].string, let secret = json["secretAccessKey"].string
+        else { throw DeadlinePassed("an access key in \(output)") }
+        return (id, secret)
     }
 
     /// Begins to serve, by way of `keyfold serve`.
     ///
     /// - Returns: the port.
-    func serve(_ options: String...) throws -> UInt16 {
-        let words = [Program.keyfold, "serve", "--listen", "127.0.0.1:0"] + options
+    package func serve(_ options: String...) throws -> UInt16 {
+        try serve(at: "127.0.0.1:0", options)
+    }
+
+    /// Begins to serve at an address, which may have been served before.
+    @discardableResult
+    package func serve(at address: String, _ options: [String] = []) throws -> UInt16 {
+        let words = [Program.keyfold, "serve", "--listen", address] + options
         let process = try Command(words).with(environment).start()
         self.process = process
         var port: UInt16?
@@ -67,8 +71,11 @@ final class ServedKeystore {
         return port
     }
 
-    func stop() throws -> Int32 {
+    package func stop() throws -> Int32 {
         process?.signal(Signal.terminate)
-        return try #require(try process?.waitForEnd(seconds: 30))
+        guard let status = try process?.waitForEnd(seconds: 30) else {
+            throw DeadlinePassed("the end of keyfold-serve")
+        }
+        return status
     }
 }
