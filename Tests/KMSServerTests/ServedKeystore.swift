@@ -6,6 +6,8 @@ import Testing
 final class ServedKeystore {
     let directory: TemporaryDirectory
     private(set) var process: TestSupport.ChildProcess?
+    /// What the programs get beside what leads them to the keystore.
+    private var variables: [String: String] = [:]
 
     init() throws {
         directory = try TemporaryDirectory(label: "serve")
@@ -26,11 +28,35 @@ final class ServedKeystore {
         Command([Program.keyfold] + words).with(environment)
     }
 
-    private var environment: [String: String] {
-        [
+    var environment: [String: String] {
+        variables.merging([
             "KEYFOLD_KEYSTORE": directory.path + "/keystore",
             "KEYFOLD_PASSPHRASE_FILE": directory.path + "/passphrase",
-        ]
+        ]) { $1 }
+    }
+
+    /// Adds a new token of SoftHSM2's, for servers that are started from now on.
+    ///
+    /// - Returns: the id that clients call it by, and its PIN; nothing where there is no SoftHSM2.
+    func addToken() throws -> [String] {
+        let module = [
+            "/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so",
+        ].first { FileManager.default.isReadableFile(atPath: $0) }
+        guard let module else { return [] }
+        let tokens = directory.path + "/tokens"
+        try FileManager.default.createDirectory(
+            atPath: tokens, withIntermediateDirectories: false)
+        let configuration = directory.path + "/softhsm2.conf"
+        try "directories.tokendir = \(tokens)\nobjectstore.backend = file\nlog.level = ERROR\n"
+            .write(toFile: configuration, atomically: true, encoding: .utf8)
+        variables["SOFTHSM2_CONF"] = configuration
+        let pin = "12345678"
+        try Command(
+            "softhsm2-util", "--init-token", "--free", "--label", "served", "--pin", pin,
+            "--so-pin", "for the officer"
+        ).with(environment).run()
+        let output = try keyfold("token", "add", module, "--label", "served", "--json").run().output
+        return [try #require(try TestSupport.JSON(output)["clusterId"].string), pin]
     }
 
     /// An access key's id and secret.
