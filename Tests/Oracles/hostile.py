@@ -30,7 +30,7 @@ signer = SigV4Auth(Credentials(ACCESS, SECRET), "kms", "us-east-1")
 COMMON = {"ValidationException", "SerializationException", "AccessDeniedException",
           "NotAuthorizedException"}
 ERRORS = COMMON | {shape.name for shape in model.error_shapes}
-VALUES_EACH = 9  # of a member, drawn from all that are below
+VALUES_EACH = 20  # of a member, drawn from all that are below
 SOON = time.time() + 86_400  # of times that must be within a year
 line = None
 
