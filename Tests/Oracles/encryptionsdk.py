@@ -1,5 +1,5 @@
 """The AWS Encryption SDK with keyfold-serve as its KMS: two keys, a context, cached data keys,
-multi-Region keys. The URL, an administrator's access key and its secret are arguments.
+RSA, ECDH, multi-Region keys. The URL, an administrator's access key and its secret are arguments.
 """
 
 import base64
@@ -13,8 +13,13 @@ from aws_encryption_sdk.identifiers import AlgorithmSuite
 from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders
 from aws_cryptographic_material_providers.mpl.config import MaterialProvidersConfig
 from aws_cryptographic_material_providers.mpl.models import (
-    CreateAwsKmsKeyringInput, CreateAwsKmsMrkKeyringInput, CreateAwsKmsRsaKeyringInput,
-    CreateMultiKeyringInput)
+    CreateAwsKmsEcdhKeyringInput, CreateAwsKmsKeyringInput, CreateAwsKmsMrkKeyringInput,
+    CreateAwsKmsRsaKeyringInput, CreateMultiKeyringInput,
+    KmsEcdhStaticConfigurationsKmsPrivateKeyToStaticPublicKey,
+    KmsEcdhStaticConfigurationsKmsPublicKeyDiscovery,
+    KmsPrivateKeyToStaticPublicKeyInput, KmsPublicKeyDiscoveryInput)
+from aws_cryptography_primitives.smithygenerated.aws_cryptography_primitives.models import (
+    ECDHCurveSpec)
 
 URL, ACCESS, SECRET = sys.argv[1:4]
 CONTEXT = {"purpose": "a test"}
@@ -62,6 +67,29 @@ sealed, _ = sdk.encrypt(
     algorithm=AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY)
 assert sdk.decrypt(source=sealed, keyring=ring)[0] == PLAINTEXT
 print("RSA")
+
+
+
+def public_key(arn):
+    return kms.get_public_key(KeyId=arn)["PublicKey"]
+
+
+def ecdh(curve, static):
+    return library.create_aws_kms_ecdh_keyring(CreateAwsKmsEcdhKeyringInput(
+        kms_client=kms, curve_spec=curve, key_agreement_scheme=static))
+
+
+for spec, curve in (("P256", ECDHCurveSpec.ECC_NIST_P256), ("P384", ECDHCurveSpec.ECC_NIST_P384),
+                    ("P521", ECDHCurveSpec.ECC_NIST_P521)):
+    sender, recipient = (
+        make(KeySpec="ECC_NIST_" + spec, KeyUsage="KEY_AGREEMENT") for _ in range(2))
+    from_us = ecdh(curve, KmsEcdhStaticConfigurationsKmsPrivateKeyToStaticPublicKey(
+        KmsPrivateKeyToStaticPublicKeyInput(
+            sender_kms_identifier=sender, sender_public_key=public_key(sender),
+            recipient_public_key=public_key(recipient))))
+    to_us = ecdh(curve, KmsEcdhStaticConfigurationsKmsPublicKeyDiscovery(
+        KmsPublicKeyDiscoveryInput(recipient_kms_identifier=recipient)))
+    round_trip("ECDH " + spec, from_us, from_us, to_us)
 
 mrk = make(MultiRegion=True)
 kms.replicate_key(KeyId=mrk, ReplicaRegion="eu-west-1")

@@ -2,6 +2,8 @@
 package final class ServedKeystore {
     package let directory: TemporaryDirectory
     package private(set) var process: ChildProcess?
+    /// What the programs get beside what leads them to the keystore.
+    private var variables: [String: String] = [:]
 
     /// - Parameter label: of its directory; with ``VaultFixture/label`` it is among those that hold
     ///   mounts.
@@ -24,11 +26,38 @@ package final class ServedKeystore {
         Command([Program.keyfold] + words).with(environment)
     }
 
-    private var environment: [String: String] {
-        [
+    package var environment: [String: String] {
+        variables.merging([
             "KEYFOLD_KEYSTORE": directory.path + "/keystore",
             "KEYFOLD_PASSPHRASE_FILE": directory.path + "/passphrase",
-        ]
+        ]) { $1 }
+    }
+
+    /// Adds a new token of SoftHSM2's, for servers that are started from now on.
+    ///
+    /// - Returns: the id that clients call it by, and its PIN; nothing where there is no SoftHSM2.
+    package func addToken() throws -> [String] {
+        let module = [
+            "/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so",
+        ].first { Disk.exists($0) }
+        guard let module else { return [] }
+        let tokens = directory.path + "/tokens"
+        try Disk.makeDirectory(tokens)
+        let configuration = directory.path + "/softhsm2.conf"
+        try Disk.write(
+            configuration,
+            "directories.tokendir = \(tokens)\nobjectstore.backend = file\nlog.level = ERROR\n")
+        variables["SOFTHSM2_CONF"] = configuration
+        let pin = "12345678"
+        try Command(
+            "softhsm2-util", "--init-token", "--free", "--label", "served", "--pin", pin,
+            "--so-pin", "for the officer"
+        ).with(environment).run()
+        let output = try keyfold("token", "add", module, "--label", "served", "--json").run().output
+        guard let id = try JSON(output)["clusterId"].string else {
+            throw DeadlinePassed("a token in \(output)")
+        }
+        return [id, pin]
     }
 
     /// An access key's id and secret.
