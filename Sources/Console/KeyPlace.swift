@@ -60,7 +60,7 @@ package enum KeyPlace: Sendable {
         named text: String, of config: VaultConfig?
     ) throws(Failure) -> KeyPlace {
         let endpoint = try endpoint(text)
-        let arn = config.flatMap { KeyARN($0.defaultKeyARN) }
+        let arn = try config.map(keyARN)
         if let account = arn?.scope.account { try KnownServices.meet(endpoint, account) }
         return .service(try address(endpoint, arn), account: arn?.scope.account)
     }
@@ -69,7 +69,7 @@ package enum KeyPlace: Sendable {
         hintedAt text: String, of config: VaultConfig?
     ) throws(Failure) -> KeyPlace {
         let endpoint = try endpoint(text)
-        guard let arn = config.flatMap({ KeyARN($0.defaultKeyARN) }),
+        guard let arn = try config.map(keyARN),
             try KnownServices.accounts(of: endpoint).contains(arn.scope.account)
         else {
             throw Failure(
@@ -79,6 +79,17 @@ package enum KeyPlace: Sendable {
                     + "yours, name it once yourself: --kms \(text) (for a mount: -o kms=\(text))")
         }
         return .service(try address(endpoint, arn), account: arn.scope.account)
+    }
+
+    /// Whose account is the one that is trusted, so it must be known.
+    private static func keyARN(_ config: VaultConfig) throws(Failure) -> KeyARN {
+        guard let arn = KeyARN(config.defaultKeyARN) else {
+            throw Failure(
+                .damagedData, config.defaultKeyARN,
+                "the vault's key is not named arn:aws:kms:REGION:ACCOUNT:key/ID",
+                wayOut: "take keyfold.json from a backup")
+        }
+        return arn
     }
 
     private static func endpoint(_ text: String) throws(Failure) -> Endpoint {

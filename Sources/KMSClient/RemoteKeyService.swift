@@ -92,7 +92,13 @@ package final class RemoteKeyService: KeyService {
             switch KeyReference(name) {
             case .keyARN(let arn): scope = arn.scope
             case .aliasARN(let aliasScope, _): scope = aliasScope
-            case .keyID, .alias, nil: continue
+            case .keyID, .alias: continue
+            case nil:
+                // What can't be read can't be said to be of the account.
+                if options.account != nil, name.hasPrefix("arn:") {
+                    throw .accessDenied("\(name) can't be read, so its account is not known")
+                }
+                continue
             }
             if let account = options.account, account != scope.account {
                 throw .accessDenied(

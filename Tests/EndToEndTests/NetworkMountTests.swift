@@ -157,6 +157,13 @@ extension EndToEnd {
                 let exchanged = try stranger.mountCommand("shared", "kms=\(company.url)")
                     .run(expecting: 77)
                 #expect(exchanged.error.contains("you know this service for 000000000001"))
+                // A key whose account can't be read is of no account that is trusted.
+                let file = company.vault + "/keyfold.json"
+                let text = try Disk.readText(file)
+                try Disk.write(file, text.replacing("arn:aws:kms", with: "arn:aws:other"))
+                let unread = try stranger.mountCommand("shared", "kms=\(company.url)")
+                    .run(expecting: 65)
+                #expect(unread.error.contains("arn:aws:other"))
             }
         }
 

@@ -81,6 +81,11 @@ import Testing
             destinationKey: "arn:aws:kms:eu-west-1:111122223333:alias/x",
             destinationContext: .empty)
         #expect(throws: KMSError.self) { try service.reEncrypt(reEncrypt, as: Self.caller) }
+        // Nor one whose account can't be read.
+        for arn in ["arn:aws:other:eu-west-1:444455556666:key/\(Self.keyID)", "arn:x"] {
+            let unread = #expect(throws: KMSError.self) { try decrypt(service, under: arn) }
+            #expect(unread?.code == .accessDenied)
+        }
         #expect(script.heads.isEmpty)
     }
 
