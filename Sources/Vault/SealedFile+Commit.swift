@@ -108,10 +108,12 @@ extension SealedFile {
             let isPartial = count < state.overlay.count(below: limit)
             // Behind an intent everything before it must be in its place.
             if isPartial { intent = nil }
-            let grown = layout.blockCount(plainSize: state.storedSize)
-            let isOneStep = !isPartial && runs.reduce(0) { $0 + $1.bytes.count } < journal.stepBytes
-            let end = runs.last.map { $0.firstBlock + UInt64($0.blocks.count) } ?? 0
-            let growsFrom = isOneStep || end <= grown ? nil : grown
+            let placedSize = placedSize(state, runs)
+            let isOneStep =
+                !isPartial && runs.reduce(0) { $0 + $1.bytes.count } < journal.stepBytes
+            let growsFrom =
+                endsOpen(state, runs, placedSize, isOneStep: isOneStep)
+                ? layout.blockCount(plainSize: state.storedSize) : nil
             let isChanged = state.storeChange != state.syncedChange
             let syncs =
                 purpose.syncs && isChanged || intent != nil
@@ -129,7 +131,7 @@ extension SealedFile {
             if !isDataOnly { state.hasNewTimes = false }
             return CommitPlan(
                 descriptor: state.descriptor, fileID: state.seal?.fileID, runs: runs,
-                placedSize: placedSize(state, runs), syncsStore: syncs, dataOnly: isDataOnly,
+                placedSize: placedSize, syncsStore: syncs, dataOnly: isDataOnly,
                 storeChange: state.storeChange, isPartial: isPartial, intent: intent,
                 growsFrom: growsFrom,
                 logsTimes: logsTimes)
@@ -142,6 +144,17 @@ extension SealedFile {
     }
 
     private static let runBytes = Scratch.runBlocks * BlockLayout.sealedBlockBytes
+
+    /// Whether the stored file may end, behind this commit or inside of it, with a block that is not
+    /// final: one that grows in several steps, or whose end waits in the overlay behind a gap.
+    private func endsOpen(
+        _ state: borrowing State, _ runs: [Overlay.Run], _ placedSize: UInt64, isOneStep: Bool
+    ) -> Bool {
+        guard let last = runs.last, state.plainSize > state.storedSize else { return false }
+        let end = last.firstBlock + UInt64(last.blocks.count)
+        let grown = layout.blockCount(plainSize: state.storedSize)
+        return end > grown && !isOneStep || end >= grown && placedSize < state.plainSize
+    }
 
     private func placedSize(_ state: borrowing State, _ runs: [Overlay.Run]) -> UInt64 {
         guard let last = runs.last else { return state.storedSize }

@@ -120,6 +120,32 @@ struct RecoveryTests {
         }
     }
 
+    /// The kernel writes dirty pages back in any order: what comes behind a gap makes the old last
+    /// block final no more, and waits itself until the gap is filled.
+    @Test(arguments: [0, 3000, 20_000], [100_000, 1_300_000])
+    func `a file that grows behind a gap can be read after a crash`(
+        _ before: Int, _ behind: Int
+    ) throws {
+        let expected = pattern(1369)
+        try Self.with(expected) { bench, stored in
+            let old = try Disk.read(bench.directory + "/" + stored)
+            let vault = try bench.open()
+            defer { vault.close() }
+            let handle = try bench.open("file", in: vault)
+            defer { vault.release(handle) }
+            if before > 0 { try vault.put(handle, pattern(before, seed: 2), at: 1369) }
+            try vault.put(handle, pattern(behind, seed: 3), at: 40_000)
+            vault.committer?.commitAll()
+            let crashed = try Self.crashed(bench)
+            let grown = try Self.content(crashed, Self.afterPowerCut)
+            let all = expected + pattern(before, seed: 2)
+            #expect(grown.starts(with: all.prefix(grown.count)) && grown.count >= 1369)
+            let lost = try Self.crashed(bench)
+            try Disk.write(lost.directory + "/" + stored, old)
+            #expect(try Self.content(lost, Self.afterPowerCut).starts(with: expected))
+        }
+    }
+
     /// Blocks of a new file, of which one in the middle and the end never came to the disk.
     @Test func `a torn new file is cut, before the tear after a power cut, behind it after a kill`()
         throws
