@@ -154,8 +154,8 @@ extension Committer {
                 books.unlogged.metadata.reduce(into: [:]) { $0[$1] = books.metadata[$1] }
             )
         }
-        var entries: [JournalEntry] = intents.values.compactMap { intent in
-            intent.inode.storedPath.map { path in
+        var entries: [JournalEntry] = intents.values.flatMap { intent in
+            intent.paths.map { path in
                 JournalEntry(
                     .intent(firstBlock: intent.firstBlock),
                     of: JournaledFile(fileID: intent.fileID, path: path))
@@ -201,10 +201,13 @@ extension Committer {
     // MARK: Names
 
     /// Before a name goes or changes, with `renames` held alone: the journal knows files by their
-    /// names, so what it has of them must be durable in the store first.
+    /// names, so what it has of them must be durable in the store first. A file with synced bytes
+    /// that grows in the store has its intent under the names to come before they do.
     ///
-    /// - Parameter moved: the file or directory whose name it is.
-    func retire(_ moved: BackingID) throws(VaultError) {
+    /// - Parameters:
+    ///   - moved: the file or directory whose name it is.
+    ///   - newPath: what it is called then; nil for a name that goes.
+    func retire(_ moved: BackingID, to newPath: [UInt8]? = nil) throws(VaultError) {
         let files = books.withLock { books in
             books.live.values.filter { $0.unsynced != nil && $0.inode.isBelow(moved) }
         }
@@ -212,12 +215,15 @@ extension Committer {
             try system { () throws(Errno) in try file.unsynced?.synchronize(dataOnly: false) }
             books.withLock { $0.live[file.inode.backing]?.unsynced = nil }
         }
-        books.withLock { books in
-            for (backing, intent) in books.intents where intent.inode.isBelow(moved) {
-                books.unlogged.intents.insert(backing)
-            }
+        let isUrgent = books.withLock { books in
             for (key, metadata) in books.metadata where metadata.directory.isBelow(moved) {
                 books.unlogged.metadata.insert(key)
+            }
+            return books.renameIntents(below: moved, to: newPath)
+        }
+        if isUrgent, place.broken != .renameIntent {
+            try withRoom { () throws(VaultError) in
+                try phase.withReadLock { _ throws(VaultError) in try logIntentsHolding() }
             }
         }
         wakeTimer()
@@ -245,14 +251,49 @@ extension Committer {
     }
 }
 
+extension CommitBooks {
+    /// Notes the names to come of growing files at or below `moved`.
+    ///
+    /// - Returns: whether one of them holds synced bytes.
+    fileprivate mutating func renameIntents(below moved: BackingID, to newPath: [UInt8]?) -> Bool {
+        var isUrgent = false
+        for (backing, intent) in intents {
+            guard let below = intent.inode.path(below: moved) else { continue }
+            unlogged.intents.insert(backing)
+            guard intent.firstBlock > 0 else { continue }
+            isUrgent = true
+            let paths = newPath.map { [$0 + below] } ?? intent.inode.otherStoredPaths
+            intents[backing]?.pathsToCome = paths
+        }
+        return isUrgent
+    }
+}
+
+extension CommitBooks.Intent {
+    /// Under which a recovery is to look for the file.
+    fileprivate var paths: [[UInt8]] {
+        let path = inode.storedPath
+        return (path.map { [$0] } ?? []) + pathsToCome.filter { $0 != path }
+    }
+}
+
 extension Inode {
     /// Whether it is the file of `backing`, or has it above itself.
-    func isBelow(_ backing: BackingID) -> Bool {
+    fileprivate func isBelow(_ backing: BackingID) -> Bool { path(below: backing) != nil }
+
+    /// The stored names from the file or directory `backing` down to this one, each behind a "/";
+    /// nil for what is not below it.
+    fileprivate func path(below backing: BackingID) -> [UInt8]? {
+        var names: [[UInt8]] = []
         var current: Inode? = self
         while let inode = current {
-            if inode.backing == backing { return true }
-            current = inode.id == .root ? nil : inode.links.first?.parent
+            if inode.backing == backing {
+                return names.reversed().flatMap { [UInt8(ascii: "/")] + $0 }
+            }
+            let link = inode.id == .root ? nil : inode.links.first
+            if let link { names.append(link.stored.bytes) }
+            current = link?.parent
         }
-        return false
+        return nil
     }
 }

@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// Lock order: `renames` shared, then a content's `commits`, then `phase` shared, then the content's
 /// state or the journal; `books` is the last of all and held over no call. A checkpoint takes
-/// `phase` alone, and holds nothing else when it does.
+/// `phase` alone, and holds nothing else when it does but `renames`, alone too, in a rename.
 final class Committer: Sendable {
     /// Over all files: beyond it writers commit, and beyond twice as much writes wait for that.
     static let maximumOverlayBytes = 64 << 20
@@ -239,6 +239,8 @@ struct CommitBooks {
         let inode: Inode
         let fileID: FileID
         let firstBlock: UInt64
+        /// What it may be called when the rename or unlink that is under way has happened.
+        var pathsToCome: [[UInt8]] = []
     }
 
     /// A directory record or a sidecar that was made and not synced.
@@ -314,6 +316,8 @@ package enum BrokenOrdering: String, Sendable, CaseIterable {
     case intentFlush = "intent-flush"
     /// A file is renamed while the journal knows it by its old name.
     case renameSync = "rename-sync"
+    /// A growing file is renamed before its intent is durable under the new name.
+    case renameIntent = "rename-intent"
     /// A file is cut in the store without the journal.
     case truncateRecord = "truncate-record"
     /// A hole is punched in the store without the journal.

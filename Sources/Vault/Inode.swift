@@ -34,6 +34,13 @@ final class Inode: Sendable {
         func isSame(_ stored: FileName, in parent: Inode) -> Bool {
             self.parent.backing == parent.backing && self.stored == stored
         }
+
+        /// nil when a directory above has no name that is known.
+        var storedPath: [UInt8]? {
+            guard var path = parent.storedPath else { return nil }
+            if !path.isEmpty { path.append(UInt8(ascii: "/")) }
+            return path + stored.bytes
+        }
     }
 
     struct State {
@@ -113,15 +120,12 @@ final class Inode: Sendable {
 
     /// Stored names from the vault's root down with "/" between them; nil when none is known.
     var storedPath: [UInt8]? {
-        var names: [[UInt8]] = []
-        var current = self
-        while current.id != .root {
-            guard let link = current.links.first else { return nil }
-            names.append(link.stored.bytes)
-            current = link.parent
-        }
-        return Array(names.reversed().joined(separator: [UInt8(ascii: "/")]))
+        if id == .root { return [] }
+        return links.first.flatMap { $0.storedPath }
     }
+
+    /// The same by the file's other names.
+    var otherStoredPaths: [[UInt8]] { links.dropFirst().compactMap { $0.storedPath } }
 
     // MARK: Names that are gone
 

@@ -121,6 +121,8 @@ extension VaultFileSystem {
         let identity: DirectoryIdentity
         let sealed: StoredName
         let stored: FileName
+
+        var storedPath: [UInt8]? { Inode.Link(parent: parent, stored: stored).storedPath }
     }
 
     private func place(_ name: FileName, in parent: InodeID) throws(VaultError) -> Place {
@@ -139,9 +141,11 @@ extension VaultFileSystem {
             try sourceDirectory.status(of: source.stored)
         }
         let targetStatus = try Self.status(of: target.stored, in: targetDirectory)
-        try committer?.retire(BackingID(sourceStatus))
-        if let targetStatus, flags & RenameFlag.exchange != 0 || targetStatus.linkCount > 1 {
-            try committer?.retire(BackingID(targetStatus))
+        let isExchange = flags & RenameFlag.exchange != 0
+        try committer?.retire(BackingID(sourceStatus), to: target.storedPath)
+        if let targetStatus, isExchange || targetStatus.linkCount > 1 {
+            try committer?.retire(
+                BackingID(targetStatus), to: isExchange ? source.storedPath : nil)
         }
         try prepare(
             target.sealed, in: targetDirectory, of: target.parent,
@@ -166,8 +170,7 @@ extension VaultFileSystem {
             try removeReplaced(source, sourceDirectory, by: target, targetDirectory)
         }
         settleNames(
-            source, sourceDirectory, sourceStatus, target, targetStatus,
-            isExchange: flags & RenameFlag.exchange != 0)
+            source, sourceDirectory, sourceStatus, target, targetStatus, isExchange: isExchange)
     }
 
     /// nil where there is no such name.

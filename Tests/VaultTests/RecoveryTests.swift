@@ -146,6 +146,49 @@ struct RecoveryTests {
         }
     }
 
+    /// As a log that is rotated while it is written.
+    @Test(arguments: ["file", "directory"])
+    func `a file that grows under a new name can be read after a crash`(_ renamed: String) throws {
+        try VaultWorkbench.with { bench in
+            let vault = try bench.open()
+            defer { vault.close() }
+            let directory = try vault.makeDirectory(
+                FileName("directory"), in: .root, mode: 0o700, as: VaultWorkbench.requester)
+            let isFile = renamed == "file"
+            let handle = try vault.create(
+                FileName("file"), in: isFile ? .root : directory.inode, mode: 0o644,
+                flags: OpenFlags(rawValue: OpenFlag.readWrite | OpenFlag.create),
+                as: VaultWorkbench.requester
+            ).1
+            defer { vault.release(handle) }
+            try vault.put(handle, pattern(10_000), at: 0)
+            try vault.synchronize(handle, dataOnly: false)
+            let size = 1_300_000
+            try vault.put(handle, pattern(size, seed: 2), at: 10_000)
+            try vault.rename(
+                FileName(renamed), in: .root, to: FileName("new"), in: .root, flags: 0)
+            try vault.put(handle, pattern(100_000, seed: 3), at: UInt64(size + 10_000))
+            let crashed = try Self.crashed(bench)
+            // Of that last write only the old last block came to the disk, which is full now.
+            let kept = 512 + 4124 * ((size + 10_000) / 4096 + 1)
+            try Command(
+                "find", crashed.directory, "-size", "+1000k", "-not", "-name", ".keyfold*",
+                "-exec", "truncate", "-s", "\(kept)", "{}", ";"
+            ).run()
+            let again = try crashed.open(Self.afterPowerCut)
+            defer { again.close() }
+            let new = try again.lookup(FileName("new"), in: .root)
+            let file = isFile ? new : try again.lookup(FileName("file"), in: new.inode)
+            let opened = try again.open(
+                file.inode, flags: OpenFlags(rawValue: 0),
+                as: VaultWorkbench.requester)
+            defer { again.release(opened) }
+            let content = try again.contents(opened, at: 0, count: 2_000_000)
+            #expect(content.count > size)
+            #expect(content.starts(with: pattern(10_000)))
+        }
+    }
+
     /// Blocks of a new file, of which one in the middle and the end never came to the disk.
     @Test func `a torn new file is cut, before the tear after a power cut, behind it after a kill`()
         throws

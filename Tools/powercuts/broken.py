@@ -15,6 +15,7 @@ BROKEN = {
     "checkpoint-sync": (("overwrites", "lines"), (SMALL_JOURNAL,)),
     "intent-flush": (("growth",), ()),
     "rename-sync": (("moves",), ()),
+    "rename-intent": (("rotated",), ()),
     "truncate-record": (("truncate",), ()),
     "clean-record": (("empty",), ()),
     "punch-record": (("sparse",), ()),

@@ -456,6 +456,40 @@ class Growth(Workload):
             syncfs(store)
 
 
+class Rotated(Workload):
+    name, description = "rotated", "a log that gets a new name while it grows, and goes on growing"
+    short = 6
+    usual = 12
+
+    def setup(self, actor):
+        new_file(actor, "log.0", self.bytes(self.source.randrange(1, 6000)))
+
+    def run(self, actor, system, store):
+        for step in range(self.size):
+            name, new = f"log.{step}", f"log.{step + 1}"
+            with actor.open(name):  # It is open all the time, by somebody else.
+                with actor.open(name) as file:
+                    file.append(self.bytes(self.source.randrange(20, 400)))
+                    file.sync()
+                    file.append(self.bytes(self.source.randrange(1_200_000, 2_000_000)))
+                actor.rename(name, new)
+                with actor.open(new) as file:
+                    file.append(self.bytes(self.source.randrange(10_000, 200_000)))
+                # The store has the new name on its disk, and then some of the rest.
+                for entry in os.scandir(store):
+                    if entry.is_dir():
+                        sync_only(entry.path)
+                syncfs(store)
+
+
+def sync_only(directory):
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class Steps(Workload):
     """A small journal takes each of these fsyncs in many frames; a cut falls between two of them."""
 
@@ -475,4 +509,4 @@ class Steps(Workload):
 
 FILE_WORKLOADS = (
     Overwrites, Lines, Mail, Replace, Truncate, Empty, Sparse, Holes, HardLinks,
-    Attributes, DeepDirectories, LongNames, Writers, Anything, Moves, Growth, Steps)
+    Attributes, DeepDirectories, LongNames, Writers, Anything, Moves, Growth, Rotated, Steps)
