@@ -233,7 +233,8 @@ class Session:
             return [(UNREADABLE, f"cannot be mounted: {failure}")]
         try:
             grain = self.system.state_grain(state.grain)
-            findings = Inspection(root, self.ledger, state.cut, grain).run()
+            findings = Inspection(
+                root, self.ledger, state.cut, grain, self.store.moves_leave_both).run()
             findings += self.workload.problems(root, self.ledger, state.cut, self.system, store)
             findings += self.system.problems(store, self.ledger, self.recording.time(state.cut))
             if hold:

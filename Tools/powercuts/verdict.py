@@ -22,8 +22,9 @@ def extended_attributes(descriptor):
 class Inspection:
     """One look at a mount. `findings` are (kind, message)."""
 
-    def __init__(self, root, ledger, cut, grain):
+    def __init__(self, root, ledger, cut, grain, moves_leave_both=False):
         self.root, self.ledger, self.cut, self.grain = root, ledger, cut, grain
+        self.moves_leave_both = moves_leave_both
         self.findings, self.found = [], {}
         self.possible = {}
 
@@ -132,7 +133,7 @@ class Inspection:
                 return f"{name} is {attributes.get(name)!r}, not {allowed!r}"[:300]
         return None
 
-    # --- Renames: under the old name or the new one, never under both or none
+    # --- Renames: under the old name or the new one, never under both (but see Store) or none
 
     def judge_moves(self):
         gone = {id(thing) for begun, thing in self.ledger.removals if begun < self.cut}
@@ -146,7 +147,10 @@ class Inspection:
             at_old, at_new = self.is_there(thing, old), self.is_there(thing, new)
             if not at_old and not at_new:
                 self.add(LOST, old, f"{thing} is neither there nor at {new[:120]}")
-            if at_old and at_new and not thing.may_be_empty(self.cut):
+            may_leave_both = (
+                self.moves_leave_both and os.path.dirname(old) != os.path.dirname(new)
+                or thing.may_be_empty(self.cut))
+            if at_old and at_new and not may_leave_both:
                 self.add(THIRD, old, f"{thing} is there and at {new[:120]} as well")
 
     def is_there(self, thing, path):

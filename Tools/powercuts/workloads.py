@@ -98,6 +98,8 @@ class Mail(Workload):
             with actor.create("tmp/" + name) as file:
                 file.write(0, self.bytes(self.source.randrange(50, 9000)))
                 file.sync()
+            if self.source.random() < 0.1:
+                syncfs(store)  # As the machine does by itself from time to time.
             actor.rename("tmp/" + name, "new/" + name)
             actor.sync_directory("new")
             if self.source.random() < 0.3:
