@@ -125,6 +125,9 @@ package struct KeyHolder: Sendable {
     /// Who asks, as far as this machine knows; a remote service goes by the credentials.
     package var principalARN: String { keystore?.ownerPrincipalARN ?? "" }
 
+    /// Who a local user is to the keystore; a remote service goes by the mount's credentials.
+    package func principalARN(uid: UInt32) -> String { keystore?.principalARN(uid: uid) ?? "" }
+
     package init(_ keystore: Keystore) {
         self.init(service: keystore.service, keystore: keystore, hint: keystore.directory)
     }

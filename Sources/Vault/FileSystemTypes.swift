@@ -135,11 +135,39 @@ package struct VaultOptions: Sendable {
     package var journalBytes: Int?
     /// Where the mount is; told to whoever finds the vault locked.
     package var mountPoint: String?
-    /// The principal that authorizes the mount's requests, as an ARN.
-    package var principalARN = ""
+    /// Whose requests to the key service they are.
+    package var principals = MountPrincipals()
     package var userAgent = "keyfoldfs"
     /// Gets one line for each failure that an operator should know, naming the file.
     package var onIncident: @Sendable (String) -> Void = { _ in }
 
     package init() {}
+}
+
+/// Which principals of the key service stand behind a mount's users.
+package struct MountPrincipals: Sendable {
+    /// Who mounted: an ARN. He had what unlocks the keys, so he is their owner here.
+    package let mountARN: String
+    private let mounter: UInt32?
+    private let others: @Sendable (UInt32) -> String
+
+    /// - Parameters:
+    ///   - mounter: the uid that `mountARN` stands for.
+    ///   - others: the ARN of any other uid.
+    package init(
+        mountARN: String, mounter: UInt32, others: @escaping @Sendable (UInt32) -> String
+    ) {
+        self.mountARN = mountARN
+        self.mounter = mounter
+        self.others = others
+    }
+
+    /// One principal for everybody.
+    package init(_ everybody: String = "") {
+        mountARN = everybody
+        mounter = nil
+        others = { _ in everybody }
+    }
+
+    func arn(uid: UInt32) -> String { uid == mounter ? mountARN : others(uid) }
 }

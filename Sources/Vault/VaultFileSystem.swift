@@ -46,7 +46,7 @@ package final class VaultFileSystem: Sendable {
             in: descriptor, path: path, isShared: options.isShared,
             isReadOnly: options.isReadOnly, mountPoint: options.mountPoint)
         let caller = Caller(
-            principalARN: options.principalARN, process: ProcessIdentity.current,
+            principalARN: options.principals.mountARN, process: ProcessIdentity.current,
             userAgent: options.userAgent, fileActivity: FileActivity(operation: .mount))
         let (identity, stamp) = try RootDomain.open(
             in: descriptor, config: config, service: service, as: caller)
@@ -332,7 +332,7 @@ package final class VaultFileSystem: Sendable {
         -> Caller
     {
         Caller(
-            principalARN: options.principalARN,
+            principalARN: options.principals.arn(uid: requester.uid),
             process: ProcessIdentity(
                 uid: requester.uid, gid: requester.gid, pid: requester.pid,
                 program: ProcessTable.programName(of: requester.pid)),

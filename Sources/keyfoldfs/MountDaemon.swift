@@ -131,7 +131,8 @@ enum MountDaemon {
         options.bootID = request.bootID
         options.journalBytes = request.journalBytes
         options.mountPoint = request.mountPoint
-        options.principalARN = holder.principalARN
+        options.principals = MountPrincipals(
+            mountARN: holder.principalARN, mounter: geteuid(), others: holder.principalARN(uid:))
         options.userAgent = "keyfoldfs/\(Product.version)"
         options.onIncident = { logger.error("\($0)") }
         do throws(VaultError) {

@@ -48,6 +48,29 @@ enum MountKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
     }
 }
 
+/// The uids of users that need not exist.
+enum OtherUser {
+    static let alice: UInt32 = 61_001
+    static let bob: UInt32 = 61_002
+}
+
+extension VaultFixture {
+    /// Lets a user do something with the vault's key.
+    ///
+    /// - Returns: the grant's id.
+    @discardableResult
+    func grant(
+        _ user: UInt32, _ operations: String..., on key: String = VaultFixture.defaultAlias,
+        context: String? = nil
+    ) throws -> String {
+        let words =
+            ["grant", "create", key, "--to", "uid-\(user)"]
+            + operations.flatMap { ["--operation", $0] }
+            + (context.map { ["--context", $0] } ?? [])
+        return String(try keyfold(words).output.prefix { $0 != "\n" })
+    }
+}
+
 /// One mount of each kind, shared by all tests of a suite.
 struct SharedMounts: SuiteTrait, TestScoping {
     @TaskLocal private static var current: [MountKind: VaultFixture] = [:]
@@ -65,6 +88,9 @@ struct SharedMounts: SuiteTrait, TestScoping {
             try fixture.mount()
             // Other users get through the mount's root.
             try Disk.changeMode(fixture.mountPoint, to: 0o755)
+            for user in kind == .allowOther ? [OtherUser.alice, OtherUser.bob] : [] {
+                try fixture.grant(user, "Decrypt", "GenerateDataKey")
+            }
         }
         try await Self.$current.withValue(fixtures) { try await function() }
     }

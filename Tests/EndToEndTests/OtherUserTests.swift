@@ -6,8 +6,8 @@ extension EndToEnd {
     /// Users beside the one who mounted: let in by `allow_other`, and judged by the kernel.
     @Suite(needsRoot, .sharedMount(.allowOther))
     struct OtherUserTests {
-        private static let alice: UInt32 = 61_001
-        private static let bob: UInt32 = 61_002
+        private static let alice = OtherUser.alice
+        private static let bob = OtherUser.bob
 
         /// A directory where everybody may make files.
         private static func commonPlace() throws -> String {

@@ -11,6 +11,7 @@ extension EndToEnd {
             try VaultFixture.withMount(VaultShape(mountOptions: ["allow_other"])) { fixture in
                 try Disk.changeMode(fixture.mountPoint, to: 0o755)
                 try Disk.write(fixture.path("file"), "content")
+                try fixture.grant(OtherUser.alice, "Decrypt")
                 let reader = try Command("cat", fixture.path("file")).as(user: 61_001).run()
                 #expect(reader.output == "content")
                 let file = try fixture.json("inspect", try fixture.sealedPath(of: "file"))[0]
@@ -27,7 +28,9 @@ extension EndToEnd {
                 #expect(event["additionalEventData"]["keyVersion"].int == 1)
                 #expect(event["resources"][0]["ARN"].string == status["keyArn"].string)
                 #expect(event["eventSource"].string == "kms.amazonaws.com")
-                #expect(event["userIdentity"]["arn"].string?.hasPrefix("arn:aws:iam::") == true)
+                let principal = event["userIdentity"]["arn"].string
+                #expect(principal?.hasPrefix("arn:aws:iam::") == true)
+                #expect(principal?.hasSuffix(":user/local/uid-61001") == true)
                 #expect(event["eventTime"].string?.hasSuffix("Z") == true)
                 let context = event["requestParameters"]["encryptionContext"]
                 #expect(context["keyfold:file"].string == file["fileId"].string)

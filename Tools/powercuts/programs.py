@@ -9,6 +9,7 @@ import tempfile
 import time
 
 from .stores import CommandFailed, run
+from .systems import NOBODY
 from .verdict import LOST, UNREADABLE
 from .workloads import Workload
 
@@ -172,7 +173,7 @@ class Git(Workload):
 class PostgreSQL(Workload):
     name, description = "postgresql", "PostgreSQL transactions, with checkpoints in between"
     short, usual = 20, 60
-    user = 65534  # It refuses to run as root.
+    user = NOBODY  # It refuses to run as root.
 
     def __init__(self, source, size):
         super().__init__(source, size)

@@ -10,6 +10,7 @@ import uuid
 from .stores import CommandFailed, run, unmount
 
 PASSPHRASE = "a passphrase for power cuts only\n"
+NOBODY = 65534  # Whom workloads run as whose programs refuse to run as root.
 
 
 def write_secret(path):
@@ -142,6 +143,9 @@ class Keyfold(System):
         self.run(store, "init", "--json", os.path.join(store, "vault"), unlock=False)
         # A passphrase costs a second of scrypt at each mount; a key file costs nothing.
         self.run(store, "slot", "add", "key-file", os.path.join(self.secrets, "key"), unlock=False)
+        # Others than the mount's owner need a permission on the key.
+        self.run(store, "grant", "create", "alias/keyfold/default", "--to", f"uid-{NOBODY}",
+                 "--operation", "Decrypt", "--operation", "GenerateDataKey")
 
     def mount(self, store, root):
         options = [f"key_file={os.path.join(self.secrets, 'key')}", "allow_other", "log_file="
