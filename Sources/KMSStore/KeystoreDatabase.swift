@@ -268,6 +268,37 @@ struct KeystoreConnection {
             throw KeystoreError(error, path: path)
         }
     }
+
+    /// As ``rows(_:_:)`` for the columns kind, id, revision, box, of which there are very many: each
+    /// is copied once.
+    ///
+    /// - Returns: nil for a row that is no record's.
+    func storedRows(
+        _ sql: String, _ arguments: [Value] = []
+    ) throws(KeystoreError) -> [StoredRow?] {
+        do {
+            let statement = try database.cachedStatement(sql: sql)
+            let cursor = try Row.fetchCursor(
+                statement, arguments: StatementArguments(arguments.map(\.argument)))
+            var rows: [StoredRow?] = []
+            while let row = try cursor.next() { rows.append(try StoredRow(row)) }
+            return rows
+        } catch {
+            throw KeystoreError(error, path: path)
+        }
+    }
+}
+
+extension StoredRow {
+    fileprivate init?(_ row: Row) throws {
+        guard let number = Int64.fromDatabaseValue(row[0]), let kind = UInt8(exactly: number),
+            let kind = RecordKind(rawValue: kind),
+            let revision = Int64.fromDatabaseValue(row[2]), revision > 0,
+            let id = try row.withUnsafeData(atIndex: 1, { $0.map(Array.init) }),
+            let box = try row.withUnsafeData(atIndex: 3, { $0.map(Array.init) })
+        else { return nil }
+        self.init(key: RowKey(kind: kind, id: id), revision: UInt64(revision), box: box)
+    }
 }
 
 extension KeystoreError {

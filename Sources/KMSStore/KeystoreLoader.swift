@@ -81,21 +81,17 @@ struct KeystoreLoader {
         since revision: UInt64, in connection: KeystoreConnection
     ) throws(KeystoreError) -> [StoredRow] {
         let stored =
-            try connection.rows(
+            try connection.storedRows(
                 "SELECT ?, id, revision, body FROM slots WHERE revision > ?",
                 [.integer(Int64(RecordKind.slot.rawValue)), .integer(Int64(revision))])
-            + (try connection.rows(
-                "SELECT kind, id, revision, box FROM records WHERE revision > ?",
+            + (try connection.storedRows(
+                // For all rows the index on revisions is a detour, which the sign forbids.
+                "SELECT kind, id, revision, box FROM records "
+                    + (revision > 0 ? "WHERE revision > ?" : "WHERE +revision > ?"),
                 [.integer(Int64(revision))]))
-        var rows: [StoredRow] = []
-        rows.reserveCapacity(stored.count)
-        for row in stored {
-            guard let number = row[0].integer, let kind = UInt8(exactly: number),
-                let kind = RecordKind(rawValue: kind), let id = row[1].bytes,
-                let revision = row[2].integer, revision > 0, let box = row[3].bytes
-            else { throw tampered("a row of its database was edited") }
-            rows.append(
-                StoredRow(key: RowKey(kind: kind, id: id), revision: UInt64(revision), box: box))
+        let rows = stored.compactMap(\.self)
+        guard rows.count == stored.count else {
+            throw tampered("a row of its database was edited")
         }
         return rows
     }

@@ -48,8 +48,9 @@ struct RowKey: Hashable, Sendable {
         hasher.combine(kind)
         hasher.combine(id.count)
         var word: UInt64 = 0
-        for (index, byte) in id.enumerated() {
-            word = word << 8 | UInt64(byte)
+        let bytes = id.span
+        for index in bytes.indices {
+            word = word << 8 | UInt64(bytes[index])
             if index & 7 == 7 { hasher.combine(word) }
         }
         hasher.combine(word)
