@@ -86,7 +86,7 @@ package enum KeyPlace: Sendable {
         guard let arn = KeyARN(config.defaultKeyARN) else {
             throw Failure(
                 .damagedData, config.defaultKeyARN,
-                "the vault's key is not named arn:aws:kms:REGION:ACCOUNT:key/ID",
+                "the vault's key is not named arn:PARTITION:kms:REGION:ACCOUNT:key/ID",
                 wayOut: "take keyfold.json from a backup")
         }
         return arn

@@ -18,6 +18,18 @@ package struct AccountScope: Hashable, Sendable {
         self.region = region
     }
 
+    /// The part of AWS that the Region is in, as ARNs of keys and aliases say it: botocore's
+    /// `partitions.json`.
+    package var partition: String {
+        Self.partitions.first { region.utf8.starts(with: $0.regions.utf8) }?.name ?? "aws"
+    }
+
+    private static let partitions: [(regions: String, name: String)] = [
+        ("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"), ("us-isof-", "aws-iso-f"), ("eu-isoe-", "aws-iso-e"),
+        ("eusc-", "aws-eusc"),
+    ]
+
     /// The account itself, which in Keyfold is the keystore's owner.
     package var rootPrincipalARN: String { "arn:aws:iam::\(account):root" }
 
@@ -118,7 +130,7 @@ package struct KeyID: Hashable, Sendable, Comparable, CustomStringConvertible {
     }
 }
 
-/// `arn:aws:kms:REGION:ACCOUNT:key/KEY-ID`.
+/// `arn:PARTITION:kms:REGION:ACCOUNT:key/KEY-ID`; the Region gives the partition.
 package struct KeyARN: Hashable, Sendable, CustomStringConvertible {
     package let scope: AccountScope
     package let keyID: KeyID
@@ -136,7 +148,9 @@ package struct KeyARN: Hashable, Sendable, CustomStringConvertible {
     package var description: String {
         var text: [UInt8] = []
         text.reserveCapacity(96)
-        text.append(contentsOf: "arn:aws:kms:".utf8)
+        text.append(contentsOf: "arn:".utf8)
+        text.append(contentsOf: scope.partition.utf8)
+        text.append(contentsOf: ":kms:".utf8)
         text.append(contentsOf: scope.region.utf8)
         text.append(UInt8(ascii: ":"))
         text.append(contentsOf: scope.account.utf8)
@@ -170,7 +184,7 @@ package struct AliasName: Hashable, Sendable, Comparable, CustomStringConvertibl
     package var isReserved: Bool { description.hasPrefix("alias/aws/") }
 
     package func arn(in scope: AccountScope) -> String {
-        "arn:aws:kms:\(scope.region):\(scope.account):\(description)"
+        "arn:\(scope.partition):kms:\(scope.region):\(scope.account):\(description)"
     }
 
     package static func < (a: AliasName, b: AliasName) -> Bool { a.description < b.description }
@@ -198,8 +212,10 @@ package enum KeyReference: Hashable, Sendable {
         let parts = text.utf8.split(
             separator: UInt8(ascii: ":"), maxSplits: 5, omittingEmptySubsequences: false
         ).map(Substring.init)
-        guard parts.count == 6, parts[1].hasPrefix("aws"), parts[2] == "kms",
-            let scope = AccountScope(account: String(parts[4]), region: String(parts[3]))
+        guard parts.count == 6, parts[2] == "kms",
+            let scope = AccountScope(account: String(parts[4]), region: String(parts[3])),
+            // Keyfold's first ARNs had the same partition everywhere.
+            parts[1] == scope.partition || parts[1] == "aws"
         else { return nil }
         if parts[5].hasPrefix("key/"), let id = KeyID(String(parts[5].dropFirst(4))) {
             self = .keyARN(KeyARN(scope: scope, keyID: id))

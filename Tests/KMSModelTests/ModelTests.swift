@@ -25,6 +25,24 @@ import Testing
         #expect(AliasName(text) == nil)
     }
 
+    @Test(arguments: [
+        ("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"), ("us-isob-east-1", "aws-iso-b"),
+        ("eusc-de-east-1", "aws-eusc"),
+    ])
+    func `a key's ARN has the partition of its Region`(_ region: String, _ partition: String) throws
+    {
+        let id = "1234abcd-12ab-34cd-56ef-1234567890ab"
+        let text = "arn:\(partition):kms:\(region):111122223333:key/\(id)"
+        let arn = try #require(KeyARN(text))
+        #expect(arn.description == text)
+        #expect(KeyARN("arn:aws:kms:\(region):111122223333:key/\(id)") == arn)
+        #expect(KeyARN("arn:aws-other:kms:\(region):111122223333:key/\(id)") == nil)
+        let alias = try #require(AliasName("alias/a"))
+        #expect(
+            alias.arn(in: arn.scope) == "arn:\(partition):kms:\(region):111122223333:alias/a")
+    }
+
     @Test func `an alias name has at most 256 characters`() {
         #expect(AliasName("alias/" + String(repeating: "a", count: 250)) != nil)
         #expect(AliasName("alias/" + String(repeating: "a", count: 251)) == nil)
