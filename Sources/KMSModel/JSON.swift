@@ -68,6 +68,25 @@ extension JSONError: CustomStringConvertible {
     }
 }
 
+/// The names of one object. They differ when their bytes do: equal strings may have other bytes.
+private struct MemberNames {
+    private static let few = 16
+
+    private var list: [String] = []
+    private var set: Set<[UInt8]> = []
+
+    /// - Returns: whether it is new.
+    mutating func insert(_ name: String) -> Bool {
+        guard list.count >= Self.few else {
+            guard !list.contains(where: { $0.utf8.elementsEqual(name.utf8) }) else { return false }
+            list.append(name)
+            return true
+        }
+        if set.isEmpty { set = Set(list.map { Array($0.utf8) }) }
+        return set.insert(Array(name.utf8)).inserted
+    }
+}
+
 /// Recursive descent over bytes. The depth is bounded, and each step takes at least one byte.
 private struct JSONParser {
     private let bytes: [UInt8]
@@ -138,14 +157,13 @@ private struct JSONParser {
         skipSpace()
         if take(UInt8(ascii: "}")) { return .object([]) }
         var members: [JSON.Member] = []
-        // Bytes, since strings that differ in bytes may still be equal.
-        var names: Set<[UInt8]> = []
+        var names = MemberNames()
         repeat {
             skipSpace()
             let start = position
             guard try next() == UInt8(ascii: "\"") else { throw .unexpectedByte(offset: start) }
             let name = try string()
-            guard names.insert(Array(name.utf8)).inserted else {
+            guard names.insert(name) else {
                 throw .duplicateName(name, offset: start)
             }
             skipSpace()
@@ -199,7 +217,11 @@ private struct JSONParser {
     private mutating func string() throws(JSONError) -> String {
         let start = position
         position += 1
-        var text: [UInt8] = []
+        while let byte = peek, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20
+        {
+            position += 1
+        }
+        var text = Array(bytes[start + 1..<position])
         while true {
             switch try next() {
             case UInt8(ascii: "\""):

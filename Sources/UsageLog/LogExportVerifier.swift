@@ -148,7 +148,7 @@ private struct ExportCheck {
 
     mutating func take(_ bytes: ArraySlice<UInt8>) throws(LogExportReport.Problem) {
         line += 1
-        guard let value = JSONValue(parsing: Array(bytes)) else {
+        guard let value = JSON(ofLog: Array(bytes)) else {
             throw problem("the line is not JSON")
         }
         switch stage {
@@ -169,7 +169,7 @@ private struct ExportCheck {
         }
     }
 
-    private mutating func takeHead(_ value: JSONValue) throws(LogExportReport.Problem) {
+    private mutating func takeHead(_ value: JSON) throws(LogExportReport.Problem) {
         guard value["keyfoldLogExport"]?.integer(Int.self) == 1 else {
             throw problem("this is not an export of version 1")
         }
@@ -182,7 +182,7 @@ private struct ExportCheck {
         stage = .checkpoints
     }
 
-    private mutating func takeCheckpoint(_ value: JSONValue) throws(LogExportReport.Problem) {
+    private mutating func takeCheckpoint(_ value: JSON) throws(LogExportReport.Problem) {
         guard stage == .checkpoints, let bytes = value["bytes"]?.text.flatMap({ bytesOfHex($0) }),
             let checkpoint = chain.take(bytes),
             value["checkpoint"]?.integer(UInt64.self) == checkpoint.number
@@ -204,7 +204,7 @@ private struct ExportCheck {
         report.checkpointCount = chain.count
     }
 
-    private mutating func takeSegment(_ value: JSONValue) throws(LogExportReport.Problem) {
+    private mutating func takeSegment(_ value: JSON) throws(LogExportReport.Problem) {
         try endSegment()
         stage = .segments
         guard let ordinal = value["segment"]?.integer(UInt64.self), ordinal > lastOrdinal,
@@ -217,7 +217,7 @@ private struct ExportCheck {
     }
 
     private mutating func takeEvent(
-        _ value: JSONValue, _ line: ArraySlice<UInt8>
+        _ value: JSON, _ line: ArraySlice<UInt8>
     ) throws(LogExportReport.Problem) {
         guard var segment, value["segment"]?.integer(UInt64.self) == segment.ordinal else {
             throw problem("the event is of no segment that was begun")
@@ -254,7 +254,7 @@ private struct ExportCheck {
         self.segment = segment
     }
 
-    private static func path(_ value: JSONValue) -> [[UInt8]]? {
+    private static func path(_ value: JSON) -> [[UInt8]]? {
         guard let elements = value["path"]?.elements,
             elements.count <= MerkleTree.maximumPathLength
         else { return nil }
@@ -268,7 +268,7 @@ private struct ExportCheck {
 
     /// What the event's hash is of: its record's bytes as they stand in the line.
     private static func leaf(
-        _ value: JSONValue, _ line: ArraySlice<UInt8>, previous: [UInt8], sequence: UInt64
+        _ value: JSON, _ line: ArraySlice<UInt8>, previous: [UInt8], sequence: UInt64
     ) -> [UInt8]? {
         // Hex digits come before it, so that the first one is the member's name.
         guard line.last == UInt8(ascii: "}"),
@@ -295,7 +295,7 @@ private struct ExportCheck {
         wholeSegments.insert(segment.ordinal)
     }
 
-    private mutating func takeEnd(_ value: JSONValue) throws(LogExportReport.Problem) {
+    private mutating func takeEnd(_ value: JSON) throws(LogExportReport.Problem) {
         try endSegment()
         guard value["checkpoints"]?.integer(UInt64.self) == report.checkpointCount,
             value["segments"]?.integer(Int.self) == report.segmentCount,

@@ -35,7 +35,7 @@ package struct LoggedEvent: Sendable, Hashable {
 
     /// nil when the JSON is not a record.
     init?(segment: SegmentID, sequence: UInt64, time: Int64, json: [UInt8]) {
-        guard let record = JSONValue(parsing: json), let name = record["eventName"]?.text else {
+        guard let record = JSON(ofLog: json), let name = record["eventName"]?.text else {
             return nil
         }
         let data = record["additionalEventData"]

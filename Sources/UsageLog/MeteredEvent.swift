@@ -49,7 +49,7 @@ struct MeteredRecord: MeteredEvent {
 
     /// Of a record's JSON; nil when it is none.
     init?(json: ArraySlice<UInt8>, time: Timestamp) {
-        guard let record = JSONValue(parsing: Array(json)),
+        guard let record = JSON(ofLog: Array(json)),
             let name = record["eventName"]?.text, let id = record["eventID"]?.text
         else { return nil }
         self.time = time

@@ -146,7 +146,7 @@ let keyTargets = [
         samples: { [Array(#"{"eventName":"Decrypt","n":[1,-2.5e3,null,true,"\u00e9"]}"#.utf8)] }
     ) { bytes in
         // What a log's own writer puts below the seal, and whoever has the key could change.
-        _ = JSONValue(parsing: bytes)
+        _ = JSON(ofLog: bytes)
         _ = ClosingRecord(
             plaintext: bytes[...], of: ClosingRecord.Place(segment), publicKey: logKeys.publicKey)
         _ = UsageTally(decoding: bytes)

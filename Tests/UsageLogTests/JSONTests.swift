@@ -143,14 +143,14 @@ import Testing
         "\"\u{1}\"", "[1 2]", "--1", ".5", "\"\\ud800\\u0041\"",
     ])
     func `what is no JSON is refused`(_ text: String) {
-        #expect(JSONValue(parsing: Array(text.utf8)) == nil)
+        #expect(JSON(ofLog: Array(text.utf8)) == nil)
     }
 
     @Test func `what is JSON is read`() {
         let text =
             #" {"a" : [1, -2.5e+3, 0, true, false, null, {}, []], "b\u00e9\ud83d\udddd":"\/"} "#
         #expect(
-            JSONValue(parsing: Array(text.utf8))
+            JSON(ofLog: Array(text.utf8))
                 == .object([
                     .init(
                         name: "a",
@@ -160,8 +160,8 @@ import Testing
                         ])),
                     .init(name: "bé🗝", value: .text("/")),
                 ]))
-        #expect(JSONValue(parsing: Array(repeating: UInt8(ascii: "["), count: 100_000)) == nil)
-        #expect(JSONValue(parsing: [0x22, 0xFF, 0x22]) == nil)
+        #expect(JSON(ofLog: Array(repeating: UInt8(ascii: "["), count: 100_000)) == nil)
+        #expect(JSON(ofLog: [0x22, 0xFF, 0x22]) == nil)
     }
 
     @Test func `the parser never traps on changed records`() {
