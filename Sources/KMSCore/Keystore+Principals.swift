@@ -17,15 +17,18 @@ package struct NewAccessKey: Sendable {
     package var accessKeyID: String?
     package var secretAccessKey: SecretBytes?
     package var isAdministrator: Bool
+    /// Whether it may have what grants and key policies gave a deleted principal of its name.
+    package var takesOverPermissions: Bool
 
     package init(
         name: String, accessKeyID: String? = nil, secretAccessKey: SecretBytes? = nil,
-        isAdministrator: Bool = false
+        isAdministrator: Bool = false, takesOverPermissions: Bool = false
     ) {
         self.name = name
         self.accessKeyID = accessKeyID
         self.secretAccessKey = secretAccessKey
         self.isAdministrator = isAdministrator
+        self.takesOverPermissions = takesOverPermissions
     }
 }
 
@@ -36,6 +39,9 @@ package enum PrincipalError: Error, Hashable, Sendable {
     /// 16…128 printable ASCII characters.
     case invalidSecret
     case exists(String)
+    /// Grants or policies of these keys name a deleted principal of that name; AWS tells the two
+    /// apart by ids that it puts into policies, Keyfold does not.
+    case isNamed(by: [KeyARN])
     case tooMany(limit: Int)
     case missing(String)
     case keystore(KeystoreError)
@@ -77,9 +83,41 @@ extension Keystore {
             guard others.count < Keystore.principalLimit else {
                 throw .tooMany(limit: Keystore.principalLimit)
             }
+            if !new.takesOverPermissions {
+                let keys = try Self.keys(naming: scope.userARN(name: new.name), in: snapshot)
+                guard keys.isEmpty else { throw .isNamed(by: keys) }
+            }
             change.principals = [record]
         }
         return (publicView(record), secret)
+    }
+
+    /// The keys whose policies or grants name a principal, sorted.
+    private static func keys(
+        naming arn: String, in snapshot: KeystoreSnapshot
+    ) throws(PrincipalError) -> [KeyARN] {
+        var found: [KeyARN] = []
+        for region in snapshot.regions.values {
+            for key in region.keys.values where try isNamed(arn, by: key) { found.append(key.arn) }
+        }
+        return found.sorted { $0.description < $1.description }
+    }
+
+    private static func isNamed(
+        _ arn: String, by key: KeyEntry
+    ) throws(PrincipalError) -> Bool {
+        let isInPolicy = (try? key.policy())??.principals.contains { named in
+            if case .principal(let principal) = named { principal.arn == arn } else { false }
+        }
+        if isInPolicy == true { return true }
+        do throws(KeystoreError) {
+            guard key.hasGrants else { return false }
+            return try key.grants().grants.contains { grant in
+                grant.terms.grantee.arn == arn || grant.terms.retiringPrincipal?.arn == arn
+            }
+        } catch {
+            throw .keystore(error)
+        }
     }
 
     /// Its access key stops working at once, in all processes.

@@ -1,4 +1,5 @@
 import Cryptography
+import KMSCore
 import KMSModel
 import Testing
 
@@ -376,5 +377,39 @@ import Testing
         #expect(throws: KMSError.self) {
             try people.grant(key, to: people.bob, ["Encrypt", "Decrypt"])
         }
+    }
+
+    @Test func `a new principal has nothing of a deleted one of its name, unless that is wanted`()
+        throws
+    {
+        let people = try People()
+        let keystore = people.store.keystore
+        let granted = try people.store.key()
+        try people.grant(granted, to: people.bob, ["Encrypt"])
+        let policed = try people.store.key()
+        _ = try people.store.ask(
+            .putKeyPolicy,
+            Structure([
+                .keyID: .text(policed),
+                .policy: .text(
+                    PolicyTexts.everything(
+                        to: [
+                            TestKeystore.scope.rootPrincipalARN, people.alice.principalARN,
+                        ])),
+            ]))
+        for (name, key) in [("bob", granted), ("alice", policed)] {
+            try keystore.deletePrincipal(name: name)
+            let error = #expect(throws: PrincipalError.self) {
+                try keystore.createPrincipal(NewAccessKey(name: name))
+            }
+            guard case .isNamed(let keys) = error else {
+                Issue.record("\(String(describing: error))")
+                continue
+            }
+            #expect(keys.map(\.description) == [key])
+        }
+        _ = try keystore.createPrincipal(NewAccessKey(name: "carol"))
+        _ = try keystore.createPrincipal(NewAccessKey(name: "bob", takesOverPermissions: true))
+        #expect(try people.encrypt(granted, as: people.bob) == nil)
     }
 }

@@ -37,12 +37,16 @@ struct PrincipalCreate: ParsableCommand {
     @Flag(help: "Let it do what key policies leave to the account.")
     var administrator = false
 
+    @Flag(help: "Let it have what a deleted principal of its name was given.")
+    var keepPermissions = false
+
     @OptionGroup var common: CommonOptions
 
     func run() throws {
         try common.withSession { session throws(Failure) in
             var new = NewAccessKey(
-                name: name, accessKeyID: accessKeyID, isAdministrator: administrator)
+                name: name, accessKeyID: accessKeyID, isAdministrator: administrator,
+                takesOverPermissions: keepPermissions)
             if let secretAccessKeyFile {
                 var line = try SecretFile.firstLine(
                     of: secretAccessKeyFile, purpose: "secret access key")
@@ -164,6 +168,14 @@ extension Failure {
             self.init(
                 .cannotCreate, what, "there is a principal of that name or access key id",
                 wayOut: "'keyfold principal list' shows them")
+        case .isNamed(let keys):
+            let few = keys.prefix(3).map { "\($0.keyID)" }.joined(separator: ", ")
+            self.init(
+                .cannotCreate, name,
+                "a principal of that name was deleted, and grants or policies of \(keys.count) keys "
+                    + "still name it: \(few)\(keys.count > 3 ? ", …" : "")",
+                wayOut: "revoke them ('keyfold grant list KEY', 'keyfold policy get KEY'), take "
+                    + "another name, or let it have them: --keep-permissions")
         case .tooMany(let limit): self.init(.failure, name, "there are \(limit) principals already")
         case .missing:
             self.init(
