@@ -28,6 +28,7 @@ package final class Keystore: Sendable {
     /// Those of other Regions that were asked for.
     private let otherServices = Mutex<[String: EmbeddedKeyService]>([:])
     private static let keptServices = 64
+    private let durability: UsageLogDurability
     private let log: UsageLogWriter
     private let logKeys: UsageLogKeys
     private let notary: LogNotary
@@ -48,9 +49,10 @@ package final class Keystore: Sendable {
         } catch {
             throw .log("its signing key cannot be made")
         }
+        durability = try store.syncsLog() ? .beforeRelease : .withinASecond
         log = UsageLogWriter(
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store),
-            clock: clock, durability: try store.syncsLog() ? .beforeRelease : .withinASecond)
+            clock: clock, durability: durability)
         notary = LogNotary(keys: logKeys, anchors: LogAnchors(store: store), clock: clock)
         shared = EmbeddedKeyService.Shared(store: store, log: log, notary: notary, clock: clock)
         keyService = EmbeddedKeyService(shared, scope: scope)
@@ -138,6 +140,15 @@ package final class Keystore: Sendable {
             services[region] = service
             return service
         }
+    }
+
+    /// Whether requests with symmetric keys take microseconds: no token may hold them up, and no
+    /// event waits for the disk.
+    package var answersAtOnce: Bool {
+        guard durability == .withinASecond, let snapshot = try? store.snapshot() else {
+            return false
+        }
+        return !snapshot.hasKeyStores
     }
 
     /// The principal that stands for the keystore's owner.

@@ -270,9 +270,17 @@ extension ConnectionHandler {
             carryOut(exchange, nil, body.whole(), context) { _ in exchange.health(host.isReady) }
         case .carryOut(let admitted):
             let (processor, now) = (server.processor, server.now)
-            carryOut(exchange, admitted.operation, body.whole(), context) { body in
+            let work = { @Sendable (body: WipedBytes) in
                 var bytes = body.taken()
                 return processor.answer(admitted, body: &bytes, at: now().moment)
+            }
+            let whole = body.whole()
+            // Such work takes less than handing it to another thread and back.
+            if processor.isQuick(admitted), let answer = server.pool.runAlone({ work(whole) }) {
+                server.budget.give(whole.count)
+                reply(answer, exchange, context)
+            } else {
+                carryOut(exchange, admitted.operation, whole, context, work)
             }
         }
     }

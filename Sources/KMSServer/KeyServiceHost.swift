@@ -12,6 +12,10 @@ package protocol KeyServiceHost: Sendable {
     /// Whether keys can be used just now.
     var isReady: Bool { get }
 
+    /// Whether ``RequestProcessor/isQuick(_:)`` requests take microseconds, and may be answered by
+    /// the thread that read them.
+    var answersAtOnce: Bool { get }
+
     /// The keys of one Region; nil where the account has no such Region.
     func service(in region: String) -> (any KeyService)?
 

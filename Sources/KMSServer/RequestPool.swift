@@ -23,6 +23,7 @@ final class RequestPool: Sendable {
     }
 
     private static let patience = TimeAmount.milliseconds(2)
+    private static let companyLasts = 256
 
     private let pool: NIOThreadPool
     private let limit: Int
@@ -30,6 +31,9 @@ final class RequestPool: Sendable {
     private let fewThreads: Int
     private let timeout: TimeAmount
     private let count = Atomic<Int>(0)
+    /// For how many requests it counts that two of them were there at once. Not exact: it is about
+    /// speed alone.
+    private let company = Atomic<Int>(0)
     private let state = Mutex(State())
     private let metrics: ServerMetrics
 
@@ -76,6 +80,9 @@ final class RequestPool: Sendable {
             metrics.requestOverloaded()
             return false
         }
+        if count.load(ordering: .relaxed) > 1 {
+            company.store(Self.companyLasts, ordering: .relaxed)
+        }
         metrics.requestBegan()
         let whole = Work { [self] isActive in
             let outcome = work(isActive)
@@ -85,6 +92,28 @@ final class RequestPool: Sendable {
         }
         enqueue(whole, on: loop)
         return true
+    }
+
+    /// Works on the calling thread, as long as requests come one at a time: when there are more,
+    /// threads for reading and threads for working are better at it.
+    ///
+    /// - Returns: nil when there are others, or were lately; then `work` was not called.
+    func runAlone<Outcome>(_ work: () -> Outcome) -> Outcome? {
+        let last = company.load(ordering: .relaxed)
+        guard last == 0 else {
+            company.store(last - 1, ordering: .relaxed)
+            return nil
+        }
+        guard count.compareExchange(expected: 0, desired: 1, ordering: .relaxed).exchanged else {
+            company.store(Self.companyLasts, ordering: .relaxed)
+            return nil
+        }
+        metrics.requestBegan()
+        defer {
+            count.subtract(1, ordering: .relaxed)
+            metrics.requestEnded()
+        }
+        return work()
     }
 
     private enum Need {

@@ -45,6 +45,17 @@ package struct RequestProcessor: Sendable {
         }
     }
 
+    /// Whether the second step takes microseconds, unless something holds it up: what is asked with
+    /// symmetric keys above all. With a key pair it may take milliseconds.
+    package func isQuick(_ request: AdmittedRequest) -> Bool {
+        switch request.operation {
+        case .encrypt, .decrypt, .reEncrypt, .generateDataKey, .generateDataKeyWithoutPlaintext,
+            .generateMAC, .verifyMAC, .generateRandom, .describeKey:
+            host.answersAtOnce
+        default: false
+        }
+    }
+
     /// The second step: who asks, whether they may so soon again, and the operation itself.
     ///
     /// - Parameter body: wiped and emptied, since it may hold plaintext.

@@ -16,6 +16,8 @@ package final class KeystoreSnapshot: Sendable {
     /// By cluster id.
     package let tokens: [String: TokenRecord]
     let slots: [String: SlotRecord]
+    /// Whether keys may be in tokens.
+    package let hasKeyStores: Bool
     /// The first instant at which a key is to be rotated or deleted, or material expires.
     package let nextDue: Timestamp?
 
@@ -36,6 +38,7 @@ package final class KeystoreSnapshot: Sendable {
         administratorARNs = model.administratorARNs
         tokens = model.tokens
         slots = model.slots
+        hasKeyStores = regions.values.contains { !$0.keyStores.isEmpty }
         nextDue = regions.values.lazy.compactMap(\.nextDue).min()
     }
 

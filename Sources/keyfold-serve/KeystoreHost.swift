@@ -19,6 +19,8 @@ struct KeystoreHost: KeyServiceHost {
         }
     }
 
+    var answersAtOnce: Bool { keystore.answersAtOnce }
+
     func service(in region: String) -> (any KeyService)? { keystore.service(inRegion: region) }
 
     func accessKey(id: String) throws(KMSError) -> HostAccessKey? {

@@ -35,6 +35,8 @@ final class FakeHost: KeyServiceHost, KeyService {
 
     var isReady: Bool { state.withLock { $0.isReady } }
 
+    let answersAtOnce = false
+
     func service(in region: String) -> (any KeyService)? {
         ["eu-central-1", "us-east-1"].contains(region) ? self : nil
     }

@@ -92,6 +92,9 @@ struct EchoHost: KeyServiceHost {
 
     var isReady: Bool { !unreadiness.isUnready.load(ordering: .relaxed) }
 
+    /// Its requests wait when they are told to.
+    var answersAtOnce: Bool { false }
+
     func service(in region: String) -> (any KeyService)? {
         ["eu-central-1", "us-east-1"].contains(region) ? EchoService(region: region) : nil
     }
