@@ -16,7 +16,7 @@ struct CheckRoot {
     ) throws(VaultError) {
         let bytes: [UInt8]
         do throws(VaultError) {
-            bytes = try RootDomain.readRecord(in: root)
+            bytes = try DirectoryRecord.read(in: root)
         } catch {
             guard case .system(.noSuchFileOrDirectory) = error else { throw error }
             recordProblems = [CheckProblem(.recordMissing)]
