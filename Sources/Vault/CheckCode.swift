@@ -136,7 +136,8 @@ extension CheckCode {
         case .configMalformed, .configChanged, .recordMissing, .recordMalformed, .recordChanged,
             .recordForeign, .domainLinkWrong, .domainKeyUnusable, .nameForeign, .nameReserved,
             .sizeImpossible, .headerMalformed, .headerChanged, .keyUnusable, .keyMissing,
-            .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged, .holeUnexpected, .holeUnsettled, .fileIDDuplicate, .linkDamaged,
+            .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged, .holeUnexpected, .holeUnsettled,
+            .fileIDDuplicate, .linkDamaged,
             .attributeDamaged, .attributeForeign, .changing, .notPermitted, .unreadable:
             nil
         }

@@ -53,7 +53,8 @@ struct CheckRepair {
                 }
                 try moveToLostAndFound(item)
             case .configMalformed, .configChanged, .recordMissing, .recordMalformed,
-                .recordChanged, .recordForeign, .domainLinkWrong, .domainKeyUnusable, .nameForeign, .nameReserved, .sizeImpossible,
+                .recordChanged, .recordForeign, .domainLinkWrong, .domainKeyUnusable, .nameForeign,
+                .nameReserved, .sizeImpossible,
                 .headerMalformed, .headerChanged, .keyUnusable, .keyMissing, .wrappedKeyDamaged,
                 .finalBlockMissing, .blockDamaged, .holeUnexpected, .holeUnsettled,
                 .fileIDDuplicate, .linkDamaged, .attributeDamaged, .attributeForeign,

@@ -138,7 +138,9 @@ package final class Checker: Sendable {
         if request.repairs, let keys = opened.keys, opened.configProblems.isEmpty {
             recover(root, config, keys, &run)
         }
-        guard let start = try start(inspector, .root(opened.directoryID, of: domain), &run) else { return }
+        guard let start = try start(inspector, .root(opened.directoryID, of: domain), &run) else {
+            return
+        }
         if request.countsFirst { countFirst(inspector, start) }
         walk(inspector, start, &run)
         settle(inspector, &run)

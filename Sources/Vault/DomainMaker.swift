@@ -76,10 +76,12 @@ package struct DomainMaker {
         }
     }
 
-    /// Makes the domain, durably: when this returns, a power cut does not take it away.
+    /// Makes the domain, durably: when this returns, a power cut does not take it away. To be
+    /// called once, since it lets mounts in again.
     ///
     /// - Throws: `EEXIST` when there is something of its name.
     package func make(under keyARN: String) throws(VaultError) -> DomainDescription {
+        defer { lock?.release() }
         let stored = try parent.storedName(name)
         guard VaultFileSystem.isAbsent(stored.fileName, in: parent.directory) else {
             throw .system(.fileExists)

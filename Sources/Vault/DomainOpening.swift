@@ -48,7 +48,11 @@ struct NestedDomain {
             domain = outer
         } else {
             try format { () throws(FormatError) in try record.authenticateLink(below: outer.keys) }
-            if let known = known(record.domainID) { domain = known } else { domain = try open(record) }
+            if let known = known(record.domainID) {
+                domain = known
+            } else {
+                domain = try open(record)
+            }
         }
         try format { () throws(FormatError) in try record.authenticate(bytes, with: domain.keys) }
         return DirectoryIdentity(directoryID: record.directoryID, domain: domain)

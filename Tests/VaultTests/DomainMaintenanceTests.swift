@@ -150,7 +150,8 @@ struct DomainMaintenanceTests {
         keys.first.flatMap { SymmetricBlob(decoding: $0.blob) }?.keyVersion
     }
 
-    @Test func `a rewrap moves every domain to its key's newest version, records included`() throws {
+    @Test func `a rewrap moves every domain to its key's newest version, records included`() throws
+    {
         try DomainBench.with { bench in
             try Self.fill(bench)
             let before = try Disk.read(try bench.record("inner/deep"))

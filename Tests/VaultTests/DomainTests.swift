@@ -186,8 +186,9 @@ struct DomainTests {
             bench.switchOff(bench.inner)
             let again = try bench.bench.open()
             defer { again.close() }
-            #expect(errno { try PathActor(vault: again).removeDirectory("inner") }
-                == .directoryNotEmpty)
+            #expect(
+                errno { try PathActor(vault: again).removeDirectory("inner") }
+                    == .directoryNotEmpty)
             #expect(try bench.domains().map(\.plainPath) == ["", "inner"])
         }
     }
@@ -249,8 +250,11 @@ struct DomainTests {
                 let own = try Disk.read(try bench.record(to))
                 #expect(try Self.answer(to: bench, to, with: record) == .ioError, "\(from)")
                 let codes = CheckBench(bench: bench.bench).codes()
-                #expect(codes == [from.contains("folder") || from == "folder"
-                    ? .recordForeign : .domainLinkWrong], "\(from)")
+                #expect(
+                    codes == [
+                        from.contains("folder") || from == "folder"
+                            ? .recordForeign : .domainLinkWrong
+                    ], "\(from)")
                 try Disk.write(try bench.record(to), own)
             }
             // The root of a domain of its own can be doubled by whoever may write the vault.
