@@ -66,10 +66,12 @@ struct DomainCreate: ParsableCommand {
     private func maker(
         _ view: VaultView, _ session: ServiceSession
     ) throws(Failure) -> DomainMaker {
+        var caller = session.caller
+        caller.fileActivity = FileActivity(operation: .initialize)
         do throws(VaultError) {
             return try DomainMaker(
                 vaultDirectory: view.vault, mountPoint: view.mount?.mountPoint, plainPath: path,
-                service: session.service, caller: session.caller)
+                service: session.service, caller: caller)
         } catch {
             switch error {
             case .system(.invalidArgument):
