@@ -51,14 +51,17 @@ struct CheckRepair {
                 if hasJournals {
                     return .notRepaired("mount the vault first: a journal waits for its recovery")
                 }
+                guard action.place.domain.isCertain else {
+                    return .notRepaired("the record above it does not tell its domain")
+                }
                 try moveToLostAndFound(item)
             case .configMalformed, .configChanged, .recordMissing, .recordMalformed,
-                .recordChanged, .recordForeign, .domainLinkWrong, .domainKeyUnusable, .nameForeign,
-                .nameReserved, .sizeImpossible,
-                .headerMalformed, .headerChanged, .keyUnusable, .keyMissing, .wrappedKeyDamaged,
-                .finalBlockMissing, .blockDamaged, .holeUnexpected, .holeUnsettled,
-                .fileIDDuplicate, .linkDamaged, .attributeDamaged, .attributeForeign,
-                .journalLeft, .changing, .notPermitted, .unreadable:
+                .recordChanged, .recordForeign, .domainLinkWrong, .domainKeyUnusable,
+                .nameForeign, .nameReserved, .sizeImpossible, .headerMalformed, .headerChanged,
+                .keyUnusable, .keyMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged,
+                .holeUnexpected, .holeUnsettled, .fileIDDuplicate, .linkDamaged,
+                .attributeDamaged, .attributeForeign, .journalLeft, .changing, .notPermitted,
+                .unreadable:
                 preconditionFailure("BUG: nothing repairs \(action.problem.code)")
             }
             try directory.synchronize(dataOnly: false)

@@ -129,10 +129,10 @@ package struct DomainMaker {
     private func give(_ name: StoredName, to made: FileName) throws(VaultError) {
         let parent = parent.directory
         try system { () throws(Errno) in
-            if let sidecar = name.sidecar {
-                try VaultMaker.replace(sidecar.name, in: parent, with: sidecar.content)
-            }
             do throws(Errno) {
+                if let sidecar = name.sidecar {
+                    try VaultMaker.replace(sidecar.name, in: parent, with: sidecar.content)
+                }
                 try parent.rename(made, to: parent, name.fileName, flags: RenameFlag.noReplace)
             } catch {
                 if let sidecar = name.sidecar,

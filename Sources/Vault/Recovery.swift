@@ -347,10 +347,7 @@ struct Recovery {
     /// data key opens under its own domain only.
     private func domainID(ofFileAt path: [UInt8]) throws(VaultError) -> DomainID {
         guard let (directory, _) = try parent(of: path),
-            let bytes = try present({ () throws(Errno) in
-                try directory.openRegularFile(FileName(ReservedName.directoryRecord))
-                    .readAll(limitBytes: DirectoryRecord.maximumBytes)
-            }),
+            let bytes = try? DirectoryRecord.read(in: directory),
             let record = try? DirectoryRecord(decoding: bytes)
         else { return keys.domainID }
         return record.domainID

@@ -90,7 +90,8 @@ package final class Rewrapper: Sendable {
         try tree.enter()
         while true {
             let batch = try tree.nextFiles(Self.batchFiles)
-            try rewrap(tree.takeDomains(), config)
+            let domains = tree.takeDomains()
+            try rewrap(domains, of: tree, config)
             if batch.isEmpty { break }
             rewrap(batch, config)
         }
@@ -252,13 +253,13 @@ package final class Rewrapper: Sendable {
     // MARK: Domains
 
     private func rewrap(
-        _ domains: SealedTree.Domains, _ config: VaultConfig
+        _ domains: SealedTree.Domains, of tree: SealedTree, _ config: VaultConfig
     ) throws(VaultError) {
         domains.left.forEach(onDomainLeft)
         for closed in domains.closed { fail(closed.plainPath, closed.error) }
         for root in domains.entered {
             do throws(VaultError) {
-                try rewrap(root, config)
+                try rewrap(root, in: try tree.open(root.stored), config)
             } catch {
                 // Without the vault's own key there is no vault.
                 guard root.record.link != nil else { throw error }
@@ -278,14 +279,14 @@ package final class Rewrapper: Sendable {
 
     /// A domain's own key moves with the files, and so does the CMK of new files.
     private func rewrap(
-        _ root: SealedTree.DomainRoot, _ config: VaultConfig
+        _ root: SealedTree.DomainRoot, in directory: Descriptor, _ config: VaultConfig
     ) throws(VaultError) {
         let record = root.record
         let context = EncryptionContext(vault: config.vaultID, domain: record.domainID)
         guard let keys = try newWrapping(of: record.domainKey, context) else { return }
         try system { () throws(Errno) in
             try VaultMaker.replace(
-                FileName(ReservedName.directoryRecord), in: root.directory,
+                FileName(ReservedName.directoryRecord), in: directory,
                 with: record.withWrappedKeys(keys).encoded(with: root.domain.keys))
         }
         guard record.link == nil, let keyARN = keys.first?.keyARN,
@@ -295,7 +296,7 @@ package final class Rewrapper: Sendable {
         config.defaultKeyARN = keyARN
         try system { () throws(Errno) in
             try VaultMaker.replace(
-                FileName(ReservedName.config), in: root.directory,
+                FileName(ReservedName.config), in: directory,
                 with: config.encoded(with: root.domain.keys))
         }
     }

@@ -4,9 +4,8 @@ import SealedFormat
 
 /// Walks a vault, or a part of it, in the store itself, with the plaintext paths.
 ///
-/// Holds the descriptors of one directory at a time, and of the domains' roots that nobody has
-/// taken yet; the directories that wait are kept by path, so that a tree of any depth is walked
-/// within few descriptors.
+/// Holds the descriptors of one directory at a time; the directories that wait are kept by path, so
+/// that a tree of any depth is walked within few descriptors.
 struct SealedTree {
     struct File {
         let directory: Descriptor
@@ -17,7 +16,8 @@ struct SealedTree {
 
     /// The root of a domain, the vault's own root included.
     struct DomainRoot {
-        let directory: Descriptor
+        /// Stored names from the vault's root down.
+        let stored: [FileName]
         let record: DirectoryRecord
         let domain: Domain
         /// Empty for the vault's root.
@@ -187,7 +187,7 @@ struct SealedTree {
             if isRoot {
                 domains.entered.append(
                     DomainRoot(
-                        directory: directory, record: record, domain: identity.domain,
+                        stored: place.stored, record: record, domain: identity.domain,
                         plainPath: place.plainPath))
             }
             return identity
@@ -199,7 +199,7 @@ struct SealedTree {
         }
     }
 
-    private func open(_ stored: [FileName]) throws(VaultError) -> Descriptor {
+    func open(_ stored: [FileName]) throws(VaultError) -> Descriptor {
         var directory = try system { () throws(Errno) in try root.reopen(OpenFlag.directory) }
         for name in stored {
             let parent = directory
@@ -292,7 +292,7 @@ struct SealedPath {
         }
         if record.link != nil {
             domainRoot = SealedTree.DomainRoot(
-                directory: directory, record: record, domain: identity.domain,
+                stored: stored, record: record, domain: identity.domain,
                 plainPath: plainPath)
         }
     }
