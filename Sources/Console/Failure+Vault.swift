@@ -40,9 +40,9 @@ extension Failure {
         case .unknownDomain(let domain):
             self.init(
                 .damagedData, object,
-                "a directory belongs to a domain that is not this vault's "
+                "a directory belongs to another domain than the one that it is in "
                     + "(\(domain))",
-                wayOut: "was it moved here from another vault? Take it from a backup")
+                wayOut: "was it moved here in the store? Take it from a backup")
         }
     }
 

@@ -6,6 +6,7 @@ package import Cryptography
 /// Thread-safe.
 package final class DomainKeys: Sendable {
     package static let domainKeyBytes = 32
+    static let commitmentBytes = 32
 
     package let domainID: DomainID
     let names: AESSIV256
@@ -13,6 +14,8 @@ package final class DomainKeys: Sendable {
     let records: SecretBytes
     let config: SecretBytes
     let journals: SecretBytes
+    /// Stands in the record of a nested domain's root for all to see and fits this domain key only.
+    let commitment: [UInt8]
 
     /// - Parameter domainKey: 32 bytes.
     package init(domainKey: SecretBytes, domainID: DomainID) {
@@ -27,5 +30,6 @@ package final class DomainKeys: Sendable {
         records = derive(Label.records, 32)
         config = derive(Label.config, 32)
         journals = derive(Label.journal, 32)
+        commitment = derive(Label.commitment, Self.commitmentBytes).published
     }
 }

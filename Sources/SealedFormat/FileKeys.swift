@@ -11,6 +11,7 @@ enum Label {
     static let config = Array("keyfold/1/config".utf8)
     static let values = Array("keyfold/1/values".utf8)
     static let journal = Array("keyfold/1/journal".utf8)
+    static let links = Array("keyfold/1/links".utf8)
 
     // The first associated string of what is sealed under the value key.
     static let symbolicLink = Array("symbolic link".utf8)
@@ -38,12 +39,13 @@ package final class FileKeys: Sendable {
         }
         content = derive(Label.content)
         header = derive(Label.header)
-        commitment = derive(Label.commitment).withBytes { bytes in
-            var copy = [UInt8](repeating: 0, count: 32)
-            for index in copy.indices {
-                copy[index] = bytes.byte(at: index)
-            }
-            return copy
-        }
+        commitment = derive(Label.commitment).published
+    }
+}
+
+extension SecretBytes {
+    /// The bytes of what is no secret although it was derived like one.
+    var published: [UInt8] {
+        withBytes { bytes in (0..<bytes.byteCount).map { bytes.byte(at: $0) } }
     }
 }

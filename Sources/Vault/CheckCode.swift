@@ -8,6 +8,8 @@ package enum CheckCode: String, CaseIterable, Sendable {
     case recordMalformed = "record-malformed"
     case recordChanged = "record-changed"
     case recordForeign = "record-foreign"
+    case domainLinkWrong = "domain-link-wrong"
+    case domainKeyUnusable = "domain-key-unusable"
 
     case nameUndecodable = "name-undecodable"
     case nameForeign = "name-foreign"
@@ -52,15 +54,15 @@ package enum CheckSeverity: String, CaseIterable, Sendable {
 extension CheckCode {
     package var severity: CheckSeverity {
         switch self {
-        case .nameForeign, .nameReserved, .keyUnusable, .holeUnsettled, .attributeForeign,
-            .journalLeft, .changing, .notPermitted:
+        case .domainKeyUnusable, .nameForeign, .nameReserved, .keyUnusable, .holeUnsettled,
+            .attributeForeign, .journalLeft, .changing, .notPermitted:
             .information
         case .nameUndecodable, .sidecarMissing, .sidecarDamaged, .sidecarOrphan,
             .temporaryStale, .temporaryWithData:
             .repairable
         case .configMalformed, .configChanged, .recordMissing, .recordMalformed, .recordChanged,
-            .recordForeign, .sizeImpossible, .headerMalformed, .headerChanged, .keyMissing,
-            .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged, .holeUnexpected,
+            .recordForeign, .domainLinkWrong, .sizeImpossible, .headerMalformed, .headerChanged,
+            .keyMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged, .holeUnexpected,
             .fileIDDuplicate, .linkDamaged, .attributeDamaged, .unreadable:
             .damage
         }
@@ -75,6 +77,10 @@ extension CheckCode {
             "names in this directory can't be read and no new ones be made; what lies in its "
                 + "subdirectories is not affected"
         case .recordForeign: "this directory was made in another vault or domain"
+        case .domainLinkWrong:
+            "a domain begins here that was not made here: nothing in it is taken for the vault's"
+        case .domainKeyUnusable:
+            "the domain's key is not usable now, so below only what needs no key was checked"
         case .nameUndecodable:
             "the entry's name was changed, or it was moved here in the store; the mount does not "
                 + "show it"
@@ -128,9 +134,10 @@ extension CheckCode {
         case .sidecarOrphan, .temporaryStale: "removes it"
         case .journalLeft: "recovers it as a mount would, and cuts torn tails where it allows that"
         case .configMalformed, .configChanged, .recordMissing, .recordMalformed, .recordChanged,
-            .recordForeign, .nameForeign, .nameReserved, .sizeImpossible, .headerMalformed,
-            .headerChanged, .keyUnusable, .keyMissing, .wrappedKeyDamaged, .finalBlockMissing,
-            .blockDamaged, .holeUnexpected, .holeUnsettled, .fileIDDuplicate, .linkDamaged,
+            .recordForeign, .domainLinkWrong, .domainKeyUnusable, .nameForeign, .nameReserved,
+            .sizeImpossible, .headerMalformed, .headerChanged, .keyUnusable, .keyMissing,
+            .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged, .holeUnexpected, .holeUnsettled,
+            .fileIDDuplicate, .linkDamaged,
             .attributeDamaged, .attributeForeign, .changing, .notPermitted, .unreadable:
             nil
         }

@@ -34,8 +34,9 @@ extension CheckInspector {
             hasSeveralNames: status.linkCount > 1)
         if case .identities = depth { return }
         if case .content(everyBlock: true) = depth { count(UInt64(bytes.count)) }
-        guard self.keys != nil,
-            let keys = fileKeys(of: header, seen: bytes, &inspection.problems), let size
+        guard item.place.domain.keys != nil,
+            let keys = fileKeys(
+                of: header, in: item.place.domain, seen: bytes, &inspection.problems), let size
         else { return }
         inspection.problems += try blockProblems(
             CheckedFile(descriptor: file, header: header, keys: keys, plainSize: size), depth)
@@ -43,14 +44,15 @@ extension CheckInspector {
 
     /// The keys behind a header that is authentic.
     private func fileKeys(
-        of header: FileHeader, seen bytes: [UInt8], _ problems: inout [CheckProblem]
+        of header: FileHeader, in domain: CheckDomain, seen bytes: [UInt8],
+        _ problems: inout [CheckProblem]
     ) -> FileKeys? {
         let (dataKey, failures) = unwrap(
             header.wrappedKeys,
             EncryptionContext(
-                vault: config.vaultID, domain: config.rootDomainID, file: header.fileID),
+                vault: config.vaultID, domain: domain.id, file: header.fileID),
             as: caller, service: service)
-        problems += failures
+        problems += failures.filter { domain.isCertain || $0.code != .wrappedKeyDamaged }
         guard let dataKey else { return nil }
         let keys = FileKeys(dataKey: dataKey, fileID: header.fileID)
         do throws(FormatError) {

@@ -19,7 +19,7 @@ extension CheckInspector {
         _ item: CheckItem, _ status: FileStatus, isLong: Bool
     ) throws(Errno) -> NameOutcome {
         guard config.names == .sealed else { return NameOutcome(plain: item.name.string) }
-        guard let keys, let directoryID = item.place.directoryID else {
+        guard let keys = item.place.domain.keys, let directoryID = item.place.directoryID else {
             // Without the record, or a key, no name tells anything; that is said once, above it.
             return NameOutcome()
         }
@@ -87,10 +87,10 @@ extension CheckInspector {
                 let directory = try? item.directory.open(
                     item.name, OpenFlag.path | OpenFlag.directory)
             else { return false }
-            return (try? record(in: directory))?.record != nil
+            return (try? record(in: directory, below: item.place.domain))?.record != nil
         case .symbolicLink:
             guard let text = try? item.directory.readSymbolicLink(item.name) else { return false }
-            return (try? keys?.openSymbolicLink(text)) != nil
+            return (try? item.place.domain.keys?.openSymbolicLink(text)) != nil
         case .special: return hasSealedName
         }
     }
@@ -143,9 +143,9 @@ extension CheckInspector {
             if try Self.holdsNothing(directory) {
                 code = .temporaryStale
             } else {
-                let (record, problem) = try record(in: directory)
+                let outcome = try record(in: directory, below: item.place.domain)
                 // Without a record it would be no better anywhere else.
-                if record == nil, let problem { return [problem] }
+                if outcome.record == nil { return outcome.problems }
                 code = .temporaryWithData
             }
         case .symbolicLink, .special: code = .nameReserved

@@ -42,22 +42,20 @@ final class CheckInspector: Sendable {
 
     let config: VaultConfig
     let root: Descriptor
-    /// nil when no key opens the root domain: then only what needs no key is checked.
-    let keys: DomainKeys?
     let service: any KeyService
     let caller: Caller
     /// A mount may be changing the vault; it may have begun since the check did.
     private let isHeld = Atomic<Bool>(false)
     let scratches = ScratchPool()
     private let onBytes: @Sendable (UInt64) -> Void
+    let nestedKeys = Mutex(CheckDomainKeys())
 
     init(
-        config: VaultConfig, root: Descriptor, keys: DomainKeys?, service: any KeyService,
-        caller: Caller, onBytes: @escaping @Sendable (UInt64) -> Void
+        config: VaultConfig, root: Descriptor, service: any KeyService, caller: Caller,
+        onBytes: @escaping @Sendable (UInt64) -> Void
     ) {
         self.config = config
         self.root = root
-        self.keys = keys
         self.service = service
         self.caller = caller
         self.onBytes = onBytes
@@ -81,7 +79,8 @@ final class CheckInspector: Sendable {
     func open(_ place: CheckPlace) throws(Errno) -> Descriptor {
         let directory = try place.open(below: root)
         guard let directoryID = place.directoryID,
-            let found = try record(in: directory).record?.directoryID, found != directoryID
+            let found = try record(in: directory, of: place.domain)?.directoryID,
+            found != directoryID
         else { return directory }
         throw .staleFileHandle
     }
@@ -140,70 +139,17 @@ final class CheckInspector: Sendable {
         case .special: break
         }
         if status.kind == .regular || status.kind == .directory {
-            inspection.problems += try attributeProblems(item)
-        }
-    }
-
-    // MARK: Directories
-
-    private func lookAtDirectory(
-        _ item: CheckItem, _ inspection: inout CheckInspection
-    ) throws(Errno) {
-        let directory = try item.directory.open(
-            item.name, OpenFlag.path | OpenFlag.directory)
-        let (record, problem) = try record(in: directory)
-        if let problem { inspection.problems.append(problem) }
-        inspection.child = item.place.child(
-            item.name, plainName: inspection.plainName, directoryID: record?.directoryID)
-    }
-
-    /// A directory's record, as far as it can be relied upon, and what is wrong with it.
-    func record(
-        in directory: Descriptor
-    ) throws(Errno) -> (record: DirectoryRecord?, problem: CheckProblem?) {
-        let bytes: [UInt8]
-        do throws(Errno) {
-            bytes = try directory.open(
-                FileName(ReservedName.directoryRecord), OpenFlag.nonBlocking
-            )
-            .readAll(limitBytes: DirectoryRecord.maximumBytes)
-        } catch {
-            switch error {
-            case .noSuchFileOrDirectory:
-                // The directory itself may have gone: then it has no link any more.
-                if try directory.status().linkCount == 0 { throw error }
-                return (nil, CheckProblem(.recordMissing))
-            case .fileTooLarge, .isDirectory, .symbolicLinkLoop, .illegalSeek,
-                .noDeviceOrAddress:
-                return (nil, CheckProblem(.recordMalformed, "\(error)"))
-            default: throw error
-            }
-        }
-        let evidence = SHA256.hash(bytes)
-        let record: DirectoryRecord
-        do throws(FormatError) {
-            record = try DirectoryRecord(decoding: bytes)
-        } catch {
-            return (nil, CheckProblem(.recordMalformed, "\(error)", evidence: evidence))
-        }
-        guard record.domainID == config.rootDomainID else {
-            return (
-                nil, CheckProblem(.recordForeign, "domain \(record.domainID)", evidence: evidence)
-            )
-        }
-        guard let keys else { return (record, nil) }
-        do throws(FormatError) {
-            try record.authenticate(bytes, with: keys)
-            return (record, nil)
-        } catch {
-            return (nil, CheckProblem(.recordChanged, "\(error)", evidence: evidence))
+            let domain = inspection.child?.domain ?? item.place.domain
+            inspection.problems += try attributeProblems(
+                of: try item.directory.open(item.name, OpenFlag.path), domain)
         }
     }
 
     // MARK: Links and attributes
 
     private func linkProblems(_ item: CheckItem) throws(Errno) -> [CheckProblem] {
-        guard let keys else { return [] }
+        let domain = item.place.domain
+        guard domain.isCertain, let keys = domain.keys else { return [] }
         let text = try item.directory.readSymbolicLink(item.name)
         do throws(FormatError) {
             _ = try keys.openSymbolicLink(text)
@@ -213,12 +159,11 @@ final class CheckInspector: Sendable {
         }
     }
 
-    private func attributeProblems(_ item: CheckItem) throws(Errno) -> [CheckProblem] {
-        try attributeProblems(of: try item.directory.open(item.name, OpenFlag.path))
-    }
-
-    func attributeProblems(of node: Descriptor) throws(Errno) -> [CheckProblem] {
-        guard let keys else { return [] }
+    /// - Parameter domain: of a domain's root, the one that begins there.
+    func attributeProblems(
+        of node: Descriptor, _ domain: CheckDomain
+    ) throws(Errno) -> [CheckProblem] {
+        guard domain.isCertain, let keys = domain.keys else { return [] }
         let names: [String]
         do throws(Errno) {
             names = try node.extendedAttributeNames()

@@ -1,6 +1,18 @@
 import Platform
 import SealedFormat
 
+/// A domain as a check knows it.
+struct CheckDomain: Sendable {
+    let id: DomainID
+    /// nil when no key opens it: then only what needs no key is checked.
+    let keys: DomainKeys?
+    /// False below a directory whose record does not tell: it may have begun another domain.
+    var isCertain = true
+
+    /// The same below a directory whose record is refused.
+    var uncertain: CheckDomain { CheckDomain(id: id, keys: keys, isCertain: false) }
+}
+
 /// A directory that a check comes to: how it is named in the store and in the mount.
 ///
 /// Holds no descriptor, so that any number of them can wait.
@@ -10,25 +22,44 @@ final class CheckPlace: Sendable {
     private let plainName: String?
     /// What seals the names in it; nil when its record does not tell.
     let directoryID: DirectoryID?
+    /// What seals them, and what lies in it.
+    let domain: CheckDomain
 
     private init(
-        parent: CheckPlace?, stored: FileName?, plainName: String?, directoryID: DirectoryID?
+        parent: CheckPlace?, stored: FileName?, plainName: String?, directoryID: DirectoryID?,
+        domain: CheckDomain
     ) {
         self.parent = parent
         self.stored = stored
         self.plainName = plainName
         self.directoryID = directoryID
+        self.domain = domain
     }
 
-    static func root(_ directoryID: DirectoryID?) -> CheckPlace {
-        CheckPlace(parent: nil, stored: nil, plainName: nil, directoryID: directoryID)
+    static func root(_ directoryID: DirectoryID?, of domain: CheckDomain) -> CheckPlace {
+        CheckPlace(
+            parent: nil, stored: nil, plainName: nil, directoryID: directoryID, domain: domain)
     }
 
-    func child(_ stored: FileName, plainName: String?, directoryID: DirectoryID?) -> CheckPlace {
-        CheckPlace(parent: self, stored: stored, plainName: plainName, directoryID: directoryID)
+    /// - Parameter domain: of a domain's root, the one that begins there.
+    func child(
+        _ stored: FileName, plainName: String?, directoryID: DirectoryID?,
+        domain: CheckDomain? = nil
+    ) -> CheckPlace {
+        CheckPlace(
+            parent: self, stored: stored, plainName: plainName, directoryID: directoryID,
+            domain: domain ?? self.domain)
     }
 
     var isRoot: Bool { parent == nil }
+
+    /// The root of the domain that the directory is in.
+    var domainRoot: CheckPlace {
+        var place = self
+        while let parent = place.parent, parent.domain.id == domain.id { place = parent }
+        return place
+    }
+
     var depth: Int { storedNames.count }
 
     /// Opened from the root down, no link followed at any step.

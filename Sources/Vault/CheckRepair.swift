@@ -22,7 +22,14 @@ struct CheckRepair {
     private let inspector: CheckInspector
     /// Journals name files by their stored paths: nothing may move before they are recovered.
     private let hasJournals: Bool
-    private var target: (directory: Descriptor, id: DirectoryID)?
+    /// The last one that was used: findings come sorted by where they are.
+    private var target: Target?
+
+    /// The lost+found of a domain.
+    private struct Target {
+        let place: CheckPlace
+        let directory: Descriptor
+    }
 
     init(inspector: CheckInspector, hasJournals: Bool) {
         self.inspector = inspector
@@ -44,13 +51,17 @@ struct CheckRepair {
                 if hasJournals {
                     return .notRepaired("mount the vault first: a journal waits for its recovery")
                 }
+                guard action.place.domain.isCertain else {
+                    return .notRepaired("the record above it does not tell its domain")
+                }
                 try moveToLostAndFound(item)
             case .configMalformed, .configChanged, .recordMissing, .recordMalformed,
-                .recordChanged, .recordForeign, .nameForeign, .nameReserved, .sizeImpossible,
-                .headerMalformed, .headerChanged, .keyUnusable, .keyMissing, .wrappedKeyDamaged,
-                .finalBlockMissing, .blockDamaged, .holeUnexpected, .holeUnsettled,
-                .fileIDDuplicate, .linkDamaged, .attributeDamaged, .attributeForeign,
-                .journalLeft, .changing, .notPermitted, .unreadable:
+                .recordChanged, .recordForeign, .domainLinkWrong, .domainKeyUnusable,
+                .nameForeign, .nameReserved, .sizeImpossible, .headerMalformed, .headerChanged,
+                .keyUnusable, .keyMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged,
+                .holeUnexpected, .holeUnsettled, .fileIDDuplicate, .linkDamaged,
+                .attributeDamaged, .attributeForeign, .journalLeft, .changing, .notPermitted,
+                .unreadable:
                 preconditionFailure("BUG: nothing repairs \(action.problem.code)")
             }
             try directory.synchronize(dataOnly: false)
@@ -77,14 +88,15 @@ struct CheckRepair {
 
     // MARK: lost+found
 
-    /// The entry gets a name that a mount shows, `undecodable-` and a hash of where it stood.
+    /// The entry gets a name that a mount shows, `undecodable-` and a hash of where it stood. It
+    /// stays in its domain: in another one, its key would not open.
     private mutating func moveToLostAndFound(_ item: CheckItem) throws(Errno) {
-        let target = try openLostAndFound()
+        let target = try openLostAndFound(of: item.place.domainRoot)
         let path = item.place.storedPath(item.name)
         let hash = hexadecimal(Array(SHA256.hash(Array(path.utf8)).prefix(8)))
         for attempt in 0..<100 {
             let plain = "undecodable-\(hash)" + (attempt == 0 ? "" : "-\(attempt)")
-            guard let stored = inspector.storedName(of: plain, in: target.id) else {
+            guard let stored = inspector.storedName(of: plain, in: target.place) else {
                 throw .noKey
             }
             do throws(Errno) {
@@ -111,32 +123,34 @@ struct CheckRepair {
         try? item.directory.unlink(sidecar)
     }
 
-    /// The sealed directory `lost+found` at the vault's root, made when it is not there.
-    private mutating func openLostAndFound() throws(Errno) -> (
-        directory: Descriptor, id: DirectoryID
-    ) {
-        if let target { return target }
-        let root = inspector.root
-        let (rootRecord, _) = try inspector.record(in: root)
-        guard let keys = inspector.keys, let rootID = rootRecord?.directoryID,
-            let stored = inspector.storedName(of: Self.lostAndFound, in: rootID)
+    /// The sealed directory `lost+found` at the root of a domain, made when it is not there.
+    private mutating func openLostAndFound(of top: CheckPlace) throws(Errno) -> Target {
+        if let target, target.place.domain.id == top.domain.id { return target }
+        let root = try inspector.open(top)
+        guard let keys = top.domain.keys, top.directoryID != nil,
+            let stored = inspector.storedName(of: Self.lostAndFound, in: top)
         else { throw .noKey }
-        if (try? root.status(of: stored)) == nil { try makeLostAndFound(stored, keys) }
+        if (try? root.status(of: stored)) == nil { try makeLostAndFound(stored, in: root, keys) }
         let directory = try root.open(stored, OpenFlag.directory)
-        guard let record = try inspector.record(in: directory).record else { throw .ioError }
-        let opened = (directory, record.directoryID)
+        guard let record = try inspector.record(in: directory, of: top.domain),
+            record.link == nil
+        else { throw .ioError }
+        let opened = Target(
+            place: top.child(
+                stored, plainName: Self.lostAndFound, directoryID: record.directoryID),
+            directory: directory)
         target = opened
         return opened
     }
 
-    /// Appears whole, with its record, and belongs to whom the vault belongs.
-    private func makeLostAndFound(_ stored: FileName, _ keys: DomainKeys) throws(Errno) {
-        let root = inspector.root
+    /// Appears whole, with its record, and belongs to whom the domain's root belongs.
+    private func makeLostAndFound(
+        _ stored: FileName, in root: Descriptor, _ keys: DomainKeys
+    ) throws(Errno) {
         let temporary = FileName(ReservedName.temporaryPrefix + hexadecimal(Random.bytes(8)))
         try root.makeDirectory(temporary, mode: 0o700)
         let directory = try root.open(temporary, OpenFlag.directory)
-        let record = DirectoryRecord(
-            directoryID: DirectoryID(), domainID: inspector.config.rootDomainID)
+        let record = DirectoryRecord(directoryID: DirectoryID(), domainID: keys.domainID)
         let file = try directory.open(
             FileName(ReservedName.directoryRecord), OpenFlag.createNew, mode: 0o600)
         try file.write(record.encoded(with: keys), at: 0)
@@ -151,18 +165,12 @@ struct CheckRepair {
 }
 
 extension CheckInspector {
-    /// The stored form of a short plaintext name; nil where no key seals names.
-    func storedName(of plain: String, in directory: DirectoryID) -> FileName? {
-        switch config.names {
-        case .plaintext: return FileName(plain)
-        case .sealed:
-            return keys.map { FileName($0.sealName(Array(plain.utf8), in: directory).stored) }
-        }
-    }
-
+    /// The stored form of a plaintext name; nil where no key seals names.
     func storedName(of plain: String, in place: CheckPlace) -> FileName? {
         if config.names == .plaintext { return FileName(plain) }
-        guard (1...DomainKeys.maximumNameBytes).contains(plain.utf8.count) else { return nil }
-        return place.directoryID.flatMap { storedName(of: plain, in: $0) }
+        guard (1...DomainKeys.maximumNameBytes).contains(plain.utf8.count),
+            let keys = place.domain.keys, let directoryID = place.directoryID
+        else { return nil }
+        return FileName(keys.sealName(Array(plain.utf8), in: directoryID).stored)
     }
 }

@@ -16,7 +16,7 @@ struct CheckRoot {
     ) throws(VaultError) {
         let bytes: [UInt8]
         do throws(VaultError) {
-            bytes = try RootDomain.readRecord(in: root)
+            bytes = try DirectoryRecord.read(in: root)
         } catch {
             guard case .system(.noSuchFileOrDirectory) = error else { throw error }
             recordProblems = [CheckProblem(.recordMissing)]
@@ -33,7 +33,7 @@ struct CheckRoot {
         _ record: DirectoryRecord, _ bytes: [UInt8], _ config: VaultConfig,
         _ service: any KeyService, _ caller: Caller
     ) {
-        guard record.domainID == config.rootDomainID else {
+        guard record.domainID == config.rootDomainID, record.link == nil else {
             recordProblems.append(CheckProblem(.recordForeign, "domain \(record.domainID)"))
             return
         }

@@ -128,16 +128,19 @@ package final class Checker: Sendable {
         }
         run.summary.isPartial = opened.keys == nil
         let inspector = CheckInspector(
-            config: config, root: root, keys: opened.keys, service: service, caller: caller,
+            config: config, root: root, service: service, caller: caller,
             onBytes: { bytes in self.count { $0.bytes += bytes } })
+        let domain = CheckDomain(id: config.rootDomainID, keys: opened.keys)
         noteUse(inspector)
-        if let problems = try? inspector.attributeProblems(of: root) {
+        if let problems = try? inspector.attributeProblems(of: root, domain) {
             for problem in problems { report(problem, storedPath: "", plainPath: "", &run) }
         }
         if request.repairs, let keys = opened.keys, opened.configProblems.isEmpty {
             recover(root, config, keys, &run)
         }
-        guard let start = try start(inspector, .root(opened.directoryID), &run) else { return }
+        guard let start = try start(inspector, .root(opened.directoryID, of: domain), &run) else {
+            return
+        }
         if request.countsFirst { countFirst(inspector, start) }
         walk(inspector, start, &run)
         settle(inspector, &run)
@@ -176,7 +179,7 @@ package final class Checker: Sendable {
         for (index, name) in names.enumerated() {
             let directory = try system { () throws(Errno) in try inspector.open(place) }
             guard let stored = inspector.storedName(of: String(name), in: place) else {
-                if inspector.keys == nil { throw .system(.noKey) }
+                if place.domain.keys == nil { throw .system(.noKey) }
                 throw .format(.authenticationFailed(.directoryRecord))
             }
             _ = try system { () throws(Errno) in try directory.status(of: stored) }

@@ -23,20 +23,81 @@ extension EncryptionContext {
 
 /// A subtree under one CMK, with its keys.
 final class Domain: Sendable {
+    private struct State {
+        /// The CMK that wraps the data keys of new files.
+        var keyARN: String
+        /// Where its record is; the kernel may have forgotten it.
+        weak var root: Inode?
+        /// Of the record that `keyARN` was read from; nil where it has to be read again.
+        var stamp: RecordStamp?
+    }
+
     let keys: DomainKeys
-    private let currentKey: Mutex<String>
+    private let state: Mutex<State>
 
     init(keys: DomainKeys, keyARN: String) {
         self.keys = keys
-        currentKey = Mutex(keyARN)
+        state = Mutex(State(keyARN: keyARN))
     }
 
     var id: DomainID { keys.domainID }
+    var keyARN: String { state.withLock { $0.keyARN } }
+    var root: Inode? { state.withLock { $0.root } }
 
-    /// The CMK that wraps the data keys of new files.
-    var keyARN: String {
-        get { currentKey.withLock { $0 } }
-        set { currentKey.withLock { $0 = newValue } }
+    func noteRoot(_ inode: Inode, _ stamp: RecordStamp? = nil) {
+        state.withLock { state in
+            state.root = inode
+            state.stamp = stamp
+        }
+    }
+
+    /// Whether the record is another one than at the last call.
+    func hasNewRecord(_ stamp: RecordStamp) -> Bool {
+        state.withLock { state in
+            defer { state.stamp = stamp }
+            return state.stamp != stamp
+        }
+    }
+
+    func noteKey(_ keyARN: String) {
+        state.withLock { $0.keyARN = keyARN }
+    }
+}
+
+/// When a record was last replaced.
+struct RecordStamp: Hashable, Sendable {
+    let inodeNumber: UInt64
+    let modificationTime: Timespec
+
+    init(_ status: FileStatus) {
+        inodeNumber = status.inodeNumber
+        modificationTime = status.modificationTime
+    }
+}
+
+/// The domains whose keys a mount has: the root's always, and those below it that were used last.
+struct DomainTable {
+    static let maximumCount = 1024
+
+    private let rootID: DomainID
+    private var byID: [DomainID: Domain]
+
+    init(root: Domain) {
+        rootID = root.id
+        byID = [root.id: root]
+    }
+
+    func find(_ id: DomainID) -> Domain? { byID[id] }
+
+    /// - Returns: the domain that is known under the id by now.
+    mutating func keep(_ domain: Domain) -> Domain {
+        if let known = byID[domain.id] { return known }
+        // Any will do: its directories hold on to it, and others ask the key service again.
+        if byID.count >= Self.maximumCount, let other = byID.keys.first(where: { $0 != rootID }) {
+            byID[other] = nil
+        }
+        byID[domain.id] = domain
+        return domain
     }
 }
 

@@ -285,10 +285,13 @@ struct Recovery {
         return status != nil
     }
 
+    /// Other domains' keys are not at hand here, but a record that was cut does not decode: its end
+    /// is under a hash.
     private func isWhole(_ content: [UInt8], _ name: FileName) -> Bool {
         guard name.string == ReservedName.directoryRecord else { return false }
         guard let record = try? DirectoryRecord(decoding: content) else { return false }
-        return (try? record.authenticate(content, with: keys)) != nil
+        return record.domainID != keys.domainID
+            || (try? record.authenticate(content, with: keys)) != nil
     }
 
     private func parent(of path: [UInt8]) throws(VaultError) -> (Descriptor, FileName)? {
@@ -326,7 +329,7 @@ struct Recovery {
             return tell(path, "nothing of it had been synced; it is empty now")
         }
         let context = EncryptionContext(
-            vault: config.vaultID, domain: keys.domainID, file: header.fileID)
+            vault: config.vaultID, domain: try domainID(ofFileAt: path), file: header.fileID)
         let dataKey = try unwrap(
             header.wrappedKeys, context: context, service: service, as: caller)
         let keys = FileKeys(dataKey: dataKey, fileID: header.fileID)
@@ -338,6 +341,16 @@ struct Recovery {
         if mended.cutBytes > 0 {
             tell(path, "\(mended.cutBytes) bytes at its end had not come to the disk whole")
         }
+    }
+
+    /// The domain of the directory that a file is in, as its record names it. No proof is needed: a
+    /// data key opens under its own domain only.
+    private func domainID(ofFileAt path: [UInt8]) throws(VaultError) -> DomainID {
+        guard let (directory, _) = try parent(of: path),
+            let bytes = try? DirectoryRecord.read(in: directory),
+            let record = try? DirectoryRecord(decoding: bytes)
+        else { return keys.domainID }
+        return record.domainID
     }
 
     private func tell(_ path: [UInt8], _ what: String) {

@@ -51,20 +51,25 @@ package final class Rewrapper: Sendable {
     private let caller: Caller
     private let onProgress: @Sendable (RewrapProgress) -> Void
     private let onFailure: @Sendable (String, VaultError) -> Void
+    private let onDomainLeft: @Sendable (String) -> Void
     private let progress = Mutex(RewrapProgress())
     /// The current version of each key, by ARN, as it was when the run began.
     private let currentVersions = Mutex<[String: KeyMetadata]>([:])
 
+    /// - Parameter onDomainLeft: gets the path of each domain below that keeps its own key, where
+    ///   the request names another one.
     package init(
         _ request: RewrapRequest, service: any KeyService, caller: Caller,
         onProgress: @escaping @Sendable (RewrapProgress) -> Void,
-        onFailure: @escaping @Sendable (String, VaultError) -> Void
+        onFailure: @escaping @Sendable (String, VaultError) -> Void,
+        onDomainLeft: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.request = request
         self.service = service
         self.caller = caller
         self.onProgress = onProgress
         self.onFailure = onFailure
+        self.onDomainLeft = onDomainLeft
     }
 
     /// - Throws: what keeps the run from starting; failures of single files are counted and told
@@ -76,14 +81,17 @@ package final class Rewrapper: Sendable {
         try format { () throws(FormatError) in try config.authenticate(with: root.domain.keys) }
         if let key = request.destinationKey { _ = try metadata(of: key) }
         var tree = SealedTree(
-            config: config, root: descriptor, identity: root, path: request.plainPath ?? "")
-        if tree.isWhole { try rewrapDomain(config, descriptor, root.domain) }
+            config: config, root: descriptor, identity: root, path: request.plainPath ?? "",
+            nested: request.destinationKey == nil ? .entered : .left,
+            opener: NestedDomain(vaultID: config.vaultID, service: service, caller: caller))
 
         let total = try tree.countFiles()
         progress.withLock { $0.total = total }
         try tree.enter()
         while true {
             let batch = try tree.nextFiles(Self.batchFiles)
+            let domains = tree.takeDomains()
+            try rewrap(domains, of: tree, config)
             if batch.isEmpty { break }
             rewrap(batch, config)
         }
@@ -242,27 +250,54 @@ package final class Rewrapper: Sendable {
         return metadata
     }
 
-    /// The domain's own key moves with the files, and so does the CMK of new files.
-    private func rewrapDomain(
-        _ config: VaultConfig, _ vault: Descriptor, _ domain: Domain
+    // MARK: Domains
+
+    private func rewrap(
+        _ domains: SealedTree.Domains, of tree: SealedTree, _ config: VaultConfig
     ) throws(VaultError) {
-        let bytes = try RootDomain.readRecord(in: vault)
-        let record = try format { () throws(FormatError) in try DirectoryRecord(decoding: bytes) }
+        domains.left.forEach(onDomainLeft)
+        for closed in domains.closed { fail(closed.plainPath, closed.error) }
+        for root in domains.entered {
+            do throws(VaultError) {
+                try rewrap(root, in: try tree.open(root.stored), config)
+            } catch {
+                // Without the vault's own key there is no vault.
+                guard root.record.link != nil else { throw error }
+                fail(root.plainPath, error)
+            }
+        }
+    }
+
+    private func fail(_ plainPath: String, _ error: VaultError) {
+        let now = progress.withLock { progress in
+            progress.failed += 1
+            return progress
+        }
+        onProgress(now)
+        onFailure(plainPath, error)
+    }
+
+    /// A domain's own key moves with the files, and so does the CMK of new files.
+    private func rewrap(
+        _ root: SealedTree.DomainRoot, in directory: Descriptor, _ config: VaultConfig
+    ) throws(VaultError) {
+        let record = root.record
         let context = EncryptionContext(vault: config.vaultID, domain: record.domainID)
         guard let keys = try newWrapping(of: record.domainKey, context) else { return }
-        let new = DirectoryRecord(
-            directoryID: record.directoryID, domainID: record.domainID, domainKey: keys)
         try system { () throws(Errno) in
             try VaultMaker.replace(
-                FileName(ReservedName.directoryRecord), in: vault,
-                with: new.encoded(with: domain.keys))
+                FileName(ReservedName.directoryRecord), in: directory,
+                with: record.withWrappedKeys(keys).encoded(with: root.domain.keys))
         }
-        guard let keyARN = keys.first?.keyARN, keyARN != config.defaultKeyARN else { return }
+        guard record.link == nil, let keyARN = keys.first?.keyARN,
+            keyARN != config.defaultKeyARN
+        else { return }
         var config = config
         config.defaultKeyARN = keyARN
         try system { () throws(Errno) in
             try VaultMaker.replace(
-                FileName(ReservedName.config), in: vault, with: config.encoded(with: domain.keys))
+                FileName(ReservedName.config), in: directory,
+                with: config.encoded(with: root.domain.keys))
         }
     }
 }

@@ -18,7 +18,7 @@ package enum VaultError: Error, Sendable {
     case alreadyAVault(path: String)
     /// Another mount holds the vault.
     case locked(path: String, holder: VaultLock.Holder?)
-    /// A directory's domain is none that this mount has the key of.
+    /// A directory's record is of another domain than the one that the directory is in.
     case unknownDomain(DomainID)
     /// A file's data key has sealed as many blocks as it may.
     case dataKeyUsedUp

@@ -190,7 +190,7 @@ extension VaultFileSystem {
             parent, identity, directory, stored throws(VaultError) in
             try withLink(of: source) { sourceDirectory, sourceName throws(VaultError) in
                 guard let link = source.links.first,
-                    try self.identity(of: link.parent).domain === identity.domain
+                    try self.identity(of: link.parent).domain.id == identity.domain.id
                 else { throw .system(.improperLink) }
                 try system { () throws(Errno) in
                     try sourceDirectory.link(sourceName, to: directory, stored)

@@ -27,9 +27,8 @@ extension VaultFileSystem {
         return text == "system.posix_acl_access" || text == "system.posix_acl_default" ? text : nil
     }
 
-    /// The stored name of an attribute.
+    /// The stored name of an attribute that does not pass through.
     private func stored(_ name: [UInt8], _ keys: DomainKeys) throws(VaultError) -> String {
-        if let text = passesThrough(name) { return text }
         if name.starts(with: Array("system.".utf8)) { throw .system(.notSupported) }
         guard !name.isEmpty, !name.contains(0) else { throw .system(.invalidArgument) }
         let stored = keys.sealAttributeName(name)
@@ -42,24 +41,35 @@ extension VaultFileSystem {
     ) throws(VaultError) -> [UInt8] {
         let inode = try inode(id)
         if id == .root, name == Array(Self.statusAttribute.utf8) { return status().json }
+        if let text = passesThrough(name) {
+            let node = try node(inode)
+            return try system { () throws(Errno) in try node.extendedAttribute(text) }
+        }
         let keys = try attributeKeys(of: inode)
         let stored = try stored(name, keys)
         let node = try node(inode)
         let value = try system { () throws(Errno) in try node.extendedAttribute(stored) }
-        if passesThrough(name) != nil { return value }
         return try format { () throws(FormatError) in
             try keys.openAttributeValue(value, name: name)
         }
     }
 
+    /// The root of a domain whose key can't be had shows no names of that domain, so that listing
+    /// the directory above it fails for nobody.
     package func extendedAttributeNames(of id: InodeID) throws(VaultError) -> [[UInt8]] {
         let inode = try inode(id)
-        let keys = try attributeKeys(of: inode)
+        let keys: DomainKeys?
+        do throws(VaultError) {
+            keys = try attributeKeys(of: inode)
+        } catch {
+            guard case .keys = error else { throw error }
+            keys = nil
+        }
         let node = try node(inode)
         let stored = try system { () throws(Errno) in try node.extendedAttributeNames() }
         return stored.compactMap { name in
             if passesThrough(Array(name.utf8)) != nil { return Array(name.utf8) }
-            return try? keys.openAttributeName(name)
+            return try? keys?.openAttributeName(name)
         }
     }
 
@@ -68,16 +78,20 @@ extension VaultFileSystem {
     ) throws(VaultError) {
         try requireWritable()
         let inode = try inode(id)
-        let keys = try attributeKeys(of: inode)
-        let stored = try stored(name, keys)
-        let isACL = passesThrough(name) != nil
-        let sealed = isACL ? value : keys.sealAttributeValue(value, name: name)
+        let acl = passesThrough(name)
+        let sealed: (name: String, value: [UInt8])
+        if let acl {
+            sealed = (acl, value)
+        } else {
+            let keys = try attributeKeys(of: inode)
+            sealed = (try stored(name, keys), keys.sealAttributeValue(value, name: name))
+        }
         let node = try node(inode)
         try system { () throws(Errno) in
-            try node.setExtendedAttribute(stored, to: sealed, flags: flags)
+            try node.setExtendedAttribute(sealed.name, to: sealed.value, flags: flags)
         }
         inode.openContent?.noteAttributes()
-        if isACL { inode.state.withLock { $0.hasDefaultACL = nil } }
+        if acl != nil { inode.state.withLock { $0.hasDefaultACL = nil } }
     }
 
     package func removeExtendedAttribute(
@@ -85,7 +99,12 @@ extension VaultFileSystem {
     ) throws(VaultError) {
         try requireWritable()
         let inode = try inode(id)
-        let stored = try stored(name, try attributeKeys(of: inode))
+        let stored: String
+        if let acl = passesThrough(name) {
+            stored = acl
+        } else {
+            stored = try self.stored(name, try attributeKeys(of: inode))
+        }
         let node = try node(inode)
         try system { () throws(Errno) in try node.removeExtendedAttribute(stored) }
         inode.openContent?.noteAttributes()

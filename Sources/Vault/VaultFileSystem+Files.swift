@@ -390,14 +390,14 @@ extension VaultFileSystem {
         "copy the file and rename the copy over it: a new file gets a new data key"
 
     /// Tells the operator of damage and of a store that fails; denials are the caller's own matter.
-    private func report(_ error: VaultError, of inode: Inode) {
+    func report(_ error: VaultError, of inode: Inode) {
         let what: String
         switch error {
         case .format(let error): what = "damaged: \(error)"
         case .keys(.invalidCiphertext), .keys(.incorrectKey):
             what = "its wrapped data key does not open"
         case .system(.ioError): what = "the store below answers an I/O error"
-        case .unknownDomain(let id): what = "its domain \(id) is not known here"
+        case .unknownDomain(let id): what = "its record is of domain \(id), not of the one it is in"
         case .dataKeyUsedUp:
             what = "its data key has sealed all the blocks it may; \(Self.newKeyAdvice)"
         case .keys, .system, .notAVault, .notEmpty, .alreadyAVault, .locked, .journal: return

@@ -103,7 +103,7 @@ extension VaultFileSystem {
         }
         let source = try place(name, in: parent)
         let target = try place(newName, in: newParent)
-        guard source.identity.domain === target.identity.domain else {
+        guard source.identity.domain.id == target.identity.domain.id else {
             throw .system(.improperLink)
         }
         try withDirectory(source.parent) { sourceDirectory throws(VaultError) in

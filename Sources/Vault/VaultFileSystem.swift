@@ -17,15 +17,13 @@ package final class VaultFileSystem: Sendable {
     let scratches = ScratchPool()
     let inodes: Mutex<InodeTable>
     let handles = Mutex(HandleTable())
-    let domains: Mutex<[DomainID: Domain]>
+    let domains: Mutex<DomainTable>
     /// Held alone while a rename changes both the store and the inodes' names, and shared by
     /// whoever needs a path to stay.
     let renames = ReadWriteMutex(())
     let counters = Counters()
     let root: Inode
     let rootDescriptor: Descriptor
-    private let rootDomain: Domain
-    private let rootRecord: Mutex<RecordStamp>
     private let lock: VaultLock?
     /// nil where blocks are overwritten in place.
     let committer: Committer?
@@ -51,14 +49,13 @@ package final class VaultFileSystem: Sendable {
         let (identity, stamp) = try RootDomain.open(
             in: descriptor, config: config, service: service, as: caller)
         try format { () throws(FormatError) in try config.authenticate(with: identity.domain.keys) }
-        rootDomain = identity.domain
-        rootRecord = Mutex(stamp)
-        domains = Mutex([identity.domain.id: identity.domain])
+        domains = Mutex(DomainTable(root: identity.domain))
         (committer, mayHaveTornRecords) = try Self.recover(
             descriptor, config, identity.domain, service, caller, options, renames)
         let status = try system { () throws(Errno) in try descriptor.status() }
         root = Inode(id: .root, backing: BackingID(status), kind: .directory)
         root.state.withLock { $0.directory = identity }
+        identity.domain.noteRoot(root, stamp)
         inodes = Mutex(InodeTable(root: root))
         committer?.onIdle.withLock { handler in
             handler = Committer.IdleHandler { [weak self] inode in self?.dropIfIdle(inode) }
@@ -266,65 +263,6 @@ package final class VaultFileSystem: Sendable {
         return try body(descriptor)
     }
 
-    // MARK: Directories and their keys
-
-    /// The identity of a directory, read from its record at the first need.
-    func identity(of inode: Inode) throws(VaultError) -> DirectoryIdentity {
-        guard inode.kind == .directory else { throw .system(.notDirectory) }
-        if let known = inode.state.withLock({ $0.directory }) { return known }
-        let bytes = try withDirectory(inode) { descriptor throws(VaultError) in
-            try recordBytes(in: descriptor, of: inode)
-        }
-        let record = try format { () throws(FormatError) in try DirectoryRecord(decoding: bytes) }
-        guard let domain = domains.withLock({ $0[record.domainID] }) else {
-            throw .unknownDomain(record.domainID)
-        }
-        try format { () throws(FormatError) in try record.authenticate(bytes, with: domain.keys) }
-        let identity = DirectoryIdentity(directoryID: record.directoryID, domain: domain)
-        inode.state.withLock { $0.directory = identity }
-        return identity
-    }
-
-    /// The bytes of a directory's record. A power cut may leave zeros of one that was never synced,
-    /// and nothing in such a directory was synced either: it begins anew.
-    private func recordBytes(
-        in directory: Descriptor, of inode: Inode
-    ) throws(VaultError) -> [UInt8] {
-        let bytes = try RootDomain.readRecord(in: directory)
-        guard mayHaveTornRecords, bytes.allSatisfy({ $0 == 0 }) else { return bytes }
-        let fresh = DirectoryRecord(directoryID: DirectoryID(), domainID: rootDomain.id)
-            .encoded(with: rootDomain.keys)
-        try system { () throws(Errno) in
-            try VaultMaker.replace(
-                FileName(ReservedName.directoryRecord), in: directory, with: fresh)
-        }
-        let path = inode.storedPath.map { String(decoding: $0, as: UTF8.self) } ?? "?"
-        options.onIncident(
-            "\(path) (stored name): a directory that was made just before the power cut has a new "
-                + "record; what else was in it can't be read ('keyfold check --repair' moves it)")
-        return fresh
-    }
-
-    /// The CMK for new files: the root domain's, read anew when another process changed its record.
-    func currentKeyARN(of domain: Domain) -> String {
-        guard domain === rootDomain else { return domain.keyARN }
-        let name = FileName(ReservedName.directoryRecord)
-        guard let status = try? rootDescriptor.status(of: name) else { return domain.keyARN }
-        let stamp = RecordStamp(status)
-        let isKnown = rootRecord.withLock { known in
-            defer { known = stamp }
-            return known == stamp
-        }
-        if !isKnown, let bytes = try? RootDomain.readRecord(in: rootDescriptor),
-            let record = try? DirectoryRecord(decoding: bytes),
-            (try? record.authenticate(bytes, with: domain.keys)) != nil,
-            let key = record.domainKey.first
-        {
-            domain.keyARN = key.keyARN
-        }
-        return domain.keyARN
-    }
-
     func caller(
         _ requester: Requester, _ operation: FileActivity.Operation,
         path: @autoclosure () -> String?
@@ -339,51 +277,5 @@ package final class VaultFileSystem: Sendable {
             userAgent: options.userAgent,
             fileActivity: FileActivity(
                 operation: operation, path: options.logsPaths ? path() : nil))
-    }
-}
-
-/// When a record was last replaced.
-struct RecordStamp: Hashable, Sendable {
-    let inodeNumber: UInt64
-    let modificationTime: Timespec
-
-    init(_ status: FileStatus) {
-        inodeNumber = status.inodeNumber
-        modificationTime = status.modificationTime
-    }
-}
-
-/// How the root domain's key is found and proved.
-enum RootDomain {
-    static func open(
-        in vault: Descriptor, config: VaultConfig, service: any KeyService, as caller: Caller
-    ) throws(VaultError) -> (DirectoryIdentity, RecordStamp) {
-        let stamp = RecordStamp(
-            try system { () throws(Errno) in
-                try vault.status(of: FileName(ReservedName.directoryRecord))
-            })
-        let bytes = try readRecord(in: vault)
-        let record = try format { () throws(FormatError) in try DirectoryRecord(decoding: bytes) }
-        guard record.domainID == config.rootDomainID, let key = record.domainKey.first else {
-            throw .format(.authenticationFailed(.directoryRecord))
-        }
-        let domainKey = try unwrap(
-            record.domainKey,
-            context: EncryptionContext(vault: config.vaultID, domain: record.domainID),
-            service: service, as: caller)
-        let domain = Domain(
-            keys: DomainKeys(domainKey: domainKey, domainID: record.domainID), keyARN: key.keyARN)
-        try format { () throws(FormatError) in try record.authenticate(bytes, with: domain.keys) }
-        return (DirectoryIdentity(directoryID: record.directoryID, domain: domain), stamp)
-    }
-
-    static func readRecord(in directory: Descriptor) throws(VaultError) -> [UInt8] {
-        do throws(Errno) {
-            return try directory.openRegularFile(FileName(ReservedName.directoryRecord))
-                .readAll(limitBytes: DirectoryRecord.maximumBytes)
-        } catch {
-            guard error == .noDeviceOrAddress else { throw .system(error) }
-            throw .format(.malformed(.directoryRecord, "it is not a regular file"))
-        }
     }
 }

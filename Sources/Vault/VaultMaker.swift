@@ -85,7 +85,8 @@ package enum VaultMaker {
         return directory
     }
 
-    /// Replaces a small file as a whole, durably: temporary name, fsync, rename, fsync.
+    /// Replaces a small file as a whole, durably: temporary name, fsync, rename, fsync. It stays
+    /// its owner's, so that root may rewrap a vault of somebody else.
     static func replace(
         _ name: FileName, in directory: Descriptor, with bytes: [UInt8]
     ) throws(Errno) {
@@ -94,6 +95,9 @@ package enum VaultMaker {
         let file = try directory.open(temporary, OpenFlag.createNew, mode: 0o600)
         do throws(Errno) {
             try file.write(bytes, at: 0)
+            if ProcessTable.effectiveUID == 0, let old = try? directory.status(of: name) {
+                try file.changeOwner(uid: old.uid, gid: old.gid)
+            }
             try file.synchronize(dataOnly: false)
             try directory.rename(temporary, to: directory, name)
         } catch {

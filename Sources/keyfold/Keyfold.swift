@@ -16,7 +16,8 @@ struct Keyfold: ParsableCommand {
                 name: "Vaults",
                 subcommands: [
                     InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self,
-                    RewrapCommand.self, InspectCommand.self, CheckCommand.self,
+                    DomainCommand.self, RewrapCommand.self, InspectCommand.self,
+                    CheckCommand.self,
                 ]),
             CommandGroup(
                 name: "Keys",

@@ -21,6 +21,18 @@ extension EndToEnd {
             "newer": "under version 2\n",
         ]
 
+        /// What `v1-domains` has in its domains.
+        private static let domainFiles: [String: String] = [
+            "hello.txt": "hello, golden vault\n",
+            "accounts/numbers": (1...2000).map { "\($0)\n" }.joined(),
+            "accounts/empty": "",
+            "accounts/folder/below/inner": "inner\n",
+            "accounts/link": "inner\n",
+            "accounts/newer": "under version 2\n",
+            "accounts/deep/file": "deepest\n",
+            longName + "/file": "long name\n",
+        ]
+
         /// Runs `body` with a mounted copy: what the repository holds is never touched.
         private static func withCopy(
             of golden: String, _ options: [String], secret: String,
@@ -55,6 +67,23 @@ extension EndToEnd {
             let lines = try Disk.readText("\(vaults)/\(golden)/README.md").split(separator: "\n")
             let line = try #require(lines.first { $0.hasPrefix("- \(name): `") })
             return String(line.dropFirst("- \(name): `".count).dropLast())
+        }
+
+        @Test(arguments: ["passphrase", "recovery key"])
+        func `a vault with domains opens with everything in them`(_ secret: String) throws {
+            let option = secret == "passphrase" ? "--passphrase-file" : "--recovery-key-file"
+            let text = try Self.readme(of: "v1-domains", secret)
+            try Self.withCopy(of: "v1-domains", [option], secret: text) { vault, mount in
+                for (name, content) in Self.domainFiles {
+                    #expect(try Disk.readText(mount + "/" + name) == content, "\(name)")
+                }
+                let names = Set(try Disk.names(in: mount + "/accounts").map(\.string))
+                #expect(names == ["numbers", "empty", "folder", "link", "newer", "deep"])
+                for name in ["accounts/added", "accounts/deep/added", Self.longName + "/added"] {
+                    try Disk.write(mount + "/" + name, "still a vault")
+                    #expect(try Disk.readText(mount + "/" + name) == "still a vault")
+                }
+            }
         }
 
         /// `v1-counted` has headers of version 2.

@@ -75,6 +75,36 @@ extension EndToEnd {
         }
 
         @Test
+        func `domains are made, and closed, with keys at the server`() throws {
+            try Self.with { company in
+                let (a, b) = (company.hosts[0], company.hosts[1])
+                try company.server.keyfold("key", "create", "--alias", "alias/second").run()
+                try a.mount("shared")
+                try b.mount("shared", "kms=\(company.url)")
+                for (number, key) in ["alias/second", VaultFixture.defaultAlias].enumerated() {
+                    try a.keyfold(
+                        "domain", "create", company.vault, "d\(number)", "--key", key, "--kms",
+                        company.url
+                    ).run()
+                    try Disk.write(a.path("d\(number)/letter"), "from a")
+                    let sees = Deadline.wait(seconds: 5) {
+                        (try? Disk.readText(b.path("d\(number)/letter"))) == "from a"
+                    }
+                    #expect(sees)
+                }
+                let list = try a.keyfold(
+                    "domain", "list", company.vault, "--json", "--kms", company.url
+                ).run().output
+                #expect(try JSON.lines(list).map { $0["path"].string } == ["/", "/d0", "/d1"])
+                try company.server.keyfold("key", "disable", "alias/second").run()
+                try b.unmount()
+                try b.mount("shared", "kms=\(company.url)")
+                #expect(Self.failure { try Disk.readText(b.path("d0/letter")) } == .noKey)
+                #expect(try Disk.readText(b.path("d1/letter")) == "from a")
+            }
+        }
+
+        @Test
         func `a key that is disabled at the server closes the files on every host`() throws {
             try Self.with { company in
                 for host in company.hosts { try host.mount("shared", "kms=\(company.url)") }

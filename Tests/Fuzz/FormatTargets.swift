@@ -45,6 +45,13 @@ private enum Sample {
         DirectoryRecord(directoryID: directoryID, domainID: domainID, domainKey: $0)
             .encoded(with: keys)
     }
+    static let outerKeys = DomainKeys(
+        domainKey: secret(10), domainID: id(DomainID.init(bytes:), 11))
+    static let domainRoots = [wrapped, wrapped + wrapped].map {
+        DirectoryRecord(
+            directoryID: directoryID, rootOf: keys, below: outerKeys, domainKey: $0
+        ).encoded(with: keys)
+    }
     static let configs = [nil, "keys"].map { hint in
         VaultConfig(
             vaultID: vaultID, layout: layout, names: .sealed, keystore: hint, defaultKeyARN: arn,
@@ -85,6 +92,16 @@ let formatTargets = [
         else { return }
         sameBytes(record.encoded(with: Sample.keys), bytes, "a directory record")
         precondition(record.directoryID == Sample.directoryID, "FOUND: a forged record")
+    },
+    FuzzTarget(name: "record-of-domain", samples: { Sample.domainRoots }) { bytes in
+        guard let record = try? DirectoryRecord(decoding: bytes),
+            (try? record.authenticateLink(below: Sample.outerKeys)) != nil
+        else { return }
+        precondition(record.directoryID == Sample.directoryID, "FOUND: a forged link")
+        guard (try? record.authenticate(bytes, with: Sample.keys)) != nil else { return }
+        sameBytes(record.encoded(with: Sample.keys), bytes, "a domain root's record")
+        precondition(
+            Sample.domainRoots.contains { $0[..<154] == bytes[..<154] }, "FOUND: a forged record")
     },
     FuzzTarget(name: "config", samples: { Sample.configs }) { bytes in
         guard let config = try? VaultConfig(decoding: bytes),

@@ -76,8 +76,8 @@ import Testing
 
     @Test func `a later version is named`() throws {
         var bytes = record().encoded(with: keys)
-        bytes[9] = 2
-        #expect(throws: FormatError.unsupportedVersion(.directoryRecord, 2)) {
+        bytes[9] = 3
+        #expect(throws: FormatError.unsupportedVersion(.directoryRecord, 3)) {
             try DirectoryRecord(decoding: bytes)
         }
         #expect(throws: FormatError.malformed(.directoryRecord, "the magic number")) {

@@ -76,6 +76,24 @@ import Testing
         }
     }
 
+    @Test func `the record of a nested domain's root`() throws {
+        let inner = DomainKeys(
+            domainKey: try secret("inner-domain-key"),
+            domainID: try #require(DomainID(bytes: document.bytes("inner-domain-id"))))
+        #expect(inner.commitment == (try document.bytes("inner-commitment")))
+        let wrapped = WrappedKey(
+            keyARN: try document.text("key-arn"), blob: try utf8("inner-domain-key-blob"))
+        let record = DirectoryRecord(
+            directoryID: try #require(DirectoryID(bytes: document.bytes("inner-directory-id"))),
+            rootOf: inner, below: domainKeys, domainKey: [wrapped])
+        let bytes = try document.bytes("inner-root-record")
+        #expect(record.encoded(with: inner) == bytes)
+        let decoded = try DirectoryRecord(decoding: bytes)
+        try decoded.authenticateLink(below: domainKeys)
+        try decoded.authenticate(bytes, with: inner)
+        #expect(decoded == record)
+    }
+
     @Test func names() throws {
         let stored = try document.text("stored-name")
         #expect(domainKeys.sealName(try utf8("name"), in: root) == .direct(stored))

@@ -74,7 +74,7 @@ struct CheckBench {
             stored += "/" + sealed
             if index < names.count - 1 {
                 directory = try directory.open(FileName(sealed), OpenFlag.directory)
-                let record = try DirectoryRecord(decoding: RootDomain.readRecord(in: directory))
+                let record = try DirectoryRecord(decoding: DirectoryRecord.read(in: directory))
                 identity = DirectoryIdentity(
                     directoryID: record.directoryID, domain: identity.domain)
             }

@@ -157,9 +157,10 @@ struct CheckTests {
             let (root, config) = try VaultInspection.open(bench.root)
             let opened = try CheckRoot(root, config, bench.bench.service, VaultWorkbench.owner)
             let inspector = CheckInspector(
-                config: config, root: root, keys: opened.keys, service: bench.bench.service,
+                config: config, root: root, service: bench.bench.service,
                 caller: VaultWorkbench.owner, onBytes: { _ in })
-            let top = CheckPlace.root(opened.directoryID)
+            let top = CheckPlace.root(
+                opened.directoryID, of: CheckDomain(id: config.rootDomainID, keys: opened.keys))
             let stored = FileName(bench.below(try bench.stored("folder")))
             let item = CheckItem(place: top, directory: root, name: stored)
             let folder = try #require(inspector.inspect(item, .identities).child)

@@ -2,19 +2,22 @@ import Cryptography
 import KMSModel
 import Synchronization
 
-/// A key service in memory: one key, whose versions and state a test sets.
+/// A key service in memory: a key, whose versions and state a test sets, and another one.
 final class FakeKeyService: KeyService {
     struct State {
         var version: UInt32 = 1
         var failure: KMSError?
         /// Only the keys of domains open.
         var refusesFiles = false
+        /// The key of the domain with this id is switched off.
+        var refusedDomain: String?
         var calls = 0
         /// Runs before each decryption.
         var onDecrypt: (@Sendable () -> Void)?
     }
 
     let arn: KeyARN
+    let secondARN: KeyARN
     let state = Mutex(State())
     private let material = SecretBytes.random(count: 32)
     private static let material = [UInt8](repeating: 1, count: 32)
@@ -24,6 +27,14 @@ final class FakeKeyService: KeyService {
             throw KMSError.validation("scope")
         }
         arn = KeyARN(scope: scope, keyID: KeyID(high: 1, low: 2, isMultiRegion: false))
+        secondARN = KeyARN(scope: scope, keyID: KeyID(high: 1, low: 3, isMultiRegion: false))
+    }
+
+    private func find(_ key: String) throws(KMSError) -> KeyARN {
+        guard let found = [arn, secondARN].first(where: { "\($0)" == key }) else {
+            throw .notFound("no such key")
+        }
+        return found
     }
 
     private func count() throws(KMSError) -> UInt32 {
@@ -41,8 +52,9 @@ final class FakeKeyService: KeyService {
     }
 
     private func seal(
-        _ plaintext: SecretBytes, _ context: EncryptionContext, version: UInt32
+        _ plaintext: SecretBytes, _ context: EncryptionContext, under key: String, version: UInt32
     ) throws(KMSError) -> WrappedData {
+        let arn = try find(key)
         let cipher = AESGCM256()
         cipher.use(material)
         // SAFETY: the buffer is copied before it goes.
@@ -62,8 +74,14 @@ final class FakeKeyService: KeyService {
         if context["keyfold:file"] != nil, state.withLock({ $0.refusesFiles }) {
             throw .disabled("off")
         }
+        if let domain = context["keyfold:domain"], context["keyfold:file"] == nil,
+            state.withLock({ $0.refusedDomain }) == domain
+        {
+            throw .disabled("off")
+        }
         guard let parsed = SymmetricBlob(decoding: blob) else { throw .invalidCiphertext }
-        guard key == nil || key == "\(arn)" else { throw .notFound("no such key") }
+        let arn = try find(key ?? "\(arn)")
+        guard parsed.keyID == arn.keyID else { throw .incorrectKey }
         let cipher = AESGCM256()
         cipher.use(material)
         do {
@@ -83,19 +101,22 @@ final class FakeKeyService: KeyService {
         let version = try count()
         let plaintext = SecretBytes.random(count: byteCount)
         return GeneratedDataKey(
-            plaintext: plaintext, wrapped: try seal(plaintext, context, version: version))
+            plaintext: plaintext,
+            wrapped: try seal(plaintext, context, under: key, version: version))
     }
 
     func reEncrypt(_ request: ReEncryptRequest, as caller: Caller) throws(KMSError) -> WrappedData {
         let version = try count()
         let opened = try decrypt(
             request.blob, under: request.sourceKey, context: request.sourceContext, as: caller)
-        return try seal(opened.plaintext, request.destinationContext, version: version)
+        return try seal(
+            opened.plaintext, request.destinationContext, under: request.destinationKey,
+            version: version)
     }
 
     func describeKey(_ key: String, as caller: Caller) throws(KMSError) -> KeyMetadata {
         var metadata = KeyMetadata(
-            arn: arn, creationDate: Timestamp(secondsSinceEpoch: 0), state: .enabled,
+            arn: try find(key), creationDate: Timestamp(secondsSinceEpoch: 0), state: .enabled,
             description: "", manager: .customer, currentMaterialID: try materialID())
         metadata.currentVersion = state.withLock { $0.version }
         return metadata

@@ -20,6 +20,7 @@ struct MutationTests {
 
     /// A vault with something of everything; `earlier` is a copy of it from before a few changes.
     private static func fill(_ bench: VaultWorkbench, earlier: String) throws {
+        for path in ["domain", "domain/second"] { _ = try DomainBench.make(path, in: bench) }
         let vault = try bench.open()
         defer { vault.close() }
         let folder = try makeDirectory("folder", in: .root, vault)
@@ -30,6 +31,11 @@ struct MutationTests {
             ("other", inner, 2 * 4096),
         ] {
             try make(name, in: parent, pattern(size, seed: UInt64(name.utf8.count)), vault)
+        }
+        let actor = PathActor(vault: vault)
+        try actor.makeDirectory("domain/folder")
+        for path in ["domain/apart", "domain/folder/below", "domain/second/apart"] {
+            try actor.write(path, pattern(9000, seed: UInt64(path.utf8.count)))
         }
         try make("empty", in: .root, [], vault)
         let holes = try make(sparse, in: .root, pattern(4096, seed: 50), vault, keepsOpen: true)

@@ -108,6 +108,17 @@ class Actor:
         self.ledger.name(path).change(self.position(), Directory())
         os.mkdir(self.path(path))
 
+    def make_domain(self, path, body):
+        """A domain's root, which is safe with the names above it when `body` has returned."""
+        begun = self.position()
+        self.ledger.name(path).change(begun, Directory())
+        names = self.steps_above(path)
+        body()
+        position = self.position()
+        self.ledger.passing.append((begun, position, os.path.join(
+            os.path.dirname(path), ".new-domain-")))
+        self.promise_names(names, position)
+
     def symlink(self, target, path):
         self.ledger.name(path).change(self.position(), Symlink(target))
         os.symlink(target, self.path(path))

@@ -123,6 +123,35 @@ class Vaults(KeyWorkload):
         return found
 
 
-KEY_WORKLOADS = (Keys, Rewrap, Vaults)
-# No command makes a domain yet.
-NOT_YET = {"domains": "'keyfold domain create' does not exist yet"}
+class Domains(KeyWorkload):
+    name, description = "domains", "domains made in the mounted vault, files written in them"
+    short, usual = 4, 12
+
+    def run(self, actor, system, store):
+        Keys.create(actor, system, store, "alias/domains")
+        places = [""]
+        for number in range(self.size):
+            place = self.source.choice(places)
+            if self.source.random() < 0.4:
+                place = os.path.join(place, f"folder.{number}")
+                actor.mkdir(place)  # Not synced: the domain's making takes care of it.
+            path = os.path.join(place, f"domain.{number}" + self.source.choice(("", "x" * 200)))
+            key = self.source.choice((DEFAULT_KEY, "alias/domains"))
+            actor.make_domain(path, lambda path=path, key=key: system.run(
+                store, "domain", "create", "--quiet", os.path.join(store, "vault"), path,
+                "--key", key))
+            places.append(path)
+            self.write_in(actor, path)
+            self.write_in(actor, self.source.choice(places[1:]))
+
+    def write_in(self, actor, path):
+        name = os.path.join(path, f"file.{self.source.randrange(1 << 32):x}")
+        with actor.create(name) as file:
+            file.write(0, self.bytes(self.source.randrange(1, 9000)))
+            file.sync()
+            file.write(self.source.randrange(file.size), self.bytes(500))
+            if self.source.random() < 0.7:
+                file.sync(data_only=True)
+
+
+KEY_WORKLOADS = (Keys, Rewrap, Vaults, Domains)

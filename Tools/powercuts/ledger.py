@@ -156,6 +156,8 @@ class Ledger:
         self.removals = []  # (begun, object)
         self.own = []  # Paths whose contents the workload judges itself.
         self.claims = {}  # name: History; what a workload judges itself
+        # (begun, ended, how paths begin that may be there meanwhile)
+        self.passing = []
         self.serial = 0
 
     def name(self, path):
@@ -170,6 +172,10 @@ class Ledger:
     def new_file(self, path):
         self.serial += 1
         return FileObject(f"{self.serial} ({path[-60:]})")
+
+    def is_passing(self, path, cut):
+        return any(begun < cut < ended and path.startswith(start)
+                   for begun, ended, start in self.passing)
 
     def is_own(self, path):
         return any(path == own or path.startswith(own + "/") for own in self.own)

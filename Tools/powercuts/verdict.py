@@ -33,7 +33,8 @@ class Inspection:
         for path in self.ledger.names:
             self.judge_name(path)
         for path in self.found:
-            if path not in self.ledger.names and not self.ledger.is_own(path):
+            if (path not in self.ledger.names and not self.ledger.is_own(path)
+                    and not self.ledger.is_passing(path, self.cut)):
                 self.add(THIRD, path, "nobody made it")
         self.judge_moves()
         return self.findings

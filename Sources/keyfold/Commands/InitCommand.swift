@@ -105,7 +105,7 @@ enum DefaultKey {
 
 extension ServiceSession {
     /// The named key's ARN; without a name the default key's, which is made when it is not there.
-    fileprivate func vaultKeyARN(named key: String?) throws(Failure) -> KeyARN {
+    func vaultKeyARN(named key: String?) throws(Failure) -> KeyARN {
         if let key { return try describe(key).arn }
         do throws(KMSError) {
             return try service.describeKey(DefaultKey.alias, as: caller).arn

@@ -60,12 +60,20 @@ struct RewrapCommand: ParsableCommand {
             jobs: jobs ?? min(64, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
         var caller = session.caller
         caller.fileActivity = FileActivity(operation: .rewrap)
+        let quiet = common.quiet
         let rewrapper = Rewrapper(
             request, service: session.service, caller: caller,
             onProgress: { progress.show($0) },
             onFailure: { path, error in
                 progress.finish()
                 StandardError.report(Failure(error, object: path))
+            },
+            onDomainLeft: { path in
+                guard !quiet else { return }
+                progress.finish()
+                StandardError.line(
+                    "keyfold: \(path): a domain of its own, left as it is "
+                        + "('keyfold rewrap VAULT PATH --to KEY' moves it)")
             })
         defer { progress.finish() }
         do throws(VaultError) {

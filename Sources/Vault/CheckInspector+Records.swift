@@ -1,0 +1,193 @@
+import Cryptography
+import KMSModel
+import Platform
+import SealedFormat
+
+// Directories, their records, and the domains that begin in them.
+extension CheckInspector {
+    /// What a directory's record says, as far as it can be relied upon.
+    struct RecordOutcome {
+        var record: DirectoryRecord?
+        /// The one that the directory is in, or that begins there.
+        var domain: CheckDomain
+        var problems: [CheckProblem] = []
+    }
+
+    private enum Content {
+        case record(DirectoryRecord, bytes: [UInt8])
+        case problem(CheckProblem)
+    }
+
+    func lookAtDirectory(
+        _ item: CheckItem, _ inspection: inout CheckInspection
+    ) throws(Errno) {
+        let directory = try item.directory.open(
+            item.name, OpenFlag.path | OpenFlag.directory)
+        let outcome = try record(in: directory, below: item.place.domain)
+        inspection.problems += outcome.problems
+        inspection.child = item.place.child(
+            item.name, plainName: inspection.plainName,
+            directoryID: outcome.record?.directoryID, domain: outcome.domain)
+    }
+
+    /// The record of a directory in a domain, its root included, if it is genuine.
+    func record(
+        in directory: Descriptor, of domain: CheckDomain
+    ) throws(Errno) -> DirectoryRecord? {
+        guard case .record(let record, let bytes) = try content(of: directory),
+            record.domainID == domain.id
+        else { return nil }
+        guard let keys = domain.keys else { return record }
+        return (try? record.authenticate(bytes, with: keys)) != nil ? record : nil
+    }
+
+    /// The record of a directory that lies in another one of the domain `outer`.
+    func record(
+        in directory: Descriptor, below outer: CheckDomain
+    ) throws(Errno) -> RecordOutcome {
+        switch try content(of: directory) {
+        case .problem(let problem):
+            return RecordOutcome(domain: outer.uncertain, problems: [problem])
+        case .record(let record, let bytes):
+            return record.link == nil
+                ? inner(record, bytes, of: outer) : root(record, bytes, below: outer)
+        }
+    }
+
+    private func content(of directory: Descriptor) throws(Errno) -> Content {
+        let bytes: [UInt8]
+        do throws(Errno) {
+            bytes = try directory.open(
+                FileName(ReservedName.directoryRecord), OpenFlag.nonBlocking
+            )
+            .readAll(limitBytes: DirectoryRecord.maximumBytes)
+        } catch {
+            switch error {
+            case .noSuchFileOrDirectory:
+                // The directory itself may have gone: then it has no link any more.
+                if try directory.status().linkCount == 0 { throw error }
+                return .problem(CheckProblem(.recordMissing))
+            case .fileTooLarge, .isDirectory, .symbolicLinkLoop, .illegalSeek,
+                .noDeviceOrAddress:
+                return .problem(CheckProblem(.recordMalformed, "\(error)"))
+            default: throw error
+            }
+        }
+        do throws(FormatError) {
+            return .record(try DirectoryRecord(decoding: bytes), bytes: bytes)
+        } catch {
+            return .problem(
+                CheckProblem(.recordMalformed, "\(error)", evidence: SHA256.hash(bytes)))
+        }
+    }
+
+    private func inner(
+        _ record: DirectoryRecord, _ bytes: [UInt8], of domain: CheckDomain
+    ) -> RecordOutcome {
+        func refused(_ code: CheckCode, _ detail: String) -> RecordOutcome {
+            RecordOutcome(
+                domain: domain.uncertain,
+                problems: [CheckProblem(code, detail, evidence: SHA256.hash(bytes))])
+        }
+        guard record.domainID == domain.id else {
+            if !domain.isCertain { return Self.below(record) }
+            return refused(.recordForeign, "domain \(record.domainID)")
+        }
+        guard let keys = domain.keys else { return RecordOutcome(record: record, domain: domain) }
+        do throws(FormatError) {
+            try record.authenticate(bytes, with: keys)
+            return RecordOutcome(record: record, domain: domain)
+        } catch {
+            return refused(.recordChanged, "\(error)")
+        }
+    }
+
+    // MARK: Roots of nested domains
+
+    private func root(
+        _ record: DirectoryRecord, _ bytes: [UInt8], below outer: CheckDomain
+    ) -> RecordOutcome {
+        let closed = CheckDomain(id: record.domainID, keys: nil)
+        func refused(_ code: CheckCode, _ detail: String) -> RecordOutcome {
+            RecordOutcome(
+                domain: closed.uncertain,
+                problems: [CheckProblem(code, detail, evidence: SHA256.hash(bytes))])
+        }
+        guard record.link?.outerID == outer.id else {
+            if !outer.isCertain { return Self.below(record) }
+            return refused(.domainLinkWrong, "domain \(record.domainID)")
+        }
+        // What is around it is closed itself, which is said there.
+        guard let outerKeys = outer.keys else {
+            return RecordOutcome(record: record, domain: closed)
+        }
+        do throws(FormatError) {
+            try record.authenticateLink(below: outerKeys)
+        } catch {
+            return refused(.domainLinkWrong, "domain \(record.domainID)")
+        }
+        let opened = open(record)
+        guard let keys = opened.keys else {
+            return RecordOutcome(record: record, domain: closed, problems: opened.problems)
+        }
+        do throws(FormatError) {
+            try record.authenticate(bytes, with: keys)
+        } catch {
+            return refused(.recordChanged, "\(error)")
+        }
+        return RecordOutcome(
+            record: record, domain: CheckDomain(id: record.domainID, keys: keys),
+            problems: opened.problems)
+    }
+
+    /// What is above was refused, which is said there; nothing tells whether this fits it.
+    private static func below(_ record: DirectoryRecord) -> RecordOutcome {
+        RecordOutcome(
+            record: record,
+            domain: CheckDomain(id: record.domainID, keys: nil, isCertain: false))
+    }
+
+    private func open(_ record: DirectoryRecord) -> CheckDomainKeys.Opened {
+        if let known = nestedKeys.withLock({ $0.find(record) }) { return known }
+        let (domainKey, problems) = unwrap(
+            record.domainKey,
+            EncryptionContext(vault: config.vaultID, domain: record.domainID), as: caller,
+            service: service)
+        guard let domainKey else {
+            return CheckDomainKeys.Opened(
+                problems: problems.map { problem in
+                    guard problem.code == .keyUnusable else { return problem }
+                    return CheckProblem(
+                        .domainKeyUnusable, problem.detail, evidence: problem.evidence)
+                })
+        }
+        let opened = CheckDomainKeys.Opened(
+            keys: DomainKeys(domainKey: domainKey, domainID: record.domainID), problems: problems)
+        nestedKeys.withLock { $0.keep(opened, record) }
+        return opened
+    }
+}
+
+/// The keys of domains that were opened, since a check comes to each root several times.
+struct CheckDomainKeys {
+    struct Opened: Sendable {
+        var keys: DomainKeys?
+        /// With the wrappings that did not open.
+        var problems: [CheckProblem] = []
+    }
+
+    private static let maximumCount = 1024
+    private var byID: [DomainID: (wrapped: [WrappedKey], opened: Opened)] = [:]
+
+    func find(_ record: DirectoryRecord) -> Opened? {
+        guard let known = byID[record.domainID], known.wrapped == record.domainKey else {
+            return nil
+        }
+        return known.opened
+    }
+
+    mutating func keep(_ opened: Opened, _ record: DirectoryRecord) {
+        if byID.count >= Self.maximumCount { byID.removeAll() }
+        byID[record.domainID] = (record.domainKey, opened)
+    }
+}

@@ -1,0 +1,92 @@
+import KMSModel
+import Platform
+import SealedFormat
+
+// Directories and their keys.
+extension VaultFileSystem {
+    /// The identity of a directory, read from its record at the first need. A domain's key is asked
+    /// for then, too, as whoever mounted.
+    func identity(of inode: Inode) throws(VaultError) -> DirectoryIdentity {
+        guard inode.kind == .directory else { throw .system(.notDirectory) }
+        if let known = inode.state.withLock({ $0.directory }) { return known }
+        // The directory above is known as long as this one is, so this goes no deeper than one step.
+        // A rename that comes between leaves the domain as it is.
+        guard let above = inode.links.first?.parent else { throw .system(.staleFileHandle) }
+        let outer = try identity(of: above).domain
+        let bytes = try withDirectory(inode) { descriptor throws(VaultError) in
+            try recordBytes(in: descriptor, of: inode, below: outer)
+        }
+        let identity: DirectoryIdentity
+        do throws(VaultError) {
+            identity = try openIdentity(of: inode, bytes, below: outer)
+        } catch {
+            report(error, of: inode)
+            throw error
+        }
+        inode.state.withLock { $0.directory = identity }
+        return identity
+    }
+
+    private func openIdentity(
+        of inode: Inode, _ bytes: [UInt8], below outer: Domain
+    ) throws(VaultError) -> DirectoryIdentity {
+        let caller = Caller(
+            principalARN: options.principals.mountARN, process: ProcessIdentity.current,
+            userAgent: options.userAgent,
+            fileActivity: FileActivity(
+                operation: .mount, path: options.logsPaths ? plainPath(of: inode) : nil))
+        let found = try NestedDomain(vaultID: config.vaultID, service: service, caller: caller)
+            .identity(of: bytes, below: outer) { id in domains.withLock { $0.find(id) } }
+        guard found.domain !== outer else { return found }
+        let domain = domains.withLock { $0.keep(found.domain) }
+        domain.noteRoot(inode)
+        return DirectoryIdentity(directoryID: found.directoryID, domain: domain)
+    }
+
+    /// The bytes of a directory's record. A power cut may leave zeros of one that was never synced,
+    /// and nothing in such a directory was synced either: it begins anew, in the domain around it.
+    /// (A domain's root is never one of them: its record is durable before it has its name.)
+    private func recordBytes(
+        in directory: Descriptor, of inode: Inode, below outer: Domain
+    ) throws(VaultError) -> [UInt8] {
+        let bytes = try DirectoryRecord.read(in: directory)
+        guard mayHaveTornRecords, bytes.allSatisfy({ $0 == 0 }) else { return bytes }
+        let fresh = DirectoryRecord(directoryID: DirectoryID(), domainID: outer.id)
+            .encoded(with: outer.keys)
+        try system { () throws(Errno) in
+            try VaultMaker.replace(
+                FileName(ReservedName.directoryRecord), in: directory, with: fresh)
+        }
+        let path = inode.storedPath.map { String(decoding: $0, as: UTF8.self) } ?? "?"
+        options.onIncident(
+            "\(path) (stored name): a directory that was made just before the power cut has a new "
+                + "record; what else was in it can't be read ('keyfold check --repair' moves it)")
+        return fresh
+    }
+
+    /// The CMK for new files of a domain: its record is read anew when another process changed it.
+    /// One fstatat of a directory that is open most of the time.
+    func currentKeyARN(of domain: Domain) -> String {
+        if let root = domain.root {
+            try? withDirectory(root) { directory throws(VaultError) in
+                try noteCurrentKey(of: domain, in: directory)
+            }
+        }
+        return domain.keyARN
+    }
+
+    private func noteCurrentKey(
+        of domain: Domain, in directory: Descriptor
+    ) throws(VaultError) {
+        let status = try system { () throws(Errno) in
+            try directory.status(of: FileName(ReservedName.directoryRecord))
+        }
+        guard domain.hasNewRecord(RecordStamp(status)) else { return }
+        let bytes = try DirectoryRecord.read(in: directory)
+        try format { () throws(FormatError) in
+            let record = try DirectoryRecord(decoding: bytes)
+            try record.authenticate(bytes, with: domain.keys)
+            if let key = record.domainKey.first { domain.noteKey(key.keyARN) }
+        }
+    }
+}
