@@ -17,6 +17,7 @@ package enum CheckCode: String, CaseIterable, Sendable {
     case sidecarMissing = "sidecar-missing"
     case sidecarDamaged = "sidecar-damaged"
     case sidecarOrphan = "sidecar-orphan"
+    case directoryUnmade = "directory-unmade"
     case temporaryStale = "temporary-stale"
     case temporaryWithData = "temporary-with-data"
 
@@ -58,7 +59,7 @@ extension CheckCode {
             .attributeForeign, .journalLeft, .changing, .notPermitted:
             .information
         case .nameUndecodable, .sidecarMissing, .sidecarDamaged, .sidecarOrphan,
-            .temporaryStale, .temporaryWithData:
+            .directoryUnmade, .temporaryStale, .temporaryWithData:
             .repairable
         case .configMalformed, .configChanged, .recordMissing, .recordMalformed, .recordChanged,
             .recordForeign, .domainLinkWrong, .sizeImpossible, .headerMalformed, .headerChanged,
@@ -89,6 +90,9 @@ extension CheckCode {
         case .sidecarMissing, .sidecarDamaged:
             "the entry's long name can't be read; the mount does not show it"
         case .sidecarOrphan: "a long name of an entry that is gone"
+        case .directoryUnmade:
+            "a directory whose making a crash cut off: no name in it can be read, and there is no "
+                + "file below it"
         case .temporaryStale: "left behind by a crash; it holds no data"
         case .temporaryWithData:
             "left behind by a crash; it holds data that the mount does not show"
@@ -132,6 +136,7 @@ extension CheckCode {
                 + "lost name"
         case .temporaryWithData: "moves it to lost+found"
         case .sidecarOrphan, .temporaryStale: "removes it"
+        case .directoryUnmade: "removes it, with the directories below"
         case .journalLeft: "recovers it as a mount would, and cuts torn tails where it allows that"
         case .configMalformed, .configChanged, .recordMissing, .recordMalformed, .recordChanged,
             .recordForeign, .domainLinkWrong, .domainKeyUnusable, .nameForeign, .nameReserved,

@@ -172,15 +172,8 @@ extension CheckInspector {
     /// Whether a temporary directory has nothing in it but what Keyfold itself puts there: its
     /// record, and sidecars and temporaries that are small files.
     static func holdsNothing(_ directory: Descriptor) throws(Errno) -> Bool {
-        var stream = DirectoryStream(try directory.reopen(OpenFlag.directory))
-        while let entry = try stream.next() {
-            let name = entry.name.string
-            if entry.name.isDots || name == ReservedName.directoryRecord { continue }
-            guard
-                name.utf8.starts(with: ReservedName.sidecarPrefix.utf8)
-                    || name.utf8.starts(with: ReservedName.temporaryPrefix.utf8)
-            else { return false }
-            guard isSidecar(try directory.status(of: entry.name)) else { return false }
+        for name in try entries(of: directory) {
+            guard isOwnSmallFile(name, try directory.status(of: name)) else { return false }
         }
         return true
     }

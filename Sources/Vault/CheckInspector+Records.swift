@@ -24,6 +24,13 @@ extension CheckInspector {
         let directory = try item.directory.open(
             item.name, OpenFlag.path | OpenFlag.directory)
         let outcome = try record(in: directory, below: item.place.domain)
+        // Such a directory may have a name that can't be read either, and so have those below.
+        if config.names == .sealed, outcome.problems.map(\.code) == [.recordMissing],
+            try Self.holdsNoFile(directory)
+        {
+            inspection.problems = [CheckProblem(.directoryUnmade)]
+            return
+        }
         inspection.problems += outcome.problems
         inspection.child = item.place.child(
             item.name, plainName: inspection.plainName,
@@ -73,12 +80,78 @@ extension CheckInspector {
             default: throw error
             }
         }
+        // What the store had not written yet when the power failed.
+        if bytes.allSatisfy({ $0 == 0 }) {
+            return .problem(
+                CheckProblem(.recordMissing, bytes.isEmpty ? "it is empty" : "it is zeros"))
+        }
         do throws(FormatError) {
             return .record(try DirectoryRecord(decoding: bytes), bytes: bytes)
         } catch {
             return .problem(
                 CheckProblem(.recordMalformed, "\(error)", evidence: SHA256.hash(bytes)))
         }
+    }
+
+    // MARK: Directories that were never finished
+
+    /// With more directories in one another, or entries, nobody looks further.
+    private static let maximumUnmadeDepth = 64
+    private static let maximumUnmadeEntries = 10_000
+
+    /// Whether a directory has nothing below it but directories and Keyfold's own small files, and
+    /// no domain begins there.
+    static func holdsNoFile(_ directory: Descriptor) throws(Errno) -> Bool {
+        var left = maximumUnmadeEntries
+        return try holdsNoFile(directory, depth: 0, &left)
+    }
+
+    private static func holdsNoFile(
+        _ directory: Descriptor, depth: Int, _ left: inout Int
+    ) throws(Errno) -> Bool {
+        guard depth < maximumUnmadeDepth else { return false }
+        for name in try entries(of: directory) {
+            left -= 1
+            guard left > 0 else { return false }
+            let status = try directory.status(of: name)
+            if status.kind == .directory {
+                let below = try directory.open(name, OpenFlag.path | OpenFlag.directory)
+                guard try !beginsDomain(below), try holdsNoFile(below, depth: depth + 1, &left)
+                else { return false }
+            } else if !isOwnSmallFile(name, status) {
+                return false
+            }
+        }
+        return true
+    }
+
+    private static func beginsDomain(_ directory: Descriptor) throws(Errno) -> Bool {
+        do throws(Errno) {
+            let bytes = try directory.openRegularFile(FileName(ReservedName.directoryRecord))
+                .readAll(limitBytes: DirectoryRecord.maximumBytes)
+            return (try? DirectoryRecord(decoding: bytes))?.domainKey.isEmpty == false
+        } catch {
+            guard error == .noSuchFileOrDirectory else { throw error }
+            return false
+        }
+    }
+
+    static func entries(of directory: Descriptor) throws(Errno) -> [FileName] {
+        var names: [FileName] = []
+        var stream = DirectoryStream(try directory.reopen(OpenFlag.directory))
+        while let entry = try stream.next() {
+            if !entry.name.isDots { names.append(entry.name) }
+        }
+        return names
+    }
+
+    /// A record, a sidecar or an unfinished one of them.
+    static func isOwnSmallFile(_ name: FileName, _ status: FileStatus) -> Bool {
+        let text = name.string
+        if text == ReservedName.directoryRecord { return status.kind == .regular }
+        return isSidecar(status)
+            && (text.utf8.starts(with: ReservedName.sidecarPrefix.utf8)
+                || text.utf8.starts(with: ReservedName.temporaryPrefix.utf8))
     }
 
     private func inner(

@@ -14,7 +14,12 @@ struct CheckRepair {
         let finding: CheckFinding
 
         /// To lost+found; else what is found is removed.
-        var moves: Bool { problem.code != .temporaryStale && problem.code != .sidecarOrphan }
+        var moves: Bool {
+            switch problem.code {
+            case .temporaryStale, .sidecarOrphan, .directoryUnmade: false
+            default: true
+            }
+        }
     }
 
     static let lostAndFound = "lost+found"
@@ -47,6 +52,12 @@ struct CheckRepair {
             switch action.problem.code {
             case .temporaryStale: try removeTemporary(item)
             case .sidecarOrphan: try directory.unlink(item.name)
+            case .directoryUnmade:
+                if hasJournals {
+                    return .notRepaired("mount the vault first: a journal waits for its recovery")
+                }
+                try removeUnmade(item.name, in: directory)
+                removeSidecar(of: item)
             case .nameUndecodable, .sidecarMissing, .sidecarDamaged, .temporaryWithData:
                 if hasJournals {
                     return .notRepaired("mount the vault first: a journal waits for its recovery")
@@ -84,6 +95,20 @@ struct CheckRepair {
         }
         for name in names { try inner.unlink(name) }
         try item.directory.removeDirectory(item.name)
+    }
+
+    /// A tree of directories without a file, deepest first; what came since keeps it from going.
+    private func removeUnmade(_ name: FileName, in parent: Descriptor) throws(Errno) {
+        let directory = try parent.open(name, OpenFlag.directory)
+        for entry in try CheckInspector.entries(of: directory) {
+            let status = try directory.status(of: entry)
+            if status.kind == .directory {
+                try removeUnmade(entry, in: directory)
+            } else if CheckInspector.isOwnSmallFile(entry, status) {
+                try directory.unlink(entry)
+            }
+        }
+        try parent.removeDirectory(name)
     }
 
     // MARK: lost+found

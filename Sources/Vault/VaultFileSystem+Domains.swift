@@ -44,12 +44,20 @@ extension VaultFileSystem {
     }
 
     /// The bytes of a directory's record. A power cut may leave zeros of one that was never synced,
-    /// and nothing in such a directory was synced either: it begins anew, in the domain around it.
+    /// or (btrfs) nothing, and nothing in such a directory was synced either: it begins anew, in the
+    /// domain around it.
     /// (A domain's root is never one of them: its record is durable before it has its name.)
     private func recordBytes(
         in directory: Descriptor, of inode: Inode, below outer: Domain
     ) throws(VaultError) -> [UInt8] {
-        let bytes = try DirectoryRecord.read(in: directory)
+        var bytes: [UInt8] = []
+        do throws(VaultError) {
+            bytes = try DirectoryRecord.read(in: directory)
+        } catch {
+            guard mayHaveTornRecords, case .system(.noSuchFileOrDirectory) = error else {
+                throw error
+            }
+        }
         guard mayHaveTornRecords, bytes.allSatisfy({ $0 == 0 }) else { return bytes }
         let fresh = DirectoryRecord(directoryID: DirectoryID(), domainID: outer.id)
             .encoded(with: outer.keys)

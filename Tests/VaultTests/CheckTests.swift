@@ -63,6 +63,49 @@ struct CheckTests {
         }
     }
 
+    /// What btrfs leaves of directories that were made just before a power cut.
+    @Test(arguments: ["rm", ": >", "head -c 74 /dev/zero >"], [false, true])
+    func `directories without records go in a repair, unless a file is below them`(
+        _ loss: String, _ hasFile: Bool
+    ) throws {
+        try CheckBench.with { bench in
+            let vault = try bench.bench.open()
+            var parent = InodeID.root
+            for name in ["new", "below", "deep"] {
+                parent = try vault.makeDirectory(
+                    FileName(name), in: parent, mode: 0o755, as: VaultWorkbench.requester
+                ).inode
+            }
+            if hasFile {
+                let handle = try vault.create(
+                    FileName("file"), in: parent, mode: 0o644,
+                    flags: OpenFlags(rawValue: OpenFlag.readWrite | OpenFlag.create),
+                    as: VaultWorkbench.requester
+                ).1
+                try vault.put(handle, [1, 2, 3], at: 0)
+                vault.release(handle)
+            }
+            vault.close()
+            let stored = try bench.stored("new")
+            try Command.shell(
+                "for d in $(find \"$1\" -name .keyfold.dir); do \(loss) $d; done", stored
+            ).run()
+            let found = try bench.check()
+            if hasFile {
+                #expect(found.codes.contains(.recordMissing))
+                #expect(!found.codes.contains(.directoryUnmade))
+                _ = try bench.check(repairs: true)
+                #expect(Disk.exists(stored))
+            } else {
+                #expect(found.codes == [.directoryUnmade])
+                #expect(found.findings.first?.plainPath == "new")
+                #expect(try bench.check(repairs: true).summary.repaired == 1)
+                #expect(!Disk.exists(stored))
+                #expect(try bench.check().isClean)
+            }
+        }
+    }
+
     // MARK: Keys
 
     @Test(arguments: [

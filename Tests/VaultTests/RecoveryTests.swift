@@ -78,9 +78,12 @@ struct RecoveryTests {
                 #expect(try Self.content(again, Self.afterPowerCut) == expected)
                 #expect(try Self.content(again) == expected, "and after a second mount")
             }
-            // What nobody synced is not in the store before its commit.
+            // What nobody synced is not in the store before its commit, which comes within a second.
+            let begun = ContinuousClock.now
             try vault.put(handle, [1, 2, 3], at: 0)
-            #expect(try Self.content(try Self.crashed(bench)) == expected)
+            let crashed = try Self.crashed(bench)
+            let isEarly = ContinuousClock.now - begun < .milliseconds(900)
+            #expect(try Self.content(crashed) == expected || !isEarly)
         }
     }
 
@@ -281,9 +284,9 @@ struct RecoveryTests {
         }
     }
 
-    @Test(arguments: [true, false])
+    @Test(arguments: [true, false], [": >", "rm"])
     func `a directory whose record was lost has it again, or begins anew`(
-        _ isInJournal: Bool
+        _ isInJournal: Bool, _ loss: String
     ) throws {
         try VaultWorkbench.with { bench in
             let vault = try bench.open()
@@ -295,7 +298,7 @@ struct RecoveryTests {
             if isInJournal { try vault.committer?.logIntents() }
             let crashed = try Self.crashed(bench)
             try Command.shell(
-                "for d in $(find \"$1\" -mindepth 2 -name .keyfold.dir); do : > $d; done",
+                "for d in $(find \"$1\" -mindepth 2 -name .keyfold.dir); do \(loss) $d; done",
                 crashed.directory
             ).run()
             let again = try crashed.open(Self.afterPowerCut)
