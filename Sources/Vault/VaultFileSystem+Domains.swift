@@ -45,12 +45,16 @@ extension VaultFileSystem {
 
     /// The bytes of a directory's record. A power cut may leave zeros of one that was never synced,
     /// and nothing in such a directory was synced either: it begins anew, in the domain around it.
-    /// (A domain's root is never one of them: its record is durable before it has its name.)
+    /// One that holds nothing does so in every later mount too, since nobody may have looked at it
+    /// in the first one. (A domain's root is never one of them: its record is durable before it
+    /// has its name.)
     private func recordBytes(
         in directory: Descriptor, of inode: Inode, below outer: Domain
     ) throws(VaultError) -> [UInt8] {
         let bytes = try DirectoryRecord.read(in: directory)
-        guard mayHaveTornRecords, bytes.allSatisfy({ $0 == 0 }) else { return bytes }
+        guard !options.isReadOnly, bytes.allSatisfy({ $0 == 0 }),
+            mayHaveTornRecords || (try? CheckInspector.holdsNothing(directory)) == true
+        else { return bytes }
         let fresh = DirectoryRecord(directoryID: DirectoryID(), domainID: outer.id)
             .encoded(with: outer.keys)
         try system { () throws(Errno) in
