@@ -45,20 +45,22 @@ extension VaultFileSystem {
 
     /// The bytes of a directory's record. A power cut may leave zeros of one that was never synced,
     /// or (btrfs) nothing, and nothing in such a directory was synced either: it begins anew, in the
-    /// domain around it.
-    /// (A domain's root is never one of them: its record is durable before it has its name.)
+    /// domain around it. (A domain's root is never one of them: its record is durable before it has
+    /// its name.)
     private func recordBytes(
         in directory: Descriptor, of inode: Inode, below outer: Domain
     ) throws(VaultError) -> [UInt8] {
-        var bytes: [UInt8] = []
+        let found: [UInt8]?
         do throws(VaultError) {
-            bytes = try DirectoryRecord.read(in: directory)
+            found = try DirectoryRecord.read(in: directory)
         } catch {
-            guard mayHaveTornRecords, case .system(.noSuchFileOrDirectory) = error else {
-                throw error
-            }
+            guard case .system(.noSuchFileOrDirectory) = error else { throw error }
+            found = nil
         }
-        guard mayHaveTornRecords, bytes.allSatisfy({ $0 == 0 }) else { return bytes }
+        guard found?.allSatisfy({ $0 == 0 }) ?? true, beginsAnew(directory) else {
+            guard let found else { throw .system(.noSuchFileOrDirectory) }
+            return found
+        }
         let fresh = DirectoryRecord(directoryID: DirectoryID(), domainID: outer.id)
             .encoded(with: outer.keys)
         try system { () throws(Errno) in
@@ -70,6 +72,18 @@ extension VaultFileSystem {
             "\(path) (stored name): a directory that was made just before the power cut has a new "
                 + "record; what else was in it can't be read ('keyfold check --repair' moves it)")
         return fresh
+    }
+
+    /// Whether a directory without a record is one that a power cut interrupted: in the first mount
+    /// behind the cut any, later one without a file below it, since nobody may have looked at it in
+    /// the first one. What changed since this mount began may be on its way out.
+    private func beginsAnew(_ directory: Descriptor) -> Bool {
+        guard !options.isReadOnly else { return false }
+        if mayHaveTornRecords { return true }
+        guard let status = try? directory.status(), status.modificationTime < begun else {
+            return false
+        }
+        return (try? CheckInspector.holdsNoFile(directory)) == true
     }
 
     /// The CMK for new files of a domain: its record is read anew when another process changed it.

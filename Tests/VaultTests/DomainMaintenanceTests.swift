@@ -111,6 +111,36 @@ struct DomainMaintenanceTests {
         }
     }
 
+    @Test(arguments: [0, 108])
+    func `an empty directory without a record begins anew in a later mount as well`(
+        _ zeros: Int
+    ) throws {
+        try DomainBench.with { bench in
+            let vault = try bench.bench.open()
+            for path in ["inner/folder", "inner/full"] {
+                try PathActor(vault: vault).makeDirectory(path)
+            }
+            try PathActor(vault: vault).write("inner/full/file", [1])
+            vault.close()
+            for path in ["inner/folder", "inner/full"] {
+                try Disk.write(try bench.record(path), [UInt8](repeating: 0, count: zeros))
+            }
+            var options = VaultOptions()
+            options.isReadOnly = true
+            let reader = try bench.bench.open(options)
+            #expect(errno { _ = try PathActor(vault: reader).names("inner/folder") } == .ioError)
+            reader.close()
+            let again = try bench.bench.open()
+            defer { again.close() }
+            let actor = PathActor(vault: again)
+            #expect(try actor.names("inner/folder") == [])
+            try actor.write("inner/folder/new", [1])
+            #expect(try actor.read("inner/folder/new") == [1])
+            // What holds something may have been emptied by somebody.
+            #expect(errno { _ = try actor.names("inner/full") } == .ioError)
+        }
+    }
+
     /// A journal tells of a directory whose place the root of a domain has taken since.
     @Test func `recovery leaves a whole record of another domain alone`() throws {
         try DomainBench.with { bench in

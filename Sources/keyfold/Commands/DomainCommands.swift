@@ -96,6 +96,10 @@ struct DomainCreate: ParsableCommand {
                 .cannotCreate, path, "there is something of that name already",
                 wayOut: "a domain begins as a new directory: make it under another name, and move "
                     + "files in")
+        case .system(.readOnlyFileSystem):
+            Failure(
+                .cannotCreate, path, "the vault is mounted read-only, or its store is",
+                wayOut: "mount it without -o ro, or unmount it")
         case .keys(let error):
             Failure(error, object: key ?? DefaultKey.alias)
         case .system, .format, .notAVault, .notEmpty, .alreadyAVault, .locked, .unknownDomain,
