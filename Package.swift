@@ -96,6 +96,8 @@ let package = Package(
         .executable(name: "keyfoldfs", targets: ["keyfoldfs"]),
         // For the power cuts only: a library to preload.
         .library(name: "WithoutSync", type: .dynamic, targets: ["WithoutSync"]),
+        // For KilledCommandTests only: a library to preload.
+        .library(name: "KilledCalls", type: .dynamic, targets: ["KilledCalls"]),
         // For KMSPKCS11Tests only: a library to open at run time.
         .library(name: "HostilePKCS11", type: .dynamic, targets: ["HostilePKCS11"]),
     ] + (hasServer ? serverProducts : []),
@@ -166,6 +168,8 @@ let package = Package(
             name: "KMSBench", dependencies: ["Cryptography", "KMSCore", "KMSModel", "KMSStore"],
             path: "Tests/KMSBench", swiftSettings: strict),
         .target(name: "WithoutSync", path: "Tests/WithoutSync"),
+        // What kills a command at a chosen call. Not part of the product.
+        .target(name: "KilledCalls", path: "Tests/KilledCalls"),
         // A PKCS#11 module that breaks the standard on request. Not part of the product.
         .target(name: "HostilePKCS11", path: "Tests/HostilePKCS11"),
         tests("CryptographyTests", uses: ["Cryptography"]),

@@ -18,7 +18,7 @@ extension ExitStatus {
         case .wrongState: self = .wrongState
         case .unavailable, .timedOut, .unsupported: self = .unavailable
         case .limit, .wouldSucceed: self = .failure
-        case .failed: self = .internalError
+        case .failed: self = error.isOutOfSpace ? .inputOutput : .internalError
         case .badRequest: self = .usage
         case .notGenuine: self = error.code == .incorrectKey ? .failure : .damagedData
         case .missing: self = .notFound
@@ -39,6 +39,7 @@ extension KMSError {
     }
 
     fileprivate func wayOut(object: String?) -> String? {
+        if isOutOfSpace { return "make room; what was there before is unharmed" }
         let key = object ?? "KEY"
         switch code {
         case .disabled: return "a disabled key works again after: keyfold key enable \(key)"

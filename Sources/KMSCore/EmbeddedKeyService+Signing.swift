@@ -10,7 +10,7 @@ extension EmbeddedKeyService {
         do throws(CryptographyError) {
             signature = try asked.pair.sign(asked.message, asked.algorithm)
         } catch {
-            throw EmbeddedKeyService.signingFailure(error, asked.algorithm)
+            throw EmbeddedKeyService.signingFailure(error, asked)
         }
         return Structure([
             .keyID: .text(asked.entry.arnText), .signature: .bytes(signature),
@@ -26,7 +26,7 @@ extension EmbeddedKeyService {
         do throws(CryptographyError) {
             isValid = try asked.pair.isValid(signature, of: asked.message, asked.algorithm)
         } catch {
-            throw EmbeddedKeyService.signingFailure(error, asked.algorithm)
+            throw EmbeddedKeyService.signingFailure(error, asked)
         }
         guard isValid else { throw KMSError(.invalidSignature) }
         return Structure([
@@ -155,13 +155,15 @@ extension EmbeddedKeyService {
     }
 
     private static func signingFailure(
-        _ error: CryptographyError, _ algorithm: KMSModel.SigningAlgorithm
+        _ error: CryptographyError, _ asked: SignatureRequest
     ) -> KMSError {
-        switch error {
-        case .unsupported:
-            .unsupportedOperation("The algorithm \(algorithm.rawValue) is not supported.")
-        case .invalidLength:
-            .validation("Digest is invalid length for algorithm \(algorithm.rawValue).")
+        switch (error, asked.message) {
+        case (.unsupported, .externalMu):
+            .unsupportedOperation("The message type EXTERNAL_MU is not supported.")
+        case (.unsupported, _):
+            .unsupportedOperation("The algorithm \(asked.algorithm.rawValue) is not supported.")
+        case (.invalidLength, _):
+            .validation("Digest is invalid length for algorithm \(asked.algorithm.rawValue).")
         default: .internalFailure("the signature failed: \(error)")
         }
     }

@@ -97,7 +97,7 @@ final class EmbeddedKeyService: KeyService {
         } catch {
             // A change is in the keystore already: its event must not be lost.
             if !event.isReadOnly, event.error == nil { keepUnlogged([event]) }
-            throw .internalFailure("\(error)")
+            throw KMSError(error)
         }
     }
 
@@ -126,7 +126,7 @@ final class EmbeddedKeyService: KeyService {
         do throws(UsageLogError) {
             if shared.withPending({ !$0.unlogged.isEmpty }) { try recordUnlogged() }
         } catch {
-            throw .internalFailure("\(error)")
+            throw KMSError(error)
         }
         do throws(KeystoreError) {
             let snapshot = try store.snapshot()
@@ -205,7 +205,21 @@ extension KMSError {
     init(_ error: KeystoreError) {
         switch error {
         case .locked(let path): self = .keyUnavailable("the keystore \(path) is closed")
+        case .full:
+            self = KMSError(.internalFailure, error.description, isOutOfSpace: true)
         default: self = .internalFailure(error.description)
         }
+    }
+
+    /// The usage log took or gave no event.
+    init(_ error: UsageLogError) {
+        let isOutOfSpace =
+            switch error {
+            case .full: true
+            case .anchorStore(let cause):
+                if case .full = cause as? KeystoreError { true } else { false }
+            default: false
+            }
+        self = KMSError(.internalFailure, "\(error)", isOutOfSpace: isOutOfSpace)
     }
 }

@@ -54,10 +54,13 @@ package struct KMSError: Error, Hashable, Sendable {
     package let code: Code
     /// Empty where AWS sends none.
     package let message: String
+    /// Whether the service's own disk was full: room mends it. Nothing on the wire tells it.
+    package let isOutOfSpace: Bool
 
-    package init(_ code: Code, _ message: String = "") {
+    package init(_ code: Code, _ message: String = "", isOutOfSpace: Bool = false) {
         self.code = code
         self.message = message
+        self.isOutOfSpace = isOutOfSpace
     }
 
     /// The exception's name on the wire.

@@ -126,11 +126,13 @@ final class KeystoreDatabase: Sendable {
     }
 
     private static func connect(_ path: String) throws(KeystoreError) -> KeystoreDatabase {
+        let sharedMemory = try SharedMemorySpace(ofDatabase: path)
         do {
             let queue = try DatabaseQueue(path: path, configuration: configuration())
             // Here, not in the configuration: GRDB sets NORMAL when it turns to WAL, after that
             // has run, and with NORMAL a commit is not synced.
             try queue.inDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+            try sharedMemory.reserve()
             return KeystoreDatabase(path: path, queue: queue)
         } catch {
             throw KeystoreError(error, path: path)
@@ -312,6 +314,8 @@ extension KeystoreError {
             self = .database(code: -1, message: "\(type(of: error))", path: path)
             return
         }
+        // The second one: there was no room for the shared memory.
+        if error.extendedResultCode == .SQLITE_IOERR_SHMSIZE { self = .full(path: path); return }
         switch error.resultCode {
         case .SQLITE_FULL: self = .full(path: path)
         case .SQLITE_NOTADB:

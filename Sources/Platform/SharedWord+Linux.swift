@@ -13,7 +13,7 @@ internal import Synchronization
     /// Opens the file, or makes it with mode 0600.
     package init(path: String) throws(Errno) {
         let file = try Descriptor.open(path: path, O_RDWR | O_CREAT, mode: 0o600)
-        if try file.status().sizeBytes < 8 { try file.truncate(to: 8) }
+        try SharedWord.reserve(file)
         let mapping = unsafe mmap(nil, 8, PROT_READ | PROT_WRITE, MAP_SHARED, file.rawValue, 0)
         guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else {
             throw Errno.current
@@ -21,6 +21,18 @@ internal import Synchronization
         // SAFETY: the mapping is page-aligned and 8 bytes long, as an Atomic<UInt64> is, and every
         // pattern of bits is one.
         unsafe word = unsafe mapping.assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+
+    /// Gives the word its place on the disk: on a full one, a store into a hole of a mapped file
+    /// ends the process (SIGBUS).
+    private static func reserve(_ file: Descriptor) throws(Errno) {
+        do throws(Errno) {
+            // Changes no byte that is there.
+            try file.allocate(mode: 0, at: 0, count: 8)
+        } catch {
+            guard error == .notSupported else { throw error }
+            if try file.status().sizeBytes < 8 { try file.truncate(to: 8) }
+        }
     }
 
     deinit {

@@ -202,3 +202,8 @@ final class RawConnection {
         return RawAnswer(status: status, headers: headers, body: body)
     }
 }
+
+extension RawAnswer {
+    /// The exception that it carries.
+    var error: WireError? { JSONCodec.decodeError(body: Array(body.utf8)) }
+}

@@ -8,9 +8,12 @@ package final class NetworkHost: @unchecked Sendable {
     private let variables: [String: String]
     private var watchdog: Watchdog?
 
-    /// - Parameter key: an access key's id and secret.
+    /// - Parameters:
+    ///   - key: an access key's id and secret.
+    ///   - variables: what else its programs find in their environment.
     package init(
-        _ name: String, in directory: String, vault: String, key: (id: String, secret: String)
+        _ name: String, in directory: String, vault: String, key: (id: String, secret: String),
+        variables more: [String: String] = [:]
     ) throws {
         home = directory + "/" + name
         mountPoint = home + "/mount"
@@ -21,7 +24,7 @@ package final class NetworkHost: @unchecked Sendable {
             "HOME": home, "XDG_CONFIG_HOME": "", "AWS_ACCESS_KEY_ID": key.id,
             "AWS_SECRET_ACCESS_KEY": key.secret, "AWS_REGION": "us-east-1", "no_proxy": "*",
             "AWS_PROFILE": "", "AWS_ENDPOINT_URL": "",
-        ]
+        ].merging(more) { $1 }
     }
 
     package func keyfold(_ words: String...) -> Command {
@@ -49,6 +52,10 @@ package final class NetworkHost: @unchecked Sendable {
     package func unmount() throws {
         try keyfold("unmount", mountPoint).run()
         watchdog = nil
+    }
+
+    package var isMounted: Bool {
+        MountTable.mountPoints(below: mountPoint).contains(mountPoint)
     }
 
     package func path(_ name: String) -> String { mountPoint + "/" + name }

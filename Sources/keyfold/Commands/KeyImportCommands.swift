@@ -47,8 +47,11 @@ struct ImportParameters: ParsableCommand {
             let answer = try session.ask(about: key.name) { service, caller throws(KMSError) in
                 try service.answer(.getParametersForImport, input, as: caller)
             }
-            try PlainFile.create(publicKey, answer.bytes(.publicKey) ?? [])
-            try PlainFile.create(token, answer.bytes(.importToken) ?? [])
+            // The service model has this public key among what is sensitive.
+            guard let key = answer.secret(.publicKey), let importToken = answer.bytes(.importToken)
+            else { preconditionFailure("BUG: an answer without its key and token") }
+            try PlainFile.create(publicKey, key.copiedBytes())
+            try PlainFile.create(token, importToken)
             common.output.notice("\(publicKey) and \(token) are written")
         }
     }

@@ -21,7 +21,7 @@ struct KeyShow: ParsableCommand {
 struct KeyView {
     let key: KeyDescription
     let tags: [Tag]
-    /// nil in states that have no rotation.
+    /// nil for keys that cannot rotate by themselves, and in states that have no rotation.
     let rotation: KeyRotationStatus?
 
     var json: JSONValue {
@@ -52,7 +52,9 @@ extension Session {
     }
 
     private func rotation(of key: KeyMetadata) throws(Failure) -> KeyRotationStatus? {
-        guard key.state.deletionDate == nil, key.manager == .customer else { return nil }
+        guard key.state.deletionDate == nil, key.manager == .customer, key.origin == .awsKms,
+            key.spec == .symmetricDefault
+        else { return nil }
         let id = key.arn.keyID.description
         return try ask(about: id) { service, caller throws(KMSError) in
             try service.keyRotationStatus(id, as: caller)

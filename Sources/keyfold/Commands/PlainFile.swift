@@ -21,11 +21,24 @@ enum PlainFile {
     /// A file that was not there.
     static func create(_ path: String, _ bytes: [UInt8]) throws(Failure) {
         do throws(Errno) {
-            let file = try Descriptor.open(path: path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
-            try file.write(bytes, at: 0)
-            try file.synchronize(dataOnly: false)
+            let cut = path.lastIndex(of: "/")
+            let directory = cut.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+            let name = FileName(cut.map { String(path[path.index(after: $0)...]) } ?? path)
+            let place = try Descriptor.open(path: directory, O_RDONLY | O_DIRECTORY)
+            let file = try place.open(name, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+            do throws(Errno) {
+                try file.write(bytes, at: 0)
+                try file.synchronize(dataOnly: false)
+            } catch {
+                // Half a file would be in the way of the next attempt.
+                try? place.unlink(name)
+                throw error
+            }
         } catch {
-            throw Failure(.cannotCreate, path, "the file can't be made: \(error)")
+            let status = ExitStatus(error)
+            throw Failure(
+                status == .inputOutput ? status : .cannotCreate, path,
+                "the file can't be made: \(error)")
         }
     }
 }

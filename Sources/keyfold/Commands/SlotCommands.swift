@@ -149,23 +149,42 @@ extension UnlockSlot {
 enum KeyFile {
     private static let newFileBytes = 64
 
-    /// The file's contents; a file that is not there is made of random bytes, readable by its
-    /// owner only, and durable before it is used.
+    /// The file's contents; a file that is not there, or is empty, is made of random bytes,
+    /// readable by its owner only, and durable before it is used.
+    ///
+    /// An empty one is what a kill or a full disk left of an earlier attempt. There is no temporary
+    /// name, since key files are for sticks whose file systems have no hard links.
     static func readOrMake(_ path: String) throws(Failure) -> SecretBytes {
         do throws(Errno) {
-            let file = try Descriptor.open(path: path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
-            let key = SecretBytes.random(count: newFileBytes)
-            try key.withBytes { bytes throws(Errno) in
-                try file.write(bytes, 0..<bytes.byteCount, at: 0)
+            let file = try Descriptor.open(path: path, O_WRONLY | O_CREAT, mode: 0o600)
+            if try file.status().kind == .regular, try file.status().sizeBytes == 0 {
+                return try make(file)
             }
-            try file.synchronize(dataOnly: false)
-            return key
         } catch {
-            guard error == .fileExists else {
-                throw Failure(.cannotCreate, path, "the key file can't be made: \(error)")
+            let status = ExitStatus(error)
+            // A file that may only be read is no less a key.
+            if status != .noPermission, error != .readOnlyFileSystem {
+                throw Failure(
+                    status == .inputOutput ? status : .cannotCreate, path,
+                    "the key file can't be made: \(error)")
             }
         }
         var bytes = try SecretFile.contents(of: path, purpose: "key")
         return SecretBytes(consuming: &bytes)
+    }
+
+    private static func make(_ file: Descriptor) throws(Errno) -> SecretBytes {
+        let key = SecretBytes.random(count: newFileBytes)
+        try file.changeMode(to: 0o600)
+        do throws(Errno) {
+            try key.withBytes { bytes throws(Errno) in
+                try file.write(bytes, 0..<bytes.byteCount, at: 0)
+            }
+            try file.synchronize(dataOnly: false)
+        } catch {
+            try? file.truncate(to: 0)
+            throw error
+        }
+        return key
     }
 }
