@@ -22,8 +22,9 @@ struct SharedMemorySpace {
         do throws(Errno) {
             let space = try Descriptor.open(path: database, OpenFlag.path).fileSystemStatistics()
             hasHoles = space.fragmentSizeBytes < SharedMemorySpace.pageBytes
-            let blocks = geteuid() == 0 ? space.freeBlocks : space.availableBlocks
-            let freeBytes = blocks.multipliedReportingOverflow(by: space.fragmentSizeBytes)
+            // Root's own count of blocks holds some that ext4 gives to nobody.
+            let freeBytes = space.availableBlocks
+                .multipliedReportingOverflow(by: space.fragmentSizeBytes)
             if hasHoles, !freeBytes.overflow,
                 freeBytes.partialValue < SharedMemorySpace.neededBytes
             {
