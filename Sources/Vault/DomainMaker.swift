@@ -99,6 +99,7 @@ package struct DomainMaker {
             directoryID: DirectoryID(), rootOf: domain, below: outer.keys, domainKey: [key])
         var made = FileName(ReservedName.temporaryPrefix + hexadecimal(Random.bytes(8)))
         do throws(VaultError) {
+            try synchronizeAbove()
             try makeDirectory(made, with: record.encoded(with: domain))
             if let mountedParent {
                 try give(name, to: &made, through: mountedParent)
@@ -110,6 +111,18 @@ package struct DomainMaker {
             throw error
         }
         return DomainDescription(record, plainPath: plainPath)
+    }
+
+    /// The records above may be a mount's that were not synced yet. They go first: btrfs makes a new
+    /// directory durable with what is synced in it, and not with the record beside that.
+    private func synchronizeAbove() throws(VaultError) {
+        try system { () throws(Errno) in
+            if let mountedParent {
+                try mountedParent.synchronize(dataOnly: false)
+            } else {
+                try vault.synchronizeFileSystem()
+            }
+        }
     }
 
     /// A directory with a record, both durable.
@@ -143,8 +156,6 @@ package struct DomainMaker {
                 throw error
             }
             try parent.reopen(OpenFlag.directory).synchronize(dataOnly: false)
-            // The records above may be those of a mount that was killed.
-            try vault.synchronizeFileSystem()
         }
     }
 
