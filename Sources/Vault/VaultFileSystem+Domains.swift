@@ -51,10 +51,33 @@ extension VaultFileSystem {
     private func recordBytes(
         in directory: Descriptor, of inode: Inode, below outer: Domain
     ) throws(VaultError) -> [UInt8] {
-        let bytes = try DirectoryRecord.read(in: directory)
+        let bytes: [UInt8]
+        do throws(VaultError) {
+            bytes = try DirectoryRecord.read(in: directory)
+        } catch {
+            // btrfs may have made a new directory durable with one above it, and nothing in it.
+            guard case .system(.noSuchFileOrDirectory) = error, !options.isReadOnly,
+                isAtItsName(inode), (try? CheckInspector.holdsNothing(directory)) == true
+            else { throw error }
+            return try beginAnew(directory, of: inode, below: outer)
+        }
         guard !options.isReadOnly, bytes.allSatisfy({ $0 == 0 }),
             mayHaveTornRecords || (try? CheckInspector.holdsNothing(directory)) == true
         else { return bytes }
+        return try beginAnew(directory, of: inode, below: outer)
+    }
+
+    /// False while it is being removed, which takes its record first, under another name.
+    private func isAtItsName(_ inode: Inode) -> Bool {
+        guard let link = inode.links.first, let above = try? directoryDescriptor(of: link.parent),
+            let status = try? above.status(of: link.stored)
+        else { return false }
+        return BackingID(status) == inode.backing
+    }
+
+    private func beginAnew(
+        _ directory: Descriptor, of inode: Inode, below outer: Domain
+    ) throws(VaultError) -> [UInt8] {
         let fresh = DirectoryRecord(directoryID: DirectoryID(), domainID: outer.id)
             .encoded(with: outer.keys)
         try system { () throws(Errno) in
