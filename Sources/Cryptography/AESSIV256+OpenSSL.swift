@@ -71,7 +71,7 @@ package final class AESSIV256: Sendable {
 
 /// A keyed CMAC and a keyed AES-CTR. One thread at a time.
 ///
-/// `@unchecked Sendable`: the pool gives a context to one caller and forgets it until it is back.
+/// Unchecked: the pool gives a context to one caller and forgets it until it is back.
 @safe
 private final class SIVContext: @unchecked Sendable {  // SAFETY: above
     private let authenticator: OpaquePointer

@@ -85,7 +85,7 @@ package enum HMACSHA256 {
 
 /// An EVP_MAC_CTX with a key. One thread at a time.
 ///
-/// `@unchecked Sendable`: the pool gives a context to one caller and forgets it until it is back.
+/// Unchecked: the pool gives a context to one caller and forgets it until it is back.
 @safe
 final class HMACContext: @unchecked Sendable {  // SAFETY: above
     private let hash: HashFunction

@@ -24,7 +24,7 @@ enum CurlLibrary {
 
 /// One CURL easy handle with its connection. One thread at a time.
 ///
-/// `@unchecked Sendable`: the transport's pool gives a handle to one caller and forgets it until it
+/// Unchecked: the transport's pool gives a handle to one caller and forgets it until it
 /// is back.
 @safe
 final class EasyHandle: @unchecked Sendable {  // SAFETY: above

@@ -258,7 +258,7 @@ private struct JSONParser {
         }
     }
 
-    /// The four digits after `\u`, and a second `\uXXXX` where the two are a surrogate pair.
+    /// The four digits after `\u`, and a second `\uHHHH` where the two are a surrogate pair.
     private mutating func scalar() throws(JSONError) -> Unicode.Scalar {
         let start = position
         let first = try hexDigits()

@@ -6,7 +6,7 @@ package import KMSModel
 /// Does no I/O and keeps nothing. Source: Smithy, "AWS JSON 1.1 protocol".
 package enum JSONCodec {
     /// More than the largest request that AWS KMS's limits admit, written as wastefully as botocore
-    /// writes it (`\uXXXX` for all that is not ASCII): half a megabyte for CreateKey with the
+    /// writes it (`\uHHHH` for all that is not ASCII): half a megabyte for CreateKey with the
     /// longest policy, description and tags, or for GenerateDataKey with an attestation document
     /// and ten grant tokens.
     package static let maximumBodyBytes = 1 << 20

@@ -4,8 +4,8 @@ import SealedFormat
 
 /// Mends what a check found, one finding at a time. The caller holds the vault's lock.
 ///
-/// Every step is one rename or one unlink, so a repair that is killed is run again. Nothing that
-/// holds data is deleted, and nothing is written over.
+/// Every step is a rename, or takes away what holds no data, the deepest first, so a repair that is
+/// killed is run again. Nothing that holds data is deleted, and nothing is written over.
 struct CheckRepair {
     struct Action {
         let place: CheckPlace

@@ -80,7 +80,7 @@ extension VaultFileSystem {
     private func beginsAnew(_ directory: Descriptor) -> Bool {
         guard !options.isReadOnly else { return false }
         if mayHaveTornRecords { return true }
-        guard let status = try? directory.status(), status.modificationTime < begun else {
+        guard let status = try? directory.status(), status.modificationTime < mountTime else {
             return false
         }
         return (try? CheckInspector.holdsNoFile(directory)) == true

@@ -29,7 +29,8 @@ package final class VaultFileSystem: Sendable {
     let committer: Committer?
     /// The last mount ended by a power cut.
     let mayHaveTornRecords: Bool
-    let begun = Timespec.now
+    /// When this mount began, by the wall clock.
+    let mountTime = Timespec.now
 
     /// Opens a vault: takes its lock, asks `service` for the root domain's key, and authenticates
     /// the config and the root's record with it.
