@@ -47,7 +47,8 @@ package struct ProcessIdentity: Sendable, Hashable {
 /// The file operation behind a request.
 package struct FileActivity: Sendable, Hashable {
     package enum Operation: String, Sendable {
-        case create, open, truncate, mount, rewrap, reencrypt, check, initialize = "init"
+        case create, open, truncate, mount, rewrap, check, initialize = "init"
+        case createDomain = "domain-create"
     }
     package var operation: Operation
     /// The plaintext path below the mount's root; only where the mount was told to log paths.

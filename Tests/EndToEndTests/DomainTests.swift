@@ -37,6 +37,11 @@ extension EndToEnd {
                     "domain", "create", fixture.mountPoint, "live", "--key", Self.second)[0]
                 #expect(made.names == ["created", "domainId", "keyArn", "path"])
                 #expect(made["path"].string == "live")
+                let uses = try fixture.json(
+                    "log", "--key", Self.second, "--event", "GenerateDataKey")
+                #expect(
+                    uses.map { $0["additionalEventData"]["keyfold"]["operation"].string }
+                        == ["domain-create"])
                 #expect(made["keyArn"].string == (try Self.arn(fixture, Self.second)))
                 let status = try Disk.status(fixture.path("live"))
                 #expect(status.mode & 0o7777 == 0o700)

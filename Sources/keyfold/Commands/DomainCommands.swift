@@ -67,7 +67,7 @@ struct DomainCreate: ParsableCommand {
         _ view: VaultView, _ session: ServiceSession
     ) throws(Failure) -> DomainMaker {
         var caller = session.caller
-        caller.fileActivity = FileActivity(operation: .initialize)
+        caller.fileActivity = FileActivity(operation: .createDomain)
         do throws(VaultError) {
             return try DomainMaker(
                 vaultDirectory: view.vault, mountPoint: view.mount?.mountPoint, plainPath: path,
