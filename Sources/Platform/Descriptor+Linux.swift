@@ -134,9 +134,18 @@ package final class Descriptor: Sendable {
     ///
     /// - Throws: `EFBIG` when it is.
     package func readAll(limitBytes: Int) throws(Errno) -> [UInt8] {
-        let bytes = try read(count: limitBytes + 1, at: 0)
-        if bytes.count > limitBytes { throw .fileTooLarge }
-        return bytes
+        // The limit may be thousands of times what is there; a size that the file tells is none in
+        // /proc (proc(5)), and changes.
+        var bytes: [UInt8] = []
+        var pieceBytes = 4096
+        while true {
+            let count = min(pieceBytes, limitBytes + 1 - bytes.count)
+            let piece = try read(count: count, at: UInt64(bytes.count))
+            bytes += piece
+            if bytes.count > limitBytes { throw .fileTooLarge }
+            if piece.count < count { return bytes }
+            pieceBytes = 2 * bytes.count
+        }
     }
 
     package func truncate(to sizeBytes: UInt64) throws(Errno) {

@@ -18,7 +18,10 @@ struct CheckDuplicates {
     private(set) var candidates: Set<FileID> = []
 
     private struct Filter {
-        private var words = [UInt64](repeating: 0, count: CheckDuplicates.filterBits / 64)
+        private static let pageWords = 512
+        /// Empty until a bit in it is set: small vaults touch few.
+        private var pages = [[UInt64]](
+            repeating: [], count: CheckDuplicates.filterBits / (64 * pageWords))
 
         /// - Returns: whether all bits of these 16 bytes were set already.
         mutating func insert(_ bytes: [UInt8]) -> Bool {
@@ -27,9 +30,13 @@ struct CheckDuplicates {
                 let bits = bytes[probe * 4..<probe * 4 + 4].reduce(0) { $0 << 8 | Int($1) }
                 let bit = bits % CheckDuplicates.filterBits
                 let mask = UInt64(1) << UInt64(bit % 64)
-                if words[bit / 64] & mask == 0 {
+                let (page, word) = (bit / 64).quotientAndRemainder(dividingBy: Self.pageWords)
+                if pages[page].isEmpty {
+                    pages[page] = Array(repeating: 0, count: Self.pageWords)
+                }
+                if pages[page][word] & mask == 0 {
                     isKnown = false
-                    words[bit / 64] |= mask
+                    pages[page][word] |= mask
                 }
             }
             return isKnown

@@ -128,7 +128,6 @@ enum MountDaemon {
         options.logsPaths = request.logsPaths
         options.overwritesInPlace = request.overwritesInPlace
         options.broken = request.broken
-        options.bootID = request.bootID
         options.journalBytes = request.journalBytes
         options.mountPoint = request.mountPoint
         options.principals = MountPrincipals(

@@ -22,8 +22,6 @@ struct MountRequest: Sendable {
     let overwritesInPlace: Bool
     /// `test-break=NAME`, in debug builds only: what the power-cut suite must find.
     let broken: BrokenOrdering?
-    /// `test-boot=ID`, in debug builds only: stands for another boot of the machine.
-    let bootID: String?
     /// `test-journal=BYTES`, in debug builds only.
     let journalBytes: Int?
     #if DEBUG
@@ -37,7 +35,7 @@ struct MountRequest: Sendable {
     private static let ownOptions =
         Set(["recovery_key_file", "key_file", "log_file", "kms", "key_cache"] + testOptions)
     #if DEBUG
-        private static let testOptions = ["test-break", "test-boot", "test-fault", "test-journal"]
+        private static let testOptions = ["test-break", "test-fault", "test-journal"]
     #else
         private static let testOptions: [String] = []
     #endif
@@ -65,7 +63,6 @@ struct MountRequest: Sendable {
             broken = try Self.broken(parsed.keyfold.others["test-break"])
             journalBytes = parsed.keyfold.others["test-journal"].flatMap { Int($0) }
                 .map { max(65_536, $0) }
-            bootID = parsed.keyfold.others["test-boot"]
             #if DEBUG
                 faults = try Self.faults(parsed.keyfold.others["test-fault"])
             #endif

@@ -23,6 +23,20 @@ struct DescriptorTests {
         }
     }
 
+    @Test(arguments: [0, 1, 4095, 4096, 4097, 8192, 50_000])
+    func `a file of any size is read whole`(size: Int) throws {
+        try Self.withDirectory { directory, _ in
+            let file = try directory.open(FileName("file"), OpenFlag.createNew, mode: 0o600)
+            let bytes = (0..<size).map { UInt8($0 % 251) }
+            try file.write(bytes, at: 0)
+            #expect(try file.readAll(limitBytes: size) == bytes)
+            #expect(try file.readAll(limitBytes: 1 << 24) == bytes)
+            if size > 0 {
+                #expect(throws: Errno.fileTooLarge) { try file.readAll(limitBytes: size - 1) }
+            }
+        }
+    }
+
     @Test func `a name is never followed through a symbolic link`() throws {
         try Self.withDirectory { directory, path in
             try Disk.write(path + "/file", "x")

@@ -14,7 +14,7 @@ import traceback
 
 from .actor import Actor
 from .ledger import Ledger
-from .linux import syncfs
+from .linux import boot_anew, syncfs, unshare_mounts
 from .recording import Recording, RecordingDisk, State, StateImages, copy_sparse
 from .stores import CommandFailed, unmount
 from .verdict import UNREADABLE, Inspection
@@ -165,6 +165,7 @@ class Session:
     def work(self, number, states, results):
         try:
             signal.signal(signal.SIGALRM, overdue)
+            unshare_mounts()  # Its machine boots by itself.
             place = os.path.join(self.place, f"worker{number}")
             os.mkdir(place)
             images = StateImages(self.recording, place)
@@ -188,6 +189,7 @@ class Session:
     def cut_again(self, image, state, place):
         """The image when power fails once more, while the store and the system are mounted."""
         store, root = self.mount_points(place)
+        boot_anew(place)
         own = os.path.join(place, "again")
         shutil.rmtree(own, ignore_errors=True)
         os.mkdir(own)
@@ -211,6 +213,7 @@ class Session:
     def look(self, image, state, place, hold=False):
         """Mounts the image and judges what is there."""
         store, root = self.mount_points(place)
+        boot_anew(place)
         try:
             self.store.mount_image(image, store)
         except CommandFailed as failure:

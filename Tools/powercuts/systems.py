@@ -2,10 +2,10 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
-import uuid
 
 from .stores import CommandFailed, run, unmount
 
@@ -113,6 +113,22 @@ class Securefs(System):
         self.process.wait(60)
 
 
+DAEMON_SECONDS = 60
+
+
+def processes_of(root):
+    """Descriptors (pidfd_open(2)) of the programs with the mount point among their arguments."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                if root.encode() in file.read().split(b"\0"):
+                    found.append(os.pidfd_open(int(name)))
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # It ended meanwhile.
+    return found
+
+
 # Exit codes of keyfold check.
 CHECK_REPAIRED, CHECK_LEFT = 1, 4
 
@@ -150,14 +166,17 @@ class Keyfold(System):
     def mount(self, store, root):
         options = [f"key_file={os.path.join(self.secrets, 'key')}", "allow_other", "log_file="
                    + os.path.join(self.secrets, "daemon.log")] + self.settings.mount_options
-        if self.settings.has_test_options:
-            # After a power cut the machine has booted anew.
-            options.append(f"test-boot={uuid.uuid4()}")
-        self.run(store, "mount", os.path.join(store, "vault"), root, "-o", ",".join(options),
-                 unlock=False)
+        # As mount(8) starts it: 'keyfold mount' and 'keyfold unmount' would do the same at leisure.
+        run(os.path.join(self.settings.binaries, "keyfoldfs"), os.path.join(store, "vault"), root,
+            "-o", ",".join(options), env=self.environment(store))
 
     def unmount(self, root):
-        run(os.path.join(self.settings.binaries, "keyfold"), "unmount", "--quiet", root)
+        daemons = processes_of(root)
+        unmount(root)
+        for daemon in daemons:
+            if not select.select([daemon], [], [], DAEMON_SECONDS)[0]:
+                raise CommandFailed(["umount", root], 0, "the daemon goes on")
+            os.close(daemon)
 
     def events(self, store):
         """The usage log: {event id: when it was made, in seconds}."""
