@@ -15,6 +15,14 @@ int keyfold_lock_wait(int descriptor, struct flock *lock) {
     return fcntl(descriptor, F_OFD_SETLKW, lock);
 }
 
+int keyfold_lock_try(int descriptor, struct flock *lock) {
+    return fcntl(descriptor, F_OFD_SETLK, lock);
+}
+
+int keyfold_lock_ask(int descriptor, struct flock *lock) {
+    return fcntl(descriptor, F_OFD_GETLK, lock);
+}
+
 int keyfold_size_and_links(int descriptor, uint64_t *size, uint32_t *links) {
     struct statx value;
     if (statx(descriptor, "", AT_EMPTY_PATH, STATX_SIZE | STATX_NLINK, &value) != 0) return -1;

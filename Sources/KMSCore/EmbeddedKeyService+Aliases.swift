@@ -44,16 +44,14 @@ extension EmbeddedKeyService {
 
     func deleteAlias(_ request: inout Request) throws(KMSError) -> Structure {
         let alias = try checkedAlias(in: &request)
-        var edited = request
-        defer { request = edited }
         let scope = scope
-        try change(for: request) { snapshot, change throws(KMSError) in
+        try change(for: &request) { snapshot, change, request throws(KMSError) in
             let region = snapshot.region(scope)
-            try authorizer.authorize(edited, alias: alias, in: snapshot)
+            try authorizer.authorize(request, alias: alias, in: snapshot)
             guard let entry = region.aliases[alias], let key = region.keys[entry.target] else {
                 throw missing(alias)
             }
-            try permit(key, in: snapshot, group: .read, for: &edited)
+            try permit(key, in: snapshot, group: .read, for: &request)
             change.deletedAliases = [entry.place]
         }
         return Structure()
@@ -120,16 +118,14 @@ extension EmbeddedKeyService {
         _ body: (KeystoreSnapshot, KeyEntry, inout KeystoreChange) throws(KMSError) -> Void
     ) throws(KMSError) {
         let target = try request.text(.targetKeyID)
-        var edited = request
-        defer { request = edited }
         let scope = scope
-        try change(for: request) { snapshot, change throws(KMSError) in
-            try authorizer.authorize(edited, alias: alias, in: snapshot)
+        try change(for: &request) { snapshot, change, request throws(KMSError) in
+            try authorizer.authorize(request, alias: alias, in: snapshot)
             let entry = try self.key(
-                named: target, in: snapshot, group: .changeAttributes, for: &edited)
+                named: target, in: snapshot, group: .changeAttributes, for: &request)
             let region = snapshot.region(scope)
             if let old = region.aliases[alias], let key = region.keys[old.target] {
-                try permit(key, in: snapshot, group: .read, for: &edited)
+                try permit(key, in: snapshot, group: .read, for: &request)
             }
             try body(snapshot, entry, &change)
             let others = region.aliases(of: entry.record.id).filter { $0.name != alias }

@@ -22,22 +22,16 @@ extension EmbeddedKeyService {
         record.customKeyStoreID = plan.customKeyStoreID
         record.policy = policy
         let materials = try newMaterials(of: record, for: request)
-        let (entry, metadata) = try add(record, materials, for: request)
-        request.note(entry)
-        if let material = materials.first { request.note(material) }
-        request.answer("keyId", id.description)
-        request.answer("arn", entry.arnText)
-        request.answer("keyState", entry.record.state.name)
-        request.answer("keyManager", entry.record.manager.rawValue)
+        let metadata = try add(record, materials, for: &request)
         return Structure([.keyMetadata: .structure(metadata.structure)])
     }
 
     private func add(
-        _ record: KeyRecord, _ materials: [MaterialRecord], for request: Request
-    ) throws(KMSError) -> (KeyEntry, KeyMetadata) {
+        _ record: KeyRecord, _ materials: [MaterialRecord], for request: inout Request
+    ) throws(KMSError) -> KeyMetadata {
         let scope = scope
         do throws(KMSError) {
-            return try change(for: request) { snapshot, change throws(KMSError) in
+            return try change(for: &request) { snapshot, change, request throws(KMSError) in
                 guard snapshot.region(scope).keys.count < KMSLimit.keys else {
                     throw .limitExceeded(
                         "The account has reached its quota of \(KMSLimit.keys) keys.")
@@ -45,7 +39,13 @@ extension EmbeddedKeyService {
                 change.keys = [record]
                 change.materials = materials
                 let entry = KeyEntry(new: record, materials: materials, scope: scope)
-                return (entry, entry.metadata(in: snapshot))
+                request.note(entry)
+                if let material = materials.first { request.note(material) }
+                request.answer("keyId", record.id.description)
+                request.answer("arn", entry.arnText)
+                request.answer("keyState", record.state.name)
+                request.answer("keyManager", record.manager.rawValue)
+                return entry.metadata(in: snapshot)
             }
         } catch {
             // What the token has made already belongs to no key now.

@@ -8,13 +8,12 @@ extension EmbeddedKeyService {
         try grantTokens.check(request)
         let terms = try newTerms(request)
         request.facts.grantTerms = terms
-        var edited = request
-        defer { request = edited }
-        let grant = try change(for: request) { snapshot, change throws(KMSError) in
-            try makeGrant(terms, onKey: name, in: snapshot, &change, for: &edited)
+        let grant = try change(for: &request) { snapshot, change, request throws(KMSError) in
+            let grant = try makeGrant(terms, onKey: name, in: snapshot, &change, for: &request)
+            request.answer("grantId", grant.id.description)
+            request.answer("keyId", grant.key.description)
+            return grant
         }
-        edited.answer("grantId", grant.id.description)
-        edited.answer("keyId", grant.key.description)
         return Structure([
             .grantID: .text(grant.id.description),
             .grantToken: .text(grantTokens.token(for: grant)),
@@ -142,13 +141,11 @@ extension EmbeddedKeyService {
 
     func retireGrant(_ request: inout Request) throws(KMSError) -> Structure {
         let (keyName, grantID) = try namedGrant(request)
-        var edited = request
-        defer { request = edited }
-        try change(for: request) { snapshot, change throws(KMSError) in
-            let entry = try find(keyName, in: snapshot, for: &edited)
+        try change(for: &request) { snapshot, change, request throws(KMSError) in
+            let entry = try find(keyName, in: snapshot, for: &request)
             let grant = try existing(grantID, of: entry)
-            try authorizer.authorizeRetiring(grant, of: entry, edited, in: snapshot)
-            try edited.endDryRun()
+            try authorizer.authorizeRetiring(grant, of: entry, request, in: snapshot)
+            try request.endDryRun()
             change.grants = [GrantChange(key: entry, removed: [grant.id])]
         }
         return Structure()
@@ -157,12 +154,10 @@ extension EmbeddedKeyService {
     func revokeGrant(_ request: inout Request) throws(KMSError) -> Structure {
         let keyName = try request.text(.keyID)
         let grantID = try request.text(.grantID)
-        var edited = request
-        defer { request = edited }
-        try change(for: request) { snapshot, change throws(KMSError) in
-            let entry = try self.key(named: keyName, in: snapshot, group: .read, for: &edited)
+        try change(for: &request) { snapshot, change, request throws(KMSError) in
+            let entry = try self.key(named: keyName, in: snapshot, group: .read, for: &request)
             let grant = try existing(try EmbeddedKeyService.grantID(grantID), of: entry)
-            try edited.endDryRun()
+            try request.endDryRun()
             change.grants = [GrantChange(key: entry, removed: [grant.id])]
         }
         return Structure()

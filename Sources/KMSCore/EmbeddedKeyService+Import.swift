@@ -89,14 +89,14 @@ extension EmbeddedKeyService {
             importType: request.input.choice(.importType),
             materialID: request.input.text(.keyMaterialID), now: request.now)
         let name = try request.text(.keyID)
-        var edited = request
-        defer { request = edited }
-        let (arn, record) = try change(for: request) { snapshot, change throws(KMSError) in
-            let entry = try self.key(named: name, in: snapshot, group: .read, for: &edited)
+        let (arn, record) = try change(for: &request) {
+            snapshot, change, request throws(KMSError) in
+            let entry = try self.key(named: name, in: snapshot, group: .read, for: &request)
             try refuseUnlessExternal(entry, in: snapshot)
-            return (entry.arnText, try plan.apply(to: entry, in: snapshot, &change))
+            let record = try plan.apply(to: entry, in: snapshot, &change)
+            request.note(record)
+            return (entry.arnText, record)
         }
-        edited.note(record)
         return Structure([
             .keyID: .text(arn), .keyMaterialID: .text(record.materialID.description),
         ])
@@ -144,10 +144,8 @@ extension EmbeddedKeyService {
     func deleteImportedKeyMaterial(_ request: inout Request) throws(KMSError) -> Structure {
         let name = try request.text(.keyID)
         let wanted = request.input.text(.keyMaterialID)
-        var edited = request
-        defer { request = edited }
-        let (arn, id) = try change(for: request) { snapshot, change throws(KMSError) in
-            let entry = try self.key(named: name, in: snapshot, group: .read, for: &edited)
+        let (arn, id) = try change(for: &request) { snapshot, change, request throws(KMSError) in
+            let entry = try self.key(named: name, in: snapshot, group: .read, for: &request)
             guard entry.record.origin == .external else {
                 throw EmbeddedKeyService.wrongOrigin(of: entry)
             }
@@ -183,7 +181,7 @@ extension EmbeddedKeyService {
             return (entry.arnText, material.materialID)
         }
         keyPairs.forgetAll()
-        edited.answer("keyId", arn)
+        request.answer("keyId", arn)
         return Structure([
             .keyID: .text(arn), .keyMaterialID: id.map { .text($0.description) },
         ])

@@ -19,10 +19,9 @@ extension EmbeddedKeyService {
         let name = try request.text(.customKeyStoreName)
         let id = "cks-" + String(hexText(Random.bytes(9)).prefix(17))
         let now = request.now
-        let asked = request
         let scope = scope
-        try change(for: request) { snapshot, change throws(KMSError) in
-            try authorizer.authorize(asked, in: snapshot)
+        try change(for: &request) { snapshot, change, request throws(KMSError) in
+            try authorizer.authorize(request, in: snapshot)
             let region = snapshot.region(scope)
             guard snapshot.tokens[clusterID] != nil else {
                 throw KMSError(
@@ -41,8 +40,8 @@ extension EmbeddedKeyService {
                     region: region.storedName, id: id, name: name, clusterID: clusterID,
                     trustAnchor: anchor, password: password, creationDate: now)
             ]
+            request.answer("customKeyStoreId", id)
         }
-        request.answer("customKeyStoreId", id)
         return Structure([.customKeyStoreID: .text(id)])
     }
 
@@ -76,9 +75,8 @@ extension EmbeddedKeyService {
         }
         // The token first: what it answers is what the keystore is to remember.
         let failure = keyStores.connect(store, snapshot.tokens[store.clusterID])
-        let asked = request
-        try change(for: request) { snapshot, change throws(KMSError) in
-            var record = try keyStore(asked, in: snapshot)
+        try change(for: &request) { snapshot, change, request throws(KMSError) in
+            var record = try keyStore(request, in: snapshot)
             record.state = failure == nil ? .connected : .failed
             record.connectionError = failure
             change.keyStores = [record]
@@ -87,10 +85,9 @@ extension EmbeddedKeyService {
     }
 
     func disconnectCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
-        let asked = request
-        let id = try change(for: request) { snapshot, change throws(KMSError) in
-            try authorizer.authorize(asked, in: snapshot)
-            var record = try keyStore(asked, in: snapshot)
+        let id = try change(for: &request) { snapshot, change, request throws(KMSError) in
+            try authorizer.authorize(request, in: snapshot)
+            var record = try keyStore(request, in: snapshot)
             guard record.state != .disconnected else {
                 throw KMSError(
                     .keyStoreInvalidState, "The custom key store \(record.id) is not connected.")
@@ -106,10 +103,9 @@ extension EmbeddedKeyService {
 
     func updateCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
         let input = request.input
-        let asked = request
-        try change(for: request) { snapshot, change throws(KMSError) in
-            try authorizer.authorize(asked, in: snapshot)
-            var record = try keyStore(asked, in: snapshot)
+        try change(for: &request) { snapshot, change, request throws(KMSError) in
+            try authorizer.authorize(request, in: snapshot)
+            var record = try keyStore(request, in: snapshot)
             guard record.state == .disconnected || record.state == .failed else {
                 throw KMSError(
                     .keyStoreInvalidState,
@@ -133,10 +129,9 @@ extension EmbeddedKeyService {
     }
 
     func deleteCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
-        let asked = request
-        try change(for: request) { snapshot, change throws(KMSError) in
-            try authorizer.authorize(asked, in: snapshot)
-            let record = try keyStore(asked, in: snapshot)
+        try change(for: &request) { snapshot, change, request throws(KMSError) in
+            try authorizer.authorize(request, in: snapshot)
+            let record = try keyStore(request, in: snapshot)
             guard record.state == .disconnected || record.state == .failed else {
                 throw KMSError(
                     .keyStoreInvalidState,

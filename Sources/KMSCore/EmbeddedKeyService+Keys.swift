@@ -105,11 +105,9 @@ extension EmbeddedKeyService {
         _ body: (KeyEntry, KeystoreSnapshot, inout KeyRecord) throws(KMSError) -> Void
     ) throws(KMSError) -> (KeyEntry, KeyRecord) {
         let name = try request.text(.keyID)
-        var edited = request
-        defer { request = edited }
-        return try change(for: request) { snapshot, change throws(KMSError) in
+        return try change(for: &request) { snapshot, change, request throws(KMSError) in
             let entry = try self.key(
-                named: name, in: snapshot, group: group ?? .read, for: &edited)
+                named: name, in: snapshot, group: group ?? .read, for: &request)
             var record = entry.record
             try body(entry, snapshot, &record)
             if record != entry.record { change.keys = [record] }

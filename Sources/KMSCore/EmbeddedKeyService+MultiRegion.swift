@@ -9,13 +9,12 @@ extension EmbeddedKeyService {
         let tags = try TagSet().adding(request.input.structures(.tags).compactMap(Tag.init)).sorted
         let description = request.input.text(.description)
         let now = request.now
-        var edited = request
-        defer { request = edited }
-        let (metadata, text) = try change(for: request) { snapshot, change throws(KMSError) in
+        let (metadata, text) = try change(for: &request) {
+            snapshot, change, request throws(KMSError) in
             let primary = try self.key(
-                named: name, in: snapshot, group: .replicate, for: &edited)
+                named: name, in: snapshot, group: .replicate, for: &request)
             try refuseUnlessPrimary(primary)
-            try permitCreation(edited, in: target, snapshot)
+            try permitCreation(request, in: target, snapshot)
             let siblings = snapshot.siblings(of: primary.record.id)
             guard !siblings.contains(where: { $0.arn.scope.region == target.region }) else {
                 throw .alreadyExists(
@@ -33,7 +32,9 @@ extension EmbeddedKeyService {
             change.keys = [replica]
             change.materials = materials
             let entry = KeyEntry(new: replica, materials: materials, scope: target)
-            edited.event.resources.append(entry.arnText)
+            request.event.resources.append(entry.arnText)
+            request.answer("replicaKeyId", entry.arn.keyID.description)
+            request.answer("replicaArn", entry.arnText)
             var metadata = entry.metadata(in: snapshot)
             metadata.multiRegion = MultiRegionView(
                 isPrimary: false, primary: primary.arn,
@@ -41,8 +42,6 @@ extension EmbeddedKeyService {
                     .sorted { $0.scope.region < $1.scope.region })
             return (metadata, policy ?? PolicyDocument.defaultText(account: authorizer.account))
         }
-        edited.answer("replicaKeyId", metadata.arn.keyID.description)
-        edited.answer("replicaArn", metadata.arn.description)
         return Structure([
             .replicaKeyMetadata: .structure(metadata.structure), .replicaPolicy: .text(text),
             .replicaTags: .tags(tags),
@@ -80,11 +79,9 @@ extension EmbeddedKeyService {
     func updatePrimaryRegion(_ request: inout Request) throws(KMSError) -> Structure {
         let name = try request.text(.keyID)
         let target = try otherRegion(try request.text(.primaryRegion))
-        var edited = request
-        defer { request = edited }
-        try change(for: request) { snapshot, change throws(KMSError) in
+        try change(for: &request) { snapshot, change, request throws(KMSError) in
             let primary = try self.key(
-                named: name, in: snapshot, group: .updatePrimary, for: &edited)
+                named: name, in: snapshot, group: .updatePrimary, for: &request)
             try refuseUnlessPrimary(primary)
             let replica = snapshot.siblings(of: primary.record.id)
                 .first { $0.arn.scope.region == target.region }
@@ -92,9 +89,9 @@ extension EmbeddedKeyService {
                 throw .notFound(
                     "Key '\(KeyARN(scope: target, keyID: primary.record.id))' does not exist")
             }
-            edited.note(replica)
+            request.note(replica)
             // Both keys' policies have to allow it.
-            try authorizer.authorize(edited, on: replica, in: snapshot)
+            try authorizer.authorize(request, on: replica, in: snapshot)
             try replica.record.state.permit(.updatePrimary, on: replica.arn)
             var old = primary.record
             var new = replica.record

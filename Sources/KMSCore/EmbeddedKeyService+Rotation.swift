@@ -85,11 +85,9 @@ extension EmbeddedKeyService {
 
     func rotateKeyOnDemand(_ request: inout Request) throws(KMSError) -> Structure {
         let name = try request.text(.keyID)
-        var edited = request
-        defer { request = edited }
         let work = DueWork(scope: scope, now: request.now)
-        let entry = try change(for: request) { snapshot, change throws(KMSError) in
-            let entry = try self.key(named: name, in: snapshot, group: .read, for: &edited)
+        let entry = try change(for: &request) { snapshot, change, request throws(KMSError) in
+            let entry = try self.key(named: name, in: snapshot, group: .read, for: &request)
             try refuseUnlessSymmetric(entry)
             try refuseCustomKeyStore(entry)
             try refuseReplica(entry)
@@ -97,8 +95,8 @@ extension EmbeddedKeyService {
             try refuseTooMany(entry)
             try refuseNearAutomatic(entry, now: work.now)
             let material = try nextMaterial(of: entry, work, snapshot, &change)
-            edited.note(material)
-            edited.answer("keyId", entry.arnText)
+            request.note(material)
+            request.answer("keyId", entry.arnText)
             return entry
         }
         return Structure([.keyID: .text(entry.arnText)])

@@ -8,7 +8,8 @@ internal import UsageLog
 ///
 /// Each operation checks the request's form, takes the newest committed state, finds the key, asks
 /// ``Authorizer``, asks the key's state, acts, writes one event to the usage log, and only then
-/// answers. If the event cannot be written, the answer is an error.
+/// answers. If the event cannot be written, the answer is an error. The event of a change is also
+/// part of the change (``Outbox``), so neither is without the other for long.
 ///
 /// One is made for each Region that is asked for; what they share is in ``Shared``.
 final class EmbeddedKeyService: KeyService {
@@ -20,11 +21,13 @@ final class EmbeddedKeyService: KeyService {
     final class Shared: Sendable {
         let store: KeystoreStore
         let log: UsageLogWriter
+        let reader: UsageLogReader
         let notary: LogNotary
         let clock: any WallClock
         let ciphers = CipherPool()
         let keyPairs = KeyPairs()
         let keyStores = CustomKeyStores()
+        let outbox: Outbox
         private let pending = Mutex(Pending())
         /// Lock order: `flushing`, then `pending`.
         fileprivate let flushing = Mutex(())
@@ -34,10 +37,13 @@ final class EmbeddedKeyService: KeyService {
         }
 
         init(
-            store: KeystoreStore, log: UsageLogWriter, notary: LogNotary, clock: any WallClock
+            store: KeystoreStore, log: UsageLogWriter, reader: UsageLogReader,
+            notary: LogNotary, clock: any WallClock
         ) {
             self.store = store
             self.log = log
+            self.reader = reader
+            outbox = Outbox(store: store)
             self.notary = notary
             self.clock = clock
         }
@@ -46,7 +52,7 @@ final class EmbeddedKeyService: KeyService {
     fileprivate struct Pending {
         /// Events of changes that were made but could not be logged: nothing else is answered
         /// until they are.
-        var unlogged: [UsageEvent] = []
+        var unlogged: [EncodedEvent] = []
         /// Due work that failed is not tried again before this.
         var dueWorkNotBefore: Timestamp?
     }
@@ -66,6 +72,7 @@ final class EmbeddedKeyService: KeyService {
     var grantTokens: GrantTokens { GrantTokens(macKey: store.keys.grantTokens) }
     var importTokenKey: SecretBytes { store.keys.importTokens }
     private var log: UsageLogWriter { shared.log }
+    private var outbox: Outbox { shared.outbox }
     private var clock: any WallClock { shared.clock }
 
     // MARK: One operation
@@ -96,9 +103,10 @@ final class EmbeddedKeyService: KeyService {
             try log.append(event)
         } catch {
             // A change is in the keystore already: its event must not be lost.
-            if !event.isReadOnly, event.error == nil { keepUnlogged([event]) }
+            if !event.isReadOnly, event.error == nil { keepUnlogged([EncodedEvent(event)]) }
             throw KMSError(error)
         }
+        if !event.isReadOnly { outbox.forget([event.eventID]) }
     }
 
     private func recordUnlogged() throws(UsageLogError) {
@@ -107,16 +115,35 @@ final class EmbeddedKeyService: KeyService {
         try shared.flushing.withLock { _ throws(UsageLogError) in
             while let event = shared.withPending({ $0.unlogged.first }) {
                 try log.append(event)
-                shared.withPending { pending in
-                    pending.unlogged.removeAll { $0.eventID == event.eventID }
-                }
+                shared.withPending { $0.unlogged.removeAll { $0.id == event.id } }
+                outbox.forget([event.id])
             }
         }
     }
 
     /// Bounded: no operation changes anything while there is something unlogged.
-    private func keepUnlogged(_ events: [UsageEvent]) {
+    private func keepUnlogged(_ events: [EncodedEvent]) {
         shared.withPending { $0.unlogged += events }
+    }
+
+    /// Logs the events of changes whose processes died before they logged them. What fails here is
+    /// tried again by the next change, or the next process.
+    func logStrays() {
+        guard let strays = try? outbox.takeStrays() else { return }
+        for stray in strays {
+            guard let isLogged = try? isLogged(stray) else { continue }
+            if isLogged { outbox.forget([stray.id]) } else { keepUnlogged([stray]) }
+        }
+        try? recordUnlogged()
+    }
+
+    private func isLogged(_ event: EncodedEvent) throws -> Bool {
+        var isFound = false
+        let filter = UsageLogFilter(
+            since: event.time, until: event.time.advanced(byMilliseconds: 1),
+            eventName: event.operation)
+        try shared.reader.forEach(filter) { isFound = isFound || $0.eventID == event.id }
+        return isFound
     }
 
     // MARK: State
@@ -140,16 +167,28 @@ final class EmbeddedKeyService: KeyService {
         }
     }
 
-    /// Changes the keystore in one transaction (``KeystoreStore/change(_:)``).
+    /// Changes the keystore in one transaction (``KeystoreStore/change(_:)``). The request's event,
+    /// as it is when `decide` returns, goes into the keystore with the change.
     func change<Value: Sendable>(
-        for request: Request,
-        _ decide: (KeystoreSnapshot, inout KeystoreChange) throws(KMSError) -> Value
+        for request: inout Request,
+        _ decide: (KeystoreSnapshot, inout KeystoreChange, inout Request) throws(KMSError) -> Value
     ) throws(KMSError) -> Value {
+        logStrays()
         _ = try state(for: request)
+        var decided = request
+        defer { request = decided }
         let outcome: Result<Value, KMSError>
         do throws(KeystoreError) {
-            outcome = try store.change(decide)
+            let writer = try outbox.writer()
+            outcome = try store.change { snapshot, change throws(KMSError) in
+                let value = try decide(snapshot, &change, &decided)
+                if !change.isEmpty {
+                    outbox.put([EncodedEvent(decided.event)], by: writer, snapshot, &change)
+                }
+                return value
+            }
         } catch {
+            outbox.forget([request.event.eventID])
             throw KMSError(error)
         }
         return try outcome.get()
@@ -177,20 +216,25 @@ final class EmbeddedKeyService: KeyService {
     }
 
     private func doDueWork(now: Timestamp) {
+        var planned: [EncodedEvent] = []
         do throws(KeystoreError) {
             let scope = scope
             let before = try store.snapshot()
+            let writer = try outbox.writer()
             let outcome = try store.change { snapshot, change throws(KMSError) in
-                let events = DueWork(scope: scope, now: now).plan(snapshot, &change)
-                return (events, change.deletedKeys)
+                planned = DueWork(scope: scope, now: now).plan(snapshot, &change)
+                    .map(EncodedEvent.init)
+                if !change.isEmpty { outbox.put(planned, by: writer, snapshot, &change) }
+                return change.deletedKeys
             }
-            guard case .success((let events, let deleted)) = outcome else { return }
-            keepUnlogged(events)
+            guard case .success(let deleted) = outcome else { return }
+            keepUnlogged(planned)
             keyPairs.forgetAll()
             destroyInTokens(deleted, of: before)
             shared.withPending { $0.dueWorkNotBefore = nil }
         } catch {
             // Tried again; until then operations see the state as it is.
+            outbox.forget(planned.map(\.id))
             shared.withPending {
                 $0.dueWorkNotBefore = now.advanced(
                     byMilliseconds: EmbeddedKeyService.dueWorkRetryMilliseconds)

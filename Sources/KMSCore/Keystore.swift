@@ -54,7 +54,10 @@ package final class Keystore: Sendable {
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store),
             clock: clock, durability: durability)
         notary = LogNotary(keys: logKeys, anchors: LogAnchors(store: store), clock: clock)
-        shared = EmbeddedKeyService.Shared(store: store, log: log, notary: notary, clock: clock)
+        let reader = UsageLogReader(
+            directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
+        shared = EmbeddedKeyService.Shared(
+            store: store, log: log, reader: reader, notary: notary, clock: clock)
         keyService = EmbeddedKeyService(shared, scope: scope)
     }
 
@@ -105,6 +108,7 @@ package final class Keystore: Sendable {
     ) throws(KeystoreError) -> Keystore {
         let keystore = try Keystore(
             store: try KeystoreStore.open(at: directory, unlocking: method), clock: clock)
+        keystore.keyService.logStrays()
         keystore.runDueWork()
         return keystore
     }
@@ -118,6 +122,7 @@ package final class Keystore: Sendable {
     /// reference to it. The service answers ``KMSError/keyUnavailable(_:)`` from then on.
     package func close() {
         log.close()
+        shared.outbox.close()
         store.close()
     }
 
@@ -161,8 +166,7 @@ package final class Keystore: Sendable {
     }
 
     package func usageLog() -> UsageLogReader {
-        UsageLogReader(
-            directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
+        shared.reader
     }
 
     package func usageLogVerifier() -> UsageLogVerifier {

@@ -10,6 +10,8 @@ struct KeystoreModel {
     private(set) var administratorARNs: Set<String> = []
     private(set) var tokens: [String: TokenRecord] = [:]
     private(set) var slots: [String: SlotRecord] = [:]
+    /// By place.
+    private(set) var unlogged: [UInt32: UnloggedRecord] = [:]
     private(set) var digests: [RowKey: RowDigest] = [:]
     private(set) var total = RowDigest.zero
 
@@ -78,6 +80,8 @@ struct KeystoreModel {
         case .keyStore:
             let id = String(decoding: key.id, as: UTF8.self)
             for region in regions.keys { regions[region]?.keyStores[id] = nil }
+        case .unlogged:
+            if let place = RowKey.unloggedPlace(key.id) { unlogged[place] = nil }
         case .settings, .segment, .manifest, .checkpoint, .tally: break
         }
     }
@@ -107,6 +111,7 @@ struct KeystoreModel {
         case .token(let token): tokens[token.clusterID] = token
         case .keyStore(let store):
             regions[store.region, default: RegionContents()].keyStores[store.id] = store
+        case .unlogged(let record): unlogged[record.place] = record
         }
     }
 

@@ -16,6 +16,8 @@ package final class KeystoreSnapshot: Sendable {
     /// By cluster id.
     package let tokens: [String: TokenRecord]
     let slots: [String: SlotRecord]
+    /// By place.
+    package let unlogged: [UInt32: UnloggedRecord]
     /// Whether keys may be in tokens.
     package let hasKeyStores: Bool
     /// The first instant at which a key is to be rotated or deleted, or material expires.
@@ -38,6 +40,7 @@ package final class KeystoreSnapshot: Sendable {
         administratorARNs = model.administratorARNs
         tokens = model.tokens
         slots = model.slots
+        unlogged = model.unlogged
         hasKeyStores = regions.values.contains { !$0.keyStores.isEmpty }
         nextDue = regions.values.lazy.compactMap(\.nextDue).min()
     }
@@ -260,18 +263,20 @@ package struct KeystoreChange: Sendable {
     package var deletedTokens: [String] = []
     package var keyStores: [CustomKeyStoreRecord] = []
     package var deletedKeyStores: [CustomKeyStoreRecord] = []
+    /// Each place at most once.
+    package var unlogged: [UnloggedRecord] = []
     var settings: KeystoreSettings?
     var slots: [SlotRecord] = []
     var deletedSlots: [String] = []
 
     package init() {}
 
-    var isEmpty: Bool {
+    package var isEmpty: Bool {
         keys.isEmpty && materials.isEmpty && aliases.isEmpty && deletedAliases.isEmpty
             && deletedKeys.isEmpty && grants.isEmpty && principals.isEmpty
             && deletedPrincipals.isEmpty
             && tokens.isEmpty && deletedTokens.isEmpty && keyStores.isEmpty
             && deletedKeyStores.isEmpty && settings == nil && slots.isEmpty
-            && deletedSlots.isEmpty
+            && deletedSlots.isEmpty && unlogged.isEmpty
     }
 }

@@ -26,6 +26,7 @@ struct KeystoreWriter {
         }
         for token in change.tokens { seal(token.encoded(), .token(token.clusterID)) }
         for store in change.keyStores { seal(store.encoded(), .keyStore(store.id)) }
+        for record in change.unlogged { seal(record.encoded(), record.rowKey) }
         for page in try grantPages(change) where !page.grants.isEmpty {
             seal(page.encoded(), .grants(page.place, page: page.number))
         }

@@ -16,6 +16,7 @@ final class OpenedRow: Sendable {
         case principal(PrincipalRecord)
         case token(TokenRecord)
         case keyStore(CustomKeyStoreRecord)
+        case unlogged(UnloggedRecord)
     }
 
     let row: StoredRow
@@ -67,6 +68,9 @@ final class OpenedRow: Sendable {
         case .keyStore:
             return record(row, sealer, CustomKeyStoreRecord.init(decoding:)) { .keyStore($0.id) }
                 .map(Content.keyStore)
+        case .unlogged:
+            return record(row, sealer, UnloggedRecord.init(decoding:), \.rowKey)
+                .map(Content.unlogged)
         case .segment, .manifest, .checkpoint, .tally:
             return nil
         }

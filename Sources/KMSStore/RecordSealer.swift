@@ -17,6 +17,8 @@ enum RecordKind: UInt8, Sendable, CaseIterable {
     case token = 11
     case keyStore = 12
     case grants = 13
+    /// An event that is to go into the usage log.
+    case unlogged = 14
 
     /// For messages.
     var name: String {
@@ -34,6 +36,7 @@ enum RecordKind: UInt8, Sendable, CaseIterable {
         case .token: "token"
         case .keyStore: "custom key store"
         case .grants: "grants"
+        case .unlogged: "unlogged event"
         }
     }
 }

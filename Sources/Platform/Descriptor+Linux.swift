@@ -227,6 +227,34 @@ package final class Descriptor: Sendable {
         _ = flock(rawValue, LOCK_UN)
     }
 
+    /// Takes an exclusive open file description lock on one byte, of a file that may end before it,
+    /// without waiting (fcntl(2), F_OFD_SETLK). It is held until the descriptor is closed, which
+    /// must be writable.
+    ///
+    /// - Throws: `EAGAIN` when another open file description holds it.
+    package func tryLock(byteAt offset: UInt64) throws(Errno) {
+        var lock = Descriptor.lock(byteAt: offset)
+        // SAFETY: `lock` outlives the call.
+        _ = try gate.call(.lock) { unsafe keyfold_lock_try(rawValue, &lock) }
+    }
+
+    /// Whether another open file description holds a lock on the byte (fcntl(2), F_OFD_GETLK).
+    package func isLocked(byteAt offset: UInt64) throws(Errno) -> Bool {
+        var lock = Descriptor.lock(byteAt: offset)
+        // SAFETY: `lock` outlives the call.
+        _ = try systemCall { unsafe keyfold_lock_ask(rawValue, &lock) }
+        return lock.l_type != Int16(F_UNLCK)
+    }
+
+    private static func lock(byteAt offset: UInt64) -> flock {
+        var lock = flock()
+        lock.l_type = Int16(F_WRLCK)
+        lock.l_whence = Int16(SEEK_SET)
+        lock.l_start = off_t(offset)
+        lock.l_len = 1
+        return lock
+    }
+
     /// Holds an exclusive open file description lock over the first `byteCount` bytes while
     /// `body` runs (fcntl(2), F_OFD_SETLKW); the descriptor must be writable.
     package func withHeadLocked<Result, Failure: Error>(

@@ -139,11 +139,11 @@ final class OpenSegment {
     ///
     /// - Parameter leaf: the event's plaintext, behind room for what an event's hash begins with
     ///   (``SegmentFormat/leafPrefixBytes``), which is filled in here.
-    func append(leaf: EventBuffer, event: UsageEvent) throws(UsageLogError) {
+    func append(leaf: EventBuffer, event: some LoggableEvent) throws(UsageLogError) {
         precondition(!hasClosingRecord, "BUG: an event behind the closing record")
         let offset = sizeBytes
         let frameBytes = try appendRecord(leaf)
-        let time = event.eventTime.millisecondsSinceEpoch
+        let time = event.time.millisecondsSinceEpoch
         indexBuilder.add(
             resources: event.resources, time: time, sequence: eventCount + 1, offset: offset,
             chainHash: chainHash)

@@ -74,7 +74,7 @@ final class SegmentWriter: Sendable {
 
     // MARK: Events
 
-    func append(_ event: UsageEvent) throws(UsageLogError) {
+    func append(_ event: some LoggableEvent) throws(UsageLogError) {
         let leaf = buffers.take()
         defer { buffers.giveBack(leaf) }
         leaf.reset(toZeros: SegmentFormat.leafPrefixBytes)
@@ -97,7 +97,7 @@ final class SegmentWriter: Sendable {
     }
 
     private func write(
-        _ leaf: EventBuffer, _ event: UsageEvent
+        _ leaf: EventBuffer, _ event: some LoggableEvent
     ) throws(UsageLogError) -> Outcome {
         try state.withLock { state throws(UsageLogError) -> Outcome in
             try SegmentWriter.refuseWhenUnusable(state)

@@ -22,13 +22,8 @@ extension UsageEvent {
         }
     }
 
-    /// Appends the plaintext of the event's record: kind, time, JSON.
     func appendPlaintext(to buffer: EventBuffer) {
-        buffer.append(RecordKind.event.rawValue)
-        let time = eventTime.millisecondsSinceEpoch
-        let offset = buffer.count
-        buffer.append(8) { _ in }
-        buffer.putBigEndian(UInt64(bitPattern: time), at: offset)
+        buffer.appendEventHead(time: eventTime)
         write(to: JSONWriter(buffer: buffer))
     }
 }

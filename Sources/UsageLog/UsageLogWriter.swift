@@ -65,6 +65,11 @@ package final class UsageLogWriter: Sendable {
         try core.append(event)
     }
 
+    /// The same with an event that was encoded before.
+    package func append(_ event: EncodedEvent) throws(UsageLogError) {
+        try core.append(event)
+    }
+
     /// Returns when all events appended before are on the disk and anchored.
     package func synchronize() throws(UsageLogError) {
         try core.synchronize()

@@ -60,15 +60,22 @@ extension EndToEnd {
         }
 
         @Test(arguments: KeystoreChange.all)
-        func `a command that is killed has done everything or nothing`(
+        func `a command that is killed has done and logged everything or nothing`(
             _ change: KeystoreChange
         ) throws {
             let sample = try SampleKeystoreScope.sample()
-            let (before, after, calls) = try sample.withCopy { copy in
+            let logged = try sample.withCopy { try Set($0.loggedChanges().keys) }
+            func newlyLogged(_ copy: KeystoreCopy) throws -> [String] {
+                try copy.loggedChanges().filter { !logged.contains($0.key) }.values.sorted()
+            }
+            let (before, after, events, calls) = try sample.withCopy { copy in
                 let before = try copy.state(change.shows)
                 let (end, calls) = try Self.run(copy, change.words)
                 #expect(end.status == 0, "\(end)")
-                return (before, try copy.state(change.shows, known: before.ids), calls)
+                return (
+                    before, try copy.state(change.shows, known: before.ids),
+                    try newlyLogged(copy), calls
+                )
             }
             #expect(before != after)
             var wasDone: [Bool] = []
@@ -76,6 +83,7 @@ extension EndToEnd {
                 try copy.verify()
                 let state = try copy.state(change.shows, known: before.ids)
                 #expect(state == after || wasKilled && state == before, "\(place): \(state)")
+                #expect(try newlyLogged(copy) == (state == after ? events : []), place)
                 wasDone.append(state == after)
                 let again = try copy.command(change.words).result()
                 #expect(

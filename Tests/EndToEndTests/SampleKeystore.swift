@@ -147,6 +147,16 @@ struct KeystoreCopy: Sendable {
         try command(["keystore", "verify", "--quiet", "--keystore", directory ?? keystore]).run()
     }
 
+    /// The events of changes that were made, by their ids: the operations' names.
+    func loggedChanges() throws -> [String: String] {
+        var found: [String: String] = [:]
+        for event in try JSON.lines(try command(["log", "--json"]).run().output)
+        where event["readOnly"].bool == false && event["errorCode"].string == nil {
+            found[event["eventID"].string ?? ""] = event["eventName"].string
+        }
+        return found
+    }
+
     /// What commands show, in the order of its lines: ids that `known` does not have, and times,
     /// are left open.
     func state(_ shows: [[String]], known: Set<String>? = nil) throws -> KeystoreState {

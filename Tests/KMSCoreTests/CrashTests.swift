@@ -6,8 +6,8 @@ import Testing
 @testable import KMSCore
 @testable import KMSStore
 
-/// Processes that die at any moment of an operation that changes something: it is done, or it is
-/// not, and the keystore and its log verify.
+/// Processes that die at any moment of an operation that changes something: it is done and logged,
+/// or it is neither, and the keystore and its log verify.
 @Suite struct CrashTests {
     private static let variable = "KEYFOLD_TEST_CRASH_OF_CHILD"
 
@@ -113,10 +113,35 @@ import Testing
             #expect(
                 other.text(.currentKeyMaterialID) == metadata.text(.currentKeyMaterialID))
         }
+        try expectLogged(kms)
         let report = try kms.keystore.usageLogVerifier().verify()
         #expect(report.passes, "\(report.problems)")
         // And the keystore goes on.
         _ = try kms.key()
+    }
+
+    /// Every change has its event, once, and no event is without its change.
+    private func expectLogged(_ kms: TestKeystore) throws {
+        var logged: [String: [String]] = [:]
+        for event in try kms.events() where event.errorCode == nil {
+            logged[event.eventName, default: []] += event.keyARNs.prefix(1)
+        }
+        var made: [String: [String]] = [:]
+        for region in try kms.keystore.store.snapshot().regions.values {
+            for entry in region.keys.values where entry.record.manager == .customer {
+                let key = entry.arnText
+                if entry.record.region == "" { made["CreateKey", default: []].append(key) }
+                if entry.record.state.awaitsDeletion {
+                    made["ScheduleKeyDeletion", default: []].append(key)
+                }
+            }
+            for alias in region.aliases.values where !alias.name.isReserved {
+                made["CreateAlias", default: []].append(alias.name.arn(in: region.scope))
+            }
+        }
+        for name in ["CreateKey", "CreateAlias", "ScheduleKeyDeletion"] {
+            #expect(logged[name, default: []].sorted() == made[name, default: []].sorted())
+        }
     }
 
     @Test func `a full disk is an error, and nothing is half written`() throws {

@@ -36,6 +36,10 @@ extern const int keyfold_SEEK_DATA;
 extern const int keyfold_SEEK_HOLE;
 /// fcntl(2) F_OFD_SETLKW.
 int keyfold_lock_wait(int descriptor, struct flock *lock);
+/// fcntl(2) F_OFD_SETLK.
+int keyfold_lock_try(int descriptor, struct flock *lock);
+/// fcntl(2) F_OFD_GETLK.
+int keyfold_lock_ask(int descriptor, struct flock *lock);
 /// statx(2) of a descriptor, for these two alone.
 int keyfold_size_and_links(int descriptor, uint64_t *size, uint32_t *links);
 /// pipe2(2) with O_CLOEXEC: the end to read, then the end to write.

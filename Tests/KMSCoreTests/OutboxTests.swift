@@ -1,0 +1,107 @@
+import Cryptography
+import KMSModel
+import Testing
+import UsageLog
+
+@testable import KMSCore
+@testable import KMSStore
+
+/// Events of changes whose process dies before it has logged them.
+@Suite struct OutboxTests {
+    /// A view whose log takes nothing any more, so that a change is made without its event.
+    private static func mute(_ kms: TestKeystore) throws -> Keystore {
+        let keystore = try kms.again()
+        try #require(keystore.service as? EmbeddedKeyService).shared.log.close()
+        return keystore
+    }
+
+    private static func events(_ name: String, _ kms: TestKeystore) throws -> [LoggedEvent] {
+        try kms.events().filter { $0.eventName == name }
+    }
+
+    /// The ids of the events of DisableKey that have a place in the keystore.
+    private static func waiting(_ kms: TestKeystore) throws -> [String] {
+        try kms.keystore.store.snapshot().unlogged.values.compactMap(\.event)
+            .filter { String(decoding: $0.json, as: UTF8.self).contains("DisableKey") }
+            .map(\.eventID)
+    }
+
+    /// - Returns: the key that was disabled by a process that died then.
+    private static func disableAndDie(_ kms: TestKeystore) throws -> String {
+        let key = try kms.key()
+        let other = try mute(kms)
+        #expect(throws: KMSError.self) { try other.service.disableKey(key, as: kms.owner) }
+        #expect(try kms.metadata(key).text(.keyState) == "Disabled")
+        // While that process lives, the event is its own to log.
+        try kms.again().close()
+        #expect(try events("DisableKey", kms).isEmpty)
+        #expect(try waiting(kms).count == 1)
+        return key
+    }
+
+    @Test func `an event whose process died before logging it is logged by the next`() throws {
+        let kms = try TestKeystore()
+        let key = try Self.disableAndDie(kms)
+        let event = try #require(Self.waiting(kms).first)
+        for _ in 0..<2 {
+            try kms.again().close()
+            let logged = try Self.events("DisableKey", kms)
+            #expect(logged.map(\.eventID) == [event])
+            #expect(logged.first?.keyARNs == [key])
+            #expect(logged.first?.principalARN == kms.owner.principalARN)
+            #expect(try Self.waiting(kms).isEmpty)
+        }
+        let report = try kms.keystore.usageLogVerifier().verify()
+        #expect(report.passes, "\(report.problems)")
+    }
+
+    @Test func `the next change of a process that was there before logs it, too`() throws {
+        let kms = try TestKeystore()
+        let key = try Self.disableAndDie(kms)
+        try kms.service.enableKey(key, as: kms.owner)
+        let names = try kms.eventNames().filter { $0.hasSuffix("ableKey") }
+        #expect(names == ["DisableKey", "EnableKey"])
+    }
+
+    @Test func `an event that was logged by a process that died is not logged again`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key()
+        func disableAndDie() throws {
+            try kms.again().service.disableKey(key, as: kms.owner)
+        }
+        try disableAndDie()
+        #expect(try Self.waiting(kms).count == 1)
+        try kms.again().close()
+        #expect(try Self.events("DisableKey", kms).count == 1)
+        #expect(try Self.waiting(kms).isEmpty)
+    }
+
+    @Test func `events of the service itself are kept in the same way`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.newKey(.pendingDeletion(at: kms.clock.now())).description
+        func deleteAndDie() throws {
+            let other = try Self.mute(kms)
+            kms.clock.advance(days: 8)
+            other.runDueWork()
+        }
+        try deleteAndDie()
+        try kms.again().close()
+        #expect(try Self.events("DeleteKey", kms).map(\.keyARNs) == [[key]])
+    }
+
+    @Test func `places are used again, and refused requests take none`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key()
+        for _ in 0..<10 {
+            try kms.service.disableKey(key, as: kms.owner)
+            try kms.service.enableKey(key, as: kms.owner)
+            _ = try? kms.service.disableKey("alias/none", as: kms.owner)
+        }
+        #expect(try kms.keystore.store.snapshot().unlogged.count == 1)
+        let other = try kms.again()
+        defer { other.close() }
+        // The first place is still the other process's.
+        try other.service.disableKey(key, as: kms.owner)
+        #expect(try kms.keystore.store.snapshot().unlogged.count == 2)
+    }
+}
