@@ -42,7 +42,8 @@ extension EVPKey {
             // SAFETY: `context` and `handle` are live; the call writes at most `count` bytes, the
             // size of the array, and reads `message.count`.
             unsafe EVP_DigestSignInit_ex(
-                context.handle, nil, digest, nil, nil, handle, parameters) == 1
+                context.handle, nil, digest, nil, nil, handle, nil) == 1
+                && context.set(parameters)
                 && EVP_DigestSign(
                     context.handle, &signature, &count, message, message.count) == 1
         }
@@ -56,7 +57,8 @@ extension EVPKey {
             // SAFETY: `context` and `handle` are live; the calls only read the arrays, by their
             // counts.
             unsafe EVP_DigestVerifyInit_ex(
-                context.handle, nil, digest, nil, nil, handle, parameters) == 1
+                context.handle, nil, digest, nil, nil, handle, nil) == 1
+                && context.set(parameters)
                 && EVP_DigestVerify(
                     context.handle, signature, signature.count, message, message.count) == 1
         }
@@ -125,5 +127,13 @@ private struct DigestContext: ~Copyable {
     deinit {
         // SAFETY: made in `init`, freed only here.
         unsafe EVP_MD_CTX_free(handle)
+    }
+
+    /// Behind the initialization: in it, libcrypto 3.0.19 takes no identifier for SM2. It may be set
+    /// until the first byte of the message.
+    func set(_ parameters: [OSSL_PARAM]) -> Bool {
+        if unsafe parameters.count == 1 { return true }
+        // SAFETY: the context of the key is the digest context's own; the list has its end.
+        return unsafe EVP_PKEY_CTX_set_params(EVP_MD_CTX_get_pkey_ctx(handle), parameters) == 1
     }
 }
