@@ -24,7 +24,7 @@ extension EndToEnd {
             }
         }
 
-        private static func withSmallStore(
+        static func withSmallStore(
             _ store: Store, _ body: (VaultFixture) throws -> Void
         ) throws {
             let outer = try TemporaryDirectory(label: VaultFixture.label)
@@ -40,7 +40,7 @@ extension EndToEnd {
         }
 
         /// Fills the store to its last byte.
-        private static func fill(_ fixture: VaultFixture, name: String = "filler") throws {
+        static func fill(_ fixture: VaultFixture, name: String = "filler") throws {
             let file = try Disk.make(fixture.path(name))
             var offset: UInt64 = try file.status().sizeBytes
             var count = 1 << 20

@@ -27,10 +27,11 @@ BROKEN = {
     "name-sync": (("deep", "longnames"), ()),
     "recovery": (("overwrites",), ()),
 }
-# What the key service syncs, left out for files whose paths have this text (Tests/WithoutSync).
+# What the key service and the commands sync, left out for files whose paths have this text (Tests/WithoutSync).
 WITHOUT_SYNC = {
     "keystore-sync": (("keys",), "/keystore.db"),
     "log-sync": (("keys",), "/log/"),
+    "domain-record": (("domains",), "/.keyfold.tmp."),
 }
 
 
