@@ -43,11 +43,15 @@ import UsageLog
         let kms = try TestKeystore()
         let key = try Self.disableAndDie(kms)
         let event = try #require(Self.waiting(kms).first)
+        let time = kms.clock.now()
+        // Its time may lie long before the segment that it gets into.
+        kms.clock.advance(days: 1)
         for _ in 0..<2 {
             try kms.again().close()
             let logged = try Self.events("DisableKey", kms)
             #expect(logged.map(\.eventID) == [event])
             #expect(logged.first?.keyARNs == [key])
+            #expect(logged.first?.eventTime == time)
             #expect(logged.first?.principalARN == kms.owner.principalARN)
             #expect(try Self.waiting(kms).isEmpty)
         }
