@@ -5,19 +5,23 @@ internal import Platform
 /// The ways to unlock a keystore that the person offers beside the terminal.
 package struct UnlockSources: Equatable, Sendable {
     package static let passphraseVariable = "KEYFOLD_PASSPHRASE_FILE"
+    package static let keyFileVariable = "KEYFOLD_KEY_FILE"
 
     /// The option, or else the variable.
     package var passphraseFile: String?
     package var recoveryKeyFile: String?
+    /// The option, or else the variable where no option names another way.
     package var keyFile: String?
 
     package init(
         passphraseFile: String? = nil, recoveryKeyFile: String? = nil, keyFile: String? = nil
     ) {
+        let namesAnother = passphraseFile != nil || recoveryKeyFile != nil
         self.passphraseFile =
             passphraseFile ?? EnvironmentVariable.value(Self.passphraseVariable)
         self.recoveryKeyFile = recoveryKeyFile
-        self.keyFile = keyFile
+        self.keyFile =
+            keyFile ?? (namesAnother ? nil : EnvironmentVariable.value(Self.keyFileVariable))
     }
 }
 

@@ -58,7 +58,8 @@ struct KeystoreOptions: ParsableArguments {
     var recoveryKeyFile: String?
 
     @Option(
-        help: ArgumentHelp("A key file, instead of the passphrase.", valueName: "file"),
+        help: ArgumentHelp(
+            "A key file, instead of the passphrase (else KEYFOLD_KEY_FILE).", valueName: "file"),
         completion: .file())
     var keyFile: String?
 

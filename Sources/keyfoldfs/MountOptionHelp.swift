@@ -6,7 +6,7 @@ enum MountOptionHelp {
           passphrase_file=FILE    the passphrase is the first line; else
                                   KEYFOLD_PASSPHRASE_FILE, else asked for
           recovery_key_file=FILE  the same with the recovery key
-          key_file=FILE           unlock with a key file
+          key_file=FILE           unlock with a key file; else KEYFOLD_KEY_FILE
           ro, rw                  read-only, or not (the default)
           shared                  other hosts mount the vault, too
           overwrite=inplace       overwrite without a journal: not safe against crashes

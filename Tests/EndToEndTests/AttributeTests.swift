@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     @Suite(.sharedMounts)
     struct AttributeTests {
         @Test(arguments: MountKind.available)

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Commands {
     /// `keyfold check` as scripts use it: real vaults, real damage, real mounts afterwards.
     @Suite
     struct CheckCommandTests {
@@ -207,7 +207,9 @@ extension EndToEnd {
                 try fixture.keyfold("key", "enable", VaultFixture.defaultAlias)
                 let other = fixture.base.path + "/other"
                 try fixture.keyfold("init", other + "-vault", "--keystore", other)
-                let lost = try Self.check(fixture, "--keystore", other, expecting: 2)
+                let lost = try Self.check(
+                    fixture, "--keystore", other, "--passphrase-file", fixture.passphraseFile,
+                    expecting: 2)
                 #expect(lost.codes == ["key-unusable"])
             }
         }

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Commands {
     /// What scripts rely on (docs/cli.md): words, JSON members, exit statuses.
     @Suite
     struct CommandLineTests {
@@ -238,6 +238,26 @@ extension EndToEnd {
                         .run(expecting: number == ids.count - 1 ? 78 : 0)
                 }
                 #expect(try list("--key-file", keyFile) == 0)
+            }
+        }
+
+        @Test func `a key file that the environment names opens where no option names another way`()
+            throws
+        {
+            try VaultFixture.withVault { fixture in
+                let variable = "KEYFOLD_KEY_FILE"
+                let good = try #require(fixture.environment[variable])
+                let missing = fixture.base.path + "/nowhere"
+                func list(_ keyFile: String, _ words: String...) throws -> CommandResult {
+                    try Command([Program.keyfold, "key", "list"] + words)
+                        .with(["KEYFOLD_KEYSTORE": fixture.keystore, variable: keyFile]).result()
+                }
+                #expect(try list(good).status == 0)
+                let refused = try list(missing)
+                #expect(refused.status == 66)
+                #expect(refused.error.contains(missing))
+                #expect(try list(missing, "--key-file", good).status == 0)
+                #expect(try list(missing, "--passphrase-file", fixture.passphraseFile).status == 0)
             }
         }
 

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     @Suite
     struct CrashTests {
         /// Makes files for ever, and tells of each one that was synced: its number and how many

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     /// `keyfold domain create` that is stopped, or meets an error, at any of its calls
     /// (Tests/KilledCalls): the domain is made or not, nothing else is touched, and the command can
     /// be given again.

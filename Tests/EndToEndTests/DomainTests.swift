@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     @Suite
     struct DomainTests {
         private static let second = "alias/second"

@@ -2,10 +2,18 @@ import Platform
 import TestSupport
 import Testing
 
-/// The programs as a person uses them: real processes, mounts and files. One test at a time, since
-/// each of them keeps both cores busy; nothing may be left behind at the end.
-@Suite(.serialized, .leavesNothingBehind)
-enum EndToEnd {}
+/// The programs as a person uses them: real processes, mounts and files; nothing may be left behind
+/// at the end.
+///
+/// Two tests at a time, since most wait for one process after the other, and a mount that waits long
+/// for a core is taken for one that hangs.
+@Suite(.leavesNothingBehind)
+enum EndToEnd {
+    /// What is mostly commands.
+    @Suite(.serialized) enum Commands {}
+    /// What is mostly mounts, and the files in them.
+    @Suite(.serialized) enum Files {}
+}
 
 /// Checks at the end of a suite that no mount, process, directory or descriptor is left.
 struct LeftoverCheck: SuiteTrait, TestScoping {

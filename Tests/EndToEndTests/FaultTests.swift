@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     /// Faults of the store below a real mount, with a real keystore (`-o test-fault`).
     @Suite
     struct FaultTests {

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     @Suite(.sharedMounts)
     struct FileContentTests {
         /// Around the borders of one block, two blocks, and a run that the mount reads at once.

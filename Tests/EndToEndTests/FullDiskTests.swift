@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     /// A store that runs out of space: the error comes through, what was there stays, and room can
     /// be made again.
     @Suite(needsRoot)

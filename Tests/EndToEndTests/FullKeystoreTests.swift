@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Commands {
     /// A keystore on a disk without a byte left: nothing is changed halfway, no key is used
     /// unlogged, and everything works again when there is room.
     @Suite(.sampleKeystore, needsRoot, needs("openssl", "mkfs.ext4"))

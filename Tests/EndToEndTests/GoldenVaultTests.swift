@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     /// Vaults that were made by earlier versions of Keyfold open for ever.
     @Suite
     struct GoldenVaultTests {

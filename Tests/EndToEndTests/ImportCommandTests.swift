@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Commands {
     /// `keyfold key import`, by the words of docs/cli.md.
     @Suite(needs("openssl"))
     struct ImportCommandTests {

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     /// A killed write(2) may stop between two pages; what was synced must stay readable all the same.
     @Suite
     struct KilledOverwriteTests {

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Commands {
     /// What cannot be mounted is refused with a message that names the object and the way out.
     @Suite
     struct MountRefusalTests {

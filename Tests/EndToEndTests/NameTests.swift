@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     @Suite(.sharedMounts)
     struct NameTests {
         private static func names(_ path: String) throws -> Set<[UInt8]> {

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Commands {
     /// Vaults whose keys are with `keyfold serve`: two hosts, each with an access key of its own.
     @Suite(needs(Program.directory + "/keyfold-serve"))
     struct NetworkMountTests {

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Commands {
     /// Users whom modes let in and whom the keys may keep out: a mount asks as the caller.
     @Suite(needsRoot)
     struct OtherUserKeyTests {

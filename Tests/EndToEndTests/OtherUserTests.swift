@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     /// Users beside the one who mounted: let in by `allow_other`, and judged by the kernel.
     @Suite(needsRoot, .sharedMount(.allowOther))
     struct OtherUserTests {

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     /// The same random operations on a mount and on a plain directory give the same answers and the
     /// same trees, with caches dropped and the vault mounted anew in between.
     @Suite

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     /// Programs that people use, on a mount.
     @Suite(.sharedMount(.standard))
     struct RealProgramTests {

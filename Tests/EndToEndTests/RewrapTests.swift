@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     @Suite
     struct RewrapTests {
         /// The key versions that the vault's headers name, with how many files are under each.

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     /// Vaults whose keys are with a `keyfold serve` that speaks TLS.
     @Suite(needs(Program.directory + "/keyfold-serve", "openssl"))
     struct SecureMountTests {

@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     /// Changes of directory records, names and the vault's config.
     @Suite
     struct TamperedDirectoryTests {

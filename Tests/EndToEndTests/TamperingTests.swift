@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Files {
     /// Whoever can write the store changes what is in it: each change is found, and harms nothing
     /// but the file that was changed.
     @Suite

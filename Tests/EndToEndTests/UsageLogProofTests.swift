@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Commands {
     /// What of the log is kept elsewhere, and proves itself there.
     @Suite
     struct UsageLogProofTests {

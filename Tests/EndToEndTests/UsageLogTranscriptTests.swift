@@ -2,7 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEnd.Commands {
     /// `keyfold log`: who opened what, and that nobody can change what it says unseen.
     @Suite
     struct UsageLogTranscriptTests {

@@ -222,8 +222,8 @@ package final class ChildProcess: @unchecked Sendable {
             guard let mark = text.firstIndex(of: "=") else { continue }
             all[String(text[..<mark])] = String(text[text.index(after: mark)...])
         }
-        for name in ["KEYFOLD_KEYSTORE", "KEYFOLD_KMS", "KEYFOLD_PASSPHRASE_FILE"] {
-            all[name] = nil
+        for name in ["KEYSTORE", "KMS", "PASSPHRASE_FILE", "KEY_FILE"] {
+            all["KEYFOLD_" + name] = nil
         }
         all["LC_ALL"] = "C.UTF-8"
         return all

@@ -13,6 +13,10 @@ package final class ServedKeystore {
         try Disk.write(passphrase, "a passphrase\n")
         try Disk.changeMode(passphrase, to: 0o600)
         try keyfold("keystore", "create").run()
+        // It opens the keystore at once, where the passphrase takes half a second.
+        let keyFile = directory.path + "/key"
+        try keyfold("slot", "add", "key-file", keyFile).run()
+        variables["KEYFOLD_KEY_FILE"] = keyFile
     }
 
     deinit { cleanUp() }

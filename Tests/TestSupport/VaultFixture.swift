@@ -4,14 +4,14 @@ internal import Platform
 package struct VaultShape: Sendable, Hashable {
     package var initOptions: [String] = []
     package var mountOptions: [String] = []
-    /// The kernel's keyring opens the keystore where it can, which saves half a second for each
-    /// command; the passphrase is there all the same.
-    package var usesKeyring = true
+    /// A key file opens the keystore at once, where the passphrase takes half a second; it is there
+    /// all the same.
+    package var opensWithKeyFile = true
 
-    /// Only the passphrase opens the keystore.
+    /// As `init` leaves it: the passphrase and the recovery key open it.
     package static var locked: VaultShape {
         var shape = VaultShape()
-        shape.usesKeyring = false
+        shape.opensWithKeyFile = false
         return shape
     }
 
@@ -39,15 +39,18 @@ package final class VaultFixture: @unchecked Sendable {
     package let mountPoint: String
     package let keystore: String
     package let passphraseFile: String
+    private let keyFile: String?
     /// As `init` printed it.
-    package private(set) var recoveryKey = ""
+    package let recoveryKey: String
     private var watchdog: Watchdog?
 
     package var environment: [String: String] {
-        ["KEYFOLD_KEYSTORE": keystore, "KEYFOLD_PASSPHRASE_FILE": passphraseFile]
+        var variables = ["KEYFOLD_KEYSTORE": keystore, "KEYFOLD_PASSPHRASE_FILE": passphraseFile]
+        variables["KEYFOLD_KEY_FILE"] = keyFile
+        return variables
     }
 
-    /// Makes the vault; does not mount it.
+    /// A new vault, which is not mounted: the copy of one that all of this shape are copies of.
     package init(_ shape: VaultShape = VaultShape(), vaultParent: String? = nil) throws {
         self.shape = shape
         base = try TemporaryDirectory(label: Self.label)
@@ -56,18 +59,39 @@ package final class VaultFixture: @unchecked Sendable {
         keystore = base.path + "/keystore"
         passphraseFile = base.path + "/passphrase"
         do {
-            try Disk.write(passphraseFile, Self.passphrase + "\n")
-            try Disk.changeMode(passphraseFile, to: 0o600)
+            let name = "vault \(shape.initOptions) \(shape.opensWithKeyFile)"
+            let template = try Templates.directory(for: name) { try Self.make(shape, in: $0) }
+            keyFile = shape.opensWithKeyFile ? template + "/key" : nil
+            recoveryKey = try Disk.readText(template + "/recovery")
+            try FileTree.copy(template + "/keystore", to: keystore)
+            try FileTree.copy(template + "/vault", to: vault)
+            try Self.writePassphrase(to: passphraseFile)
             try Disk.makeDirectory(mountPoint)
-            let made = try keyfold(["init", vault, "--json"] + shape.initOptions)
-            for line in try JSON.lines(made.output) {
-                if let key = line["recoveryKey"].string { recoveryKey = key }
-            }
-            if shape.usesKeyring { _ = try command(["unlock", "--for", "30m"]).result() }
         } catch {
             base.cleanUp()
             throw error
         }
+    }
+
+    private static func make(_ shape: VaultShape, in directory: String) throws {
+        let passphrase = directory + "/passphrase"
+        try writePassphrase(to: passphrase)
+        func keyfold(_ words: [String]) throws -> String {
+            try Command([Program.keyfold] + words).with([
+                "KEYFOLD_KEYSTORE": directory + "/keystore", "KEYFOLD_PASSPHRASE_FILE": passphrase,
+            ]).run().output
+        }
+        let words = ["init", directory + "/vault", "--json"] + shape.initOptions
+        let recoveryKeys = try JSON.lines(try keyfold(words)).compactMap { $0["recoveryKey"].string }
+        try Disk.write(directory + "/recovery", recoveryKeys.joined())
+        if shape.opensWithKeyFile {
+            _ = try keyfold(["slot", "add", "key-file", directory + "/key"])
+        }
+    }
+
+    private static func writePassphrase(to file: String) throws {
+        try Disk.write(file, passphrase + "\n")
+        try Disk.changeMode(file, to: 0o600)
     }
 
     /// Runs `body` with a mounted vault and takes everything away afterwards.
@@ -91,7 +115,6 @@ package final class VaultFixture: @unchecked Sendable {
 
     package func cleanUp() {
         watchdog = nil
-        if shape.usesKeyring { _ = try? command(["lock"]).result() }
         base.cleanUp()
     }
 

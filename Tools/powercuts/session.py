@@ -133,15 +133,18 @@ class Session:
 
     # --- Cuts
 
-    def check(self, states):
-        """Yields (state, findings) for each, from as many processes as are wanted."""
+    def check(self, states, to_first=False):
+        """Yields (state, findings) for each, from as many processes as are wanted.
+
+        With to_first no further state is begun when there are findings.
+        """
         context = multiprocessing.get_context("fork")
-        results = context.Queue()
+        results, enough = context.Queue(), context.Event()
         states = sorted(states, key=lambda state: state.cut)
         jobs = max(1, min(self.settings.jobs, len(states)))
         size = -(-len(states) // jobs)
         workers = [
-            context.Process(target=self.work, args=(number, states[at:at + size], results))
+            context.Process(target=self.work, args=(number, states[at:at + size], results, enough))
             for number, at in enumerate(range(0, len(states), size))]
         for worker in workers:
             worker.start()
@@ -154,6 +157,8 @@ class Session:
                 if kind == "ended":
                     running -= 1
                 else:
+                    if to_first and value[1]:
+                        enough.set()
                     yield value
         finally:
             if running:
@@ -162,7 +167,7 @@ class Session:
             for worker in workers:
                 worker.join()
 
-    def work(self, number, states, results):
+    def work(self, number, states, results, enough):
         try:
             signal.signal(signal.SIGALRM, overdue)
             unshare_mounts()  # Its machine boots by itself.
@@ -170,6 +175,8 @@ class Session:
             os.mkdir(place)
             images = StateImages(self.recording, place)
             for state in states:
+                if enough.is_set():
+                    break
                 image = images.make(state)
                 if state.again:
                     image = self.cut_again(image, state, place)

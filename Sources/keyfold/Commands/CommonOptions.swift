@@ -39,7 +39,8 @@ struct BasicOptions: ParsableArguments {
     var recoveryKeyFile: String?
 
     @Option(
-        help: ArgumentHelp("A key file, instead of the passphrase.", valueName: "file"),
+        help: ArgumentHelp(
+            "A key file, instead of the passphrase (else KEYFOLD_KEY_FILE).", valueName: "file"),
         completion: .file())
     var keyFile: String?
 
