@@ -82,7 +82,9 @@ package final class VaultFixture: @unchecked Sendable {
             ]).run().output
         }
         let words = ["init", directory + "/vault", "--json"] + shape.initOptions
-        let recoveryKeys = try JSON.lines(try keyfold(words)).compactMap { $0["recoveryKey"].string }
+        let recoveryKeys = try JSON.lines(try keyfold(words)).compactMap {
+            $0["recoveryKey"].string
+        }
         try Disk.write(directory + "/recovery", recoveryKeys.joined())
         if shape.opensWithKeyFile {
             _ = try keyfold(["slot", "add", "key-file", directory + "/key"])

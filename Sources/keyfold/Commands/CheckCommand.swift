@@ -5,7 +5,7 @@ import KMSCore
 import KMSModel
 import Vault
 
-struct CheckCommand: ParsableCommand {
+struct CheckCommand: ParsableCommand, BasicOptions {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Check a vault, or a keystore, and repair a vault.",
         discussion: """
@@ -38,8 +38,12 @@ struct CheckCommand: ParsableCommand {
     @Option(help: ArgumentHelp("How many at a time (default: one for each core).", valueName: "n"))
     var jobs: Int?
 
-    @OptionGroup var service: KeyServiceOption
-    @OptionGroup var basic: BasicOptions
+    @Option(help: .kms) var kms: String?
+    @Option(help: .passphraseFile, completion: .file()) var passphraseFile: String?
+    @Option(help: .recoveryKeyFile, completion: .file()) var recoveryKeyFile: String?
+    @Option(help: .keyFile, completion: .file()) var keyFile: String?
+    @Flag(help: .json) var json = false
+    @Flag(name: .shortAndLong, help: .quiet) var quiet = false
 
     private var checksKeystore: Bool { vault == nil || keystore == "" }
 
@@ -53,7 +57,7 @@ struct CheckCommand: ParsableCommand {
         guard vault != nil || keystore != nil else {
             throw ValidationError("Name a vault, or give --keystore to check the keystore.")
         }
-        if checksKeystore, service.kms != nil {
+        if checksKeystore, kms != nil {
             throw ValidationError("--kms is for vaults.")
         }
         if checksKeystore, repair || readData || path != nil || jobs != nil {
@@ -65,7 +69,7 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         let conclusion = try checksKeystore ? checkKeystore() : checkVault(vault ?? "")
-        basic.output.data(conclusion.json, basic.quiet ? "" : conclusion.text)
+        output.data(conclusion.json, quiet ? "" : conclusion.text)
         if conclusion.status != .success {
             throw ArgumentParser.ExitCode(conclusion.status.rawValue)
         }
@@ -87,8 +91,8 @@ struct CheckCommand: ParsableCommand {
             throw Failure(error, object: vault)
         }
         let place = try KeyPlace.find(
-            keystore: keystoreDirectory, service: service.kms, vault: directory)
-        let holder = try place.open(basic.unlockSources, program: "keyfold")
+            keystore: keystoreDirectory, service: kms, vault: directory)
+        let holder = try place.open(unlockSources, program: "keyfold")
         defer { holder.close() }
         return CheckConclusion(try check(directory, ServiceSession(holder)))
     }
@@ -96,7 +100,7 @@ struct CheckCommand: ParsableCommand {
     private func check(_ directory: String, _ session: ServiceSession) throws(Failure)
         -> CheckSummary
     {
-        let isShown = !basic.quiet && StandardError.isTerminal
+        let isShown = !quiet && StandardError.isTerminal
         let progress = CheckProgressLine(isShown: isShown, readsData: readData)
         let repairs = repair
         let interruption = Interruption { signal in
@@ -131,7 +135,7 @@ struct CheckCommand: ParsableCommand {
 
     /// At once, since a long check may be stopped.
     private func show(_ report: CheckReport) {
-        basic.output.data(report.json, report.text)
+        output.data(report.json, report.text)
         Output.flush()
     }
 
@@ -142,7 +146,7 @@ struct CheckCommand: ParsableCommand {
         let location = try KeystoreLocation.find(option: keystoreDirectory, vault: directory)
         let keystore: Keystore
         do throws(Failure) {
-            keystore = try basic.openKeystore(at: location)
+            keystore = try openKeystore(at: location)
         } catch {
             // Opening verifies every record.
             guard error.status == .damagedData else { throw error }

@@ -53,13 +53,12 @@ struct DomainCreate: ParsableCommand {
                 throw failure(error)
             }
         }
-        let common = keys.common
-        common.output.data(
+        keys.output.data(
             .object([
                 "created": .text("domain"), "path": .text(made.plainPath),
                 "domainId": .text(made.id), "keyArn": .text(ifAny: made.keyARNs.first),
             ]),
-            common.quiet
+            keys.quiet
                 ? "" : "Made the domain \(made.plainPath), under \(made.keyARNs.joined()).\n")
     }
 
@@ -124,7 +123,7 @@ struct DomainListCommand: ParsableCommand {
         let found = try keys.withKeys(ofVault: view.vault) { session throws(Failure) in
             try session.domains(of: view.vault) { list throws(VaultError) in try list.all() }
         }
-        keys.common.output.list(found, json: \.json, table: DomainView.table)
+        keys.output.list(found, json: \.json, table: DomainView.table)
     }
 }
 
@@ -146,7 +145,7 @@ struct DomainShow: ParsableCommand {
                 [try list.domain(ofEntryAt: path)]
             }
         }
-        for domain in found { keys.common.output.data(domain.json, domain.sheet.text) }
+        for domain in found { keys.output.data(domain.json, domain.sheet.text) }
     }
 }
 

@@ -31,20 +31,18 @@ struct InitCommand: ParsableCommand {
 
     @OptionGroup var keys: VaultKeyOptions
 
-    private var common: CommonOptions { keys.common }
-
     func validate() throws {
-        if portable, common.keystore != nil {
+        if portable, keys.keystore != nil {
             throw ValidationError("--portable and --keystore name two places for the keystore.")
         }
-        if keys.kms != nil, portable || common.keystore != nil {
+        if keys.kms != nil, portable || keys.keystore != nil {
             throw ValidationError("--kms names a place for the keys that is no keystore.")
         }
     }
 
     func run() throws {
         let place = try VaultPlace(vault, isPortable: portable)
-        let keyPlace = try place.keyPlace(keystore: common.keystore, service: keys.kms)
+        let keyPlace = try place.keyPlace(keystore: keys.keystore, service: keys.kms)
         let holder = try openOrCreate(keyPlace)
         defer { holder.close() }
         let session = ServiceSession(holder)
@@ -62,22 +60,22 @@ struct InitCommand: ParsableCommand {
         if case .keystore(let location) = place,
             !Keystore.isKeystore(at: location.directory)
         {
-            return KeyHolder(try NewKeystore(location: location, common: common).make(.random()))
+            return KeyHolder(try NewKeystore(location: location, options: keys).make(.random()))
         }
-        return try place.open(common.unlockSources, program: "keyfold")
+        return try place.open(keys.unlockSources, program: "keyfold")
     }
 
     private func report(_ place: VaultPlace, _ holder: KeyHolder, _ config: VaultConfig) {
-        common.output.data(
+        keys.output.data(
             .object([
                 "created": .text("vault"), "vault": .text(place.directory),
                 "vaultId": .text(config.vaultID.description), "format": .number(config.format),
                 "keyArn": .text(config.defaultKeyARN), "keystore": .text(holder.hint),
                 "names": .text(config.names.rawValue),
             ]),
-            common.quiet
+            keys.quiet
                 ? "" : "Made the vault \(place.directory), under \(config.defaultKeyARN).\n")
-        common.output.notice(Self.nextSteps(vault, hasKeystore: holder.keystore != nil))
+        keys.output.notice(Self.nextSteps(vault, hasKeystore: holder.keystore != nil))
     }
 
     private static func nextSteps(_ vault: String, hasKeystore: Bool) -> String {

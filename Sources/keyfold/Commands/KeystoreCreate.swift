@@ -37,18 +37,18 @@ struct KeystoreCreate: ParsableCommand {
                 .usage, "\(number) in \(region)",
                 "an account has twelve digits, a Region a name like eu-central-1")
         }
-        try NewKeystore(location: location, common: common).make(scope).close()
+        try NewKeystore(location: location, options: common).make(scope).close()
     }
 }
 
 /// Makes a keystore and shows its recovery key.
 struct NewKeystore {
     let location: KeystoreLocation
-    let common: CommonOptions
+    let options: any BasicOptions
 
     func make(_ scope: AccountScope) throws(Failure) -> Keystore {
         let passphrase = try NewPassphrase.read(
-            file: common.unlockSources.passphraseFile, for: "keystore \(location.directory)")
+            file: options.unlockSources.passphraseFile, for: "keystore \(location.directory)")
         let made: (keystore: Keystore, recoveryKey: SecretBytes)
         do throws(KeystoreError) {
             made = try Keystore.create(
@@ -67,16 +67,16 @@ struct NewKeystore {
 
     /// Prints the recovery key: this once, also with `--quiet`.
     private func reveal(_ recoveryKey: SecretBytes, of keystore: Keystore) throws(Failure) {
-        if common.json {
+        if options.json {
             let head = JSONValue.object([
                 "created": .text("keystore"), "keystore": .text(keystore.directory),
                 "account": .text(keystore.scope.account), "region": .text(keystore.scope.region),
             ])
             // The object stays open for the secret, which no String is to hold.
-            try common.output.reveal(
+            try options.output.reveal(
                 recoveryKey, before: head.line.dropLast() + ",\"recoveryKey\":\"", after: "\"}\n")
         } else {
-            try common.output.reveal(
+            try options.output.reveal(
                 recoveryKey,
                 before: """
                     Made the keystore \(keystore.directory) (account \(keystore.scope.account)).

@@ -26,8 +26,6 @@ struct MountCommand: ParsableCommand {
 
     @OptionGroup var keys: VaultKeyOptions
 
-    private var common: CommonOptions { keys.common }
-
     func run() throws {
         let program = try SiblingProgram.find(
             "keyfoldfs", wayOut: "install keyfold and keyfoldfs together")
@@ -40,23 +38,23 @@ struct MountCommand: ParsableCommand {
         // The daemon has said why; its exit status is this program's.
         guard status == 0 else { throw ArgumentParser.ExitCode(status) }
         let mountPoint = FilePaths.resolved(mountpoint) ?? FilePaths.absolute(mountpoint)
-        if common.json {
+        if keys.json {
             let vault = FilePaths.resolved(vault) ?? FilePaths.absolute(vault)
-            common.output.data(
+            keys.output.data(
                 .object([
                     "mounted": .flag(!foreground), "vault": .text(vault),
                     "mountPoint": .text(mountPoint),
                 ]), "")
         } else if !foreground {
-            common.output.notice("\(vault) is mounted at \(mountPoint)")
+            keys.output.notice("\(vault) is mounted at \(mountPoint)")
         }
     }
 
     private var arguments: [String] {
         var all = options
         let named = [
-            ("keystore", common.keystore), ("passphrase_file", common.passphraseFile),
-            ("recovery_key_file", common.recoveryKeyFile), ("key_file", common.keyFile),
+            ("keystore", keys.keystore), ("passphrase_file", keys.passphraseFile),
+            ("recovery_key_file", keys.recoveryKeyFile), ("key_file", keys.keyFile),
         ]
         for (name, path) in named {
             if let path { all.append(Self.option(name, FilePaths.absolute(path))) }

@@ -27,8 +27,6 @@ struct RewrapCommand: ParsableCommand {
 
     @OptionGroup var keys: VaultKeyOptions
 
-    private var common: CommonOptions { keys.common }
-
     func validate() throws {
         if let jobs, !(1...64).contains(jobs) {
             throw ValidationError("--jobs is a number from 1 to 64.")
@@ -40,14 +38,14 @@ struct RewrapCommand: ParsableCommand {
         let result = try keys.withKeys(ofVault: directory) { session throws(Failure) in
             try rewrap(directory, session)
         }
-        common.output.data(result.json, common.quiet ? "" : result.text)
+        keys.output.data(result.json, keys.quiet ? "" : result.text)
         if result.failed > 0 { throw ArgumentParser.ExitCode(ExitStatus.partial.rawValue) }
     }
 
     private func rewrap(_ directory: String, _ session: ServiceSession) throws(Failure)
         -> RewrapProgress
     {
-        let progress = RewrapProgressLine(isShown: !common.quiet && StandardError.isTerminal)
+        let progress = RewrapProgressLine(isShown: !keys.quiet && StandardError.isTerminal)
         let interruption = Interruption { signal in
             progress.finish()
             StandardError.line(
@@ -60,7 +58,7 @@ struct RewrapCommand: ParsableCommand {
             jobs: jobs ?? min(64, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
         var caller = session.caller
         caller.fileActivity = FileActivity(operation: .rewrap)
-        let quiet = common.quiet
+        let quiet = keys.quiet
         let rewrapper = Rewrapper(
             request, service: session.service, caller: caller,
             onProgress: { progress.show($0) },

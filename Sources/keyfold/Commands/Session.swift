@@ -104,7 +104,7 @@ extension CommonOptions {
     func withSession<Result>(
         vault: String? = nil, _ body: (Session) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        let keystore = try basic.openKeystore(at: try keystoreLocation(vault: vault))
+        let keystore = try openKeystore(at: try keystoreLocation(vault: vault))
         defer { keystore.close() }
         return try body(Session(keystore))
     }
@@ -115,8 +115,8 @@ extension VaultKeyOptions {
     func withKeys<Result>(
         ofVault vault: String, _ body: (ServiceSession) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        let place = try KeyPlace.find(keystore: common.keystore, service: kms, vault: vault)
-        let holder = try place.open(common.unlockSources, program: "keyfold")
+        let place = try KeyPlace.find(keystore: keystore, service: kms, vault: vault)
+        let holder = try place.open(unlockSources, program: "keyfold")
         defer { holder.close() }
         return try body(ServiceSession(holder))
     }
