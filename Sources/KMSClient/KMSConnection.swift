@@ -41,7 +41,7 @@ package struct KMSConnection: Sendable {
         }
     }
 
-    private let endpoint: Endpoint
+    let endpoint: Endpoint
     private let credentials: AWSCredentialSource
     private let transport: any HTTPPosting
     private let policy: RetryPolicy

@@ -3,17 +3,18 @@ internal import KMSWire
 
 extension KMSError {
     /// What a caller of ``KeyService`` is told where no answer came.
-    package init(_ error: ConnectionError) {
+    package init(_ error: ConnectionError, from endpoint: Endpoint) {
         switch error {
         case .credentials(let error):
             let hint = error.hint.map { ": \($0)" } ?? ""
             self = .accessDenied(error.message + hint)
         case .transport(let error):
+            let message = error.message(about: "the key service \(endpoint)")
             switch error {
-            case .timedOut, .unreachable, .connectionLost: self = .dependencyTimeout(error.message)
-            case .insecure: self = .keyUnavailable(error.message)
+            case .timedOut, .unreachable, .connectionLost: self = .dependencyTimeout(message)
+            case .insecure: self = .keyUnavailable(message)
             case .tooLong, .malformedAnswer, .malformedHeader, .library:
-                self = .internalFailure(error.message)
+                self = .internalFailure(message)
             }
         }
     }

@@ -59,7 +59,7 @@ package final class RemoteKeyService: KeyService {
                 timeLimit: options.timeLimit, userAgent: caller.networkUserAgent
             ) { response in Self.wireError(response)?.name }
         } catch {
-            let failure = KMSError(error)
+            let failure = KMSError(error, from: connection.endpoint)
             outage.end(ticket, error.isOutage ? failure : nil)
             throw failure
         }

@@ -25,16 +25,16 @@ package enum TransportError: Error, Hashable, Sendable {
         }
     }
 
-    package var message: String {
+    /// - Parameter service: who did not answer.
+    package func message(about service: String) -> String {
         switch self {
-        case .unreachable(let detail): "the key service cannot be reached: \(detail)"
-        case .insecure(let detail): "no safe connection to the key service: \(detail)"
-        case .timedOut: "the key service did not answer in time"
-        case .connectionLost(_, let detail):
-            "the connection to the key service was lost: \(detail)"
-        case .tooLong(let limit): "the key service answered more than \(limit) bytes"
+        case .unreachable(let detail): "\(service) cannot be reached: \(detail)"
+        case .insecure(let detail): "no safe connection to \(service): \(detail)"
+        case .timedOut: "\(service) did not answer in time"
+        case .connectionLost(_, let detail): "the connection to \(service) was lost: \(detail)"
+        case .tooLong(let limit): "\(service) answered more than \(limit) bytes"
         case .malformedAnswer(let detail):
-            "the key service does not speak HTTP as it should: \(detail)"
+            "\(service) does not speak HTTP as it should: \(detail)"
         case .malformedHeader(let name): "the header \(name) cannot be sent"
         case .library(let code, let detail): "libcurl failed with code \(code): \(detail)"
         }
@@ -42,5 +42,5 @@ package enum TransportError: Error, Hashable, Sendable {
 }
 
 extension TransportError: CustomStringConvertible {
-    package var description: String { message }
+    package var description: String { message(about: "the key service") }
 }

@@ -79,9 +79,12 @@ final class CustomKeyStores: Sendable {
 
     /// Logs in, as ConnectCustomKeyStore does.
     ///
-    /// - Returns: nil, or what DescribeCustomKeyStores is to tell of the failure.
-    func connect(_ store: CustomKeyStoreRecord, _ place: TokenRecord?) -> ConnectionErrorCode? {
-        guard let place else { return .clusterNotFound }
+    /// - Returns: nil, or what came instead.
+    func connect(_ store: CustomKeyStoreRecord, _ place: TokenRecord?) -> ConnectionFailure? {
+        guard let place else {
+            return ConnectionFailure(
+                code: .clusterNotFound, reason: "the keystore has no such token")
+        }
         disconnect(store.id)
         do throws(PKCS11Error) {
             let token = try CustomKeyStores.openToken(place, store.password)
@@ -89,7 +92,8 @@ final class CustomKeyStores: Sendable {
                 Opened(token: token, place: place, password: store.password), for: store.id)
             return nil
         } catch {
-            return ConnectionErrorCode(error)
+            return ConnectionFailure(
+                code: ConnectionErrorCode(error), reason: String("\(error)".prefix(512)))
         }
     }
 
@@ -200,6 +204,14 @@ final class CustomKeyStores: Sendable {
                 (key.map { "the key \($0) in its token: " } ?? "the token: ") + "\(error)")
         }
     }
+}
+
+/// Why a custom key store could not be connected.
+struct ConnectionFailure {
+    /// What DescribeCustomKeyStores is to tell.
+    let code: ConnectionErrorCode
+    /// For the usage log, at most 512 characters.
+    let reason: String
 }
 
 extension ConnectionErrorCode {

@@ -75,10 +75,11 @@ extension EmbeddedKeyService {
         }
         // The token first: what it answers is what the keystore is to remember.
         let failure = keyStores.connect(store, snapshot.tokens[store.clusterID])
+        request.event.connectionFailure = failure?.reason
         try change(for: &request) { snapshot, change, request throws(KMSError) in
             var record = try keyStore(request, in: snapshot)
             record.state = failure == nil ? .connected : .failed
-            record.connectionError = failure
+            record.connectionError = failure?.code
             change.keyStores = [record]
         }
         return Structure()

@@ -25,6 +25,8 @@ package struct UsageEvent: Sendable, Hashable {
     package var keyMaterialID: KeyMaterialID?
     /// Of a key in a custom key store.
     package var customKeyStoreID: String?
+    /// Why a custom key store could not be connected, in the words of its token's library.
+    package var connectionFailure: String?
     /// The grant that was retired, or that allowed the request.
     package var grantID: String?
     /// The spec of the key that was used, where the price of a request depends on it.

@@ -158,6 +158,10 @@ extension UsageEvent {
             json.raw(#","customKeyStoreId":"#)
             json.string(store)
         }
+        if let failure = connectionFailure {
+            json.raw(#","connectionFailure":"#)
+            json.string(failure)
+        }
         if let grant = grantID {
             json.raw(#","grantId":"#)
             json.string(grant)

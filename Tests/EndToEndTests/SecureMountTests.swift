@@ -80,11 +80,12 @@ extension EndToEnd.Files {
             try Self.withCompany { company in
                 let (host, directory) = (company.host, company.server.directory.path)
                 func refused(
-                    _ command: Command, _ bundle: String, _ word: String
+                    _ command: Command, at url: String, _ bundle: String, _ word: String
                 ) throws {
                     let result = try command.with(["AWS_CA_BUNDLE": bundle]).result()
                     #expect(result.status == 69, "\(result)")
                     #expect(result.error.contains("certificate"), "\(result)")
+                    #expect(result.error.contains(url), "\(result)")
                     #expect(result.error.contains(word), "\(result)")
                     #expect(!host.isMounted)
                 }
@@ -94,18 +95,19 @@ extension EndToEnd.Files {
                     host.keyfold("init", company.vault, "--kms", url)
                 }
                 for bundle in [foreign, ""] {
-                    try refused(initialize(named), bundle, "self-signed")
+                    try refused(initialize(named), at: named, bundle, "self-signed")
                 }
-                try refused(initialize(named), directory + "/absent", "certificate file")
-                try refused(initialize(other), own, "127.0.0.1")
+                try refused(
+                    initialize(named), at: named, directory + "/absent", "certificate file")
+                try refused(initialize(other), at: other, own, "127.0.0.1")
                 #expect(!Disk.exists(company.vault))
                 // Nothing was sent before the certificate had been looked at.
                 let events = try company.server.keyfold("log", "--json").run().output
                 #expect(!events.contains("\"host\""))
 
                 try initialize(named).run()
-                try refused(host.mountCommand(), foreign, "self-signed")
-                try refused(host.mountCommand("kms=\(other)"), own, "127.0.0.1")
+                try refused(host.mountCommand(), at: named, foreign, "self-signed")
+                try refused(host.mountCommand("kms=\(other)"), at: other, own, "127.0.0.1")
                 let plain = try host.mountCommand("kms=\(company.url("localhost", "http"))")
                     .result()
                 #expect(plain.status != 0 && !host.isMounted, "\(plain)")

@@ -200,6 +200,12 @@ struct CustomKeyStoresInChild {
         try kms.ask(.connectCustomKeyStore, store)
         #expect(try describe(store).text(.connectionState) == "FAILED")
         #expect(try describe(store).text(.connectionErrorCode) == "INVALID_CREDENTIALS")
+        // AWS has a code alone; the log tells what the token said.
+        let told = try #require(
+            try kms.events().last { $0.eventName == "ConnectCustomKeyStore" }?.json)
+        #expect(
+            String(decoding: told, as: UTF8.self).contains(
+                #""connectionFailure":"the token refused the login: "#))
         try kms.ask(
             .updateCustomKeyStore,
             store.with(.keyStorePassword, .secret(secret("correct horse"))))

@@ -222,7 +222,8 @@ def describe_key_stores():
             stores = server.home.describe_custom_key_stores(CustomKeyStoreId=id)
             if stores["CustomKeyStores"][0]["ConnectionState"] == "CONNECTED":
                 return id
-        raise AssertionError(stores)
+        told = command("log", "--event", "ConnectCustomKeyStore", "--json").splitlines()
+        raise AssertionError((stores, json.loads(told[-1])["additionalEventData"]))
 
     def none(server, _):
         server.home.delete_custom_key_store(CustomKeyStoreId=store(server))
