@@ -108,14 +108,29 @@ package struct JournalEntry: Equatable, Sendable {
         case .times(let access, let modification): bytes = access.encoded + modification.encoded
         case .metadata(let content): bytes = content
         }
+        Self.appendHead(kind, of: file, number, byteCount: bytes.count, holeBytes, to: &body)
+        body += bytes
+    }
+
+    /// A ``JournalAction/write(sealedOffset:bytes:)`` without its `byteCount` sealed bytes, which
+    /// the caller appends.
+    package static func appendWriteHead(
+        of file: JournaledFile, sealedOffset: UInt64, byteCount: Int, to body: inout [UInt8]
+    ) {
+        appendHead(1, of: file, sealedOffset, byteCount: byteCount, 0, to: &body)
+    }
+
+    private static func appendHead(
+        _ kind: UInt8, of file: JournaledFile, _ number: UInt64, byteCount: Int,
+        _ holeBytes: UInt64, to body: inout [UInt8]
+    ) {
         body.append(kind)
         body += file.fileID.bytes
         body.append(bigEndian: UInt32(file.path.count))
         body += file.path
         body.append(bigEndian: number)
-        body.append(bigEndian: UInt32(bytes.count))
+        body.append(bigEndian: UInt32(byteCount))
         body.append(bigEndian: holeBytes)
-        body += bytes
     }
 
     private var kind: UInt8 {

@@ -119,10 +119,13 @@ package struct JournalFrame: Equatable, Sendable {
         head.append(bigEndian: epoch)
         head.append(bigEndian: sequence)
         head.append(bigEndian: UInt64(0))
-        // Megabytes at times: sealed straight to where they go, and copied no more than that.
-        var bytes = [UInt8](repeating: 0, count: Self.byteCount(bodyBytes: body.count))
-        bytes.replaceSubrange(0..<head.count, with: head)
-        bytes.withMutableRawSpan { bytes in
+        let count = Self.byteCount(bodyBytes: body.count)
+        let sealedEnd = Self.headBytes + body.count + AESGCM256.overheadBytes
+        // Megabytes at times: sealed straight to where they go, and touched no more than that.
+        return [UInt8](byteCount: count) { bytes in
+            for (offset, byte) in head.enumerated() {
+                bytes.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
+            }
             head.withRawSpan { head in
                 body.withRawSpan { body in
                     cipher.seal(
@@ -130,8 +133,8 @@ package struct JournalFrame: Equatable, Sendable {
                         at: Self.headBytes)
                 }
             }
+            wipe(&bytes, sealedEnd..<count)
         }
-        return bytes
     }
 
     /// The bytes that the frame takes whose head this is; nil when it is no frame's.

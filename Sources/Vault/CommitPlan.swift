@@ -38,3 +38,31 @@ struct CommitPlan: Sendable {
 
     var isEmpty: Bool { runs.isEmpty && intent == nil && !logsTimes }
 }
+
+/// The bytes of runs as they are written from: in bodies of the journal, or alone.
+struct GatheredRuns {
+    private(set) var bodies: [[UInt8]] = []
+    /// Where each run lies in one of the bodies.
+    private(set) var places: [(body: Int, range: Range<Int>)] = []
+
+    init() {}
+
+    /// Each run alone.
+    init(_ runs: [Overlay.Run]) {
+        for run in runs {
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(run.byteCount)
+            add(run, to: &bytes)
+            end(bytes)
+        }
+    }
+
+    /// Adds a run to the body that is being made.
+    mutating func add(_ run: Overlay.Run, to body: inout [UInt8]) {
+        let start = body.count
+        run.append(to: &body)
+        places.append((bodies.count, start..<body.count))
+    }
+
+    mutating func end(_ body: [UInt8]) { bodies.append(body) }
+}

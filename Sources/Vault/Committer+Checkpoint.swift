@@ -31,7 +31,7 @@ extension Committer {
     }
 
     func place(_ unplaced: CommitBooks.Unplaced, of backing: BackingID) throws(VaultError) {
-        try unplaced.content.put(unplaced.plan)
+        try unplaced.content.put(unplaced.plan, GatheredRuns(unplaced.plan.runs))
         unplaced.content.finishCommit(unplaced.plan)
         books.withLock { _ = $0.unplaced.removeValue(forKey: backing) }
     }

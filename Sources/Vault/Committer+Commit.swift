@@ -51,7 +51,7 @@ extension Committer {
         }
         guard let path = inode.storedPath, path.count <= journal.maximumPathBytes else {
             // No later mount could find the file.
-            try content.put(plan)
+            try content.put(plan, GatheredRuns(plan.runs))
             content.finishCommit(plan)
             if purpose.syncs {
                 try system { () throws(Errno) in
@@ -63,23 +63,26 @@ extension Committer {
         try content.reserve(plan)
         let file = JournaledFile(fileID: fileID, path: path)
         if place.broken == .placeFirst {
-            try content.put(plan)
+            try content.put(plan, GatheredRuns(plan.runs))
             try system { () throws(Errno) in try plan.descriptor.synchronize(dataOnly: true) }
         }
+        var gathered = GatheredRuns()
         if plan.intent == nil || place.broken != .intentFlush {
-            let outcome = try log(plan, file)
+            let outcome = try log(plan, file, &gathered)
             guard outcome == .durable else { return outcome }
+        } else {
+            gathered = GatheredRuns(plan.runs)
         }
         noteLogged(plan, of: inode, fileID)
-        try putInPlace(content, of: inode, plan)
+        putInPlace(content, of: inode, plan, gathered)
         return .durable
     }
 
     private func putInPlace(
-        _ content: SealedFile, of inode: Inode, _ plan: CommitPlan
-    ) throws(VaultError) {
+        _ content: SealedFile, of inode: Inode, _ plan: CommitPlan, _ gathered: GatheredRuns
+    ) {
         do throws(VaultError) {
-            try content.put(plan)
+            try content.put(plan, gathered)
         } catch {
             // It is durable all the same: the overlay keeps it, and so does the journal.
             books.withLock {
@@ -91,8 +94,9 @@ extension Committer {
         content.finishCommit(plan)
     }
 
+    /// - Parameter gathered: becomes the plan's runs, in the bodies that were made of them.
     private func log(
-        _ plan: CommitPlan, _ file: JournaledFile
+        _ plan: CommitPlan, _ file: JournaledFile, _ gathered: inout GatheredRuns
     ) throws(VaultError) -> Journal.Outcome {
         var body: [UInt8] = []
         if let firstBlock = plan.intent {
@@ -110,20 +114,23 @@ extension Committer {
             ).append(to: &body)
         }
         let entryBytes = JournalEntry.fixedBytes + file.path.count
-        body.reserveCapacity(
-            min(
-                body.count + plan.runs.reduce(0) { $0 + entryBytes + $1.bytes.count },
-                journal.maximumBodyBytes))
+        var left = body.count + plan.runs.reduce(0) { $0 + entryBytes + $1.byteCount }
+        body.reserveCapacity(min(left, journal.maximumBodyBytes))
         for run in plan.runs {
-            if !body.isEmpty, body.count + entryBytes + run.bytes.count > journal.maximumBodyBytes {
+            if !body.isEmpty, body.count + entryBytes + run.byteCount > journal.maximumBodyBytes {
+                gathered.end(body)
                 let outcome = journal.commit(body)
                 guard outcome == .durable else { return outcome }
+                left -= body.count
                 body = []
+                body.reserveCapacity(min(left, journal.maximumBodyBytes))
             }
-            let offset = place.layout.sealedOffset(ofBlock: run.firstBlock)
-            JournalEntry(.write(sealedOffset: offset, bytes: run.bytes), of: file)
-                .append(to: &body)
+            JournalEntry.appendWriteHead(
+                of: file, sealedOffset: place.layout.sealedOffset(ofBlock: run.firstBlock),
+                byteCount: run.byteCount, to: &body)
+            gathered.add(run, to: &body)
         }
+        gathered.end(body)
         return journal.commit(body)
     }
 

@@ -22,8 +22,8 @@ struct Overlay: Sendable {
 
     mutating func put(_ bytes: [UInt8], at block: UInt64) {
         lastStamp += 1
-        remove(block)
-        blocks[block] = Block(bytes: bytes, stamp: lastStamp)
+        let new = Block(bytes: bytes, stamp: lastStamp)
+        if let old = blocks.updateValue(new, forKey: block) { byteCount -= old.bytes.count }
         byteCount += bytes.count
     }
 
@@ -42,7 +42,12 @@ struct Overlay: Sendable {
 
     /// Removes what was put in its place, but for blocks that were written again meanwhile.
     mutating func remove(_ placed: [PlacedBlock]) {
-        for block in placed where blocks[block.index]?.stamp == block.stamp { remove(block.index) }
+        for block in placed {
+            guard let place = blocks.index(forKey: block.index),
+                blocks[place].value.stamp == block.stamp
+            else { continue }
+            byteCount -= blocks.remove(at: place).value.bytes.count
+        }
     }
 
     mutating func removeAll() {
@@ -62,8 +67,14 @@ struct Overlay: Sendable {
     /// Blocks that follow each other and can go to the store with one write.
     struct Run: Sendable {
         let firstBlock: UInt64
-        var bytes: [UInt8]
-        var blocks: [PlacedBlock]
+        let blocks: [PlacedBlock]
+        /// Of each block. Megabytes are copied once at most: to where they are written from.
+        fileprivate let contents: [[UInt8]]
+        let byteCount: Int
+
+        func append(to bytes: inout [UInt8]) {
+            for content in contents { bytes += content }
+        }
     }
 
     /// The blocks of a range in order, as runs of at most `maximumBytes`, and no more of them than
@@ -91,16 +102,17 @@ struct Overlay: Sendable {
         return runs
     }
 
-    /// Of blocks that follow each other, in memory of the size that it takes.
+    /// Of blocks that follow each other.
     private func run(_ following: [UInt64], byteCount: Int) -> Run {
-        var run = Run(firstBlock: following[0], bytes: [], blocks: [])
-        run.bytes.reserveCapacity(byteCount)
-        run.blocks.reserveCapacity(following.count)
+        var (placed, contents): ([PlacedBlock], [[UInt8]]) = ([], [])
+        placed.reserveCapacity(following.count)
+        contents.reserveCapacity(following.count)
         for index in following {
             guard let block = blocks[index] else { continue }
-            run.bytes += block.bytes
-            run.blocks.append(PlacedBlock(index: index, stamp: block.stamp))
+            placed.append(PlacedBlock(index: index, stamp: block.stamp))
+            contents.append(block.bytes)
         }
-        return run
+        return Run(
+            firstBlock: following[0], blocks: placed, contents: contents, byteCount: byteCount)
     }
 }

@@ -110,7 +110,7 @@ extension SealedFile {
             if isPartial { intent = nil }
             let placedSize = placedSize(state, runs)
             let isOneStep =
-                !isPartial && runs.reduce(0) { $0 + $1.bytes.count } < journal.stepBytes
+                !isPartial && runs.reduce(0) { $0 + $1.byteCount } < journal.stepBytes
             let growsFrom =
                 endsOpen(state, runs, placedSize, isOneStep: isOneStep)
                 ? layout.blockCount(plainSize: state.storedSize) : nil
@@ -170,7 +170,7 @@ extension SealedFile {
             in: state.firstDirect..<UInt64.max, maximumBytes: Self.runBytes)
         guard !runs.isEmpty else { return }
         let placedSize = placedSize(state, runs)
-        try put(runs, in: state.descriptor)
+        try put(runs, GatheredRuns(runs), in: state.descriptor)
         for run in runs { state.overlay.remove(run.blocks) }
         state.storedSize = placedSize
         state.storeChange += 1
@@ -189,7 +189,7 @@ extension SealedFile {
                     try descriptor.allocate(
                         mode: AllocateFlag.keepSize,
                         at: layout.sealedOffset(ofBlock: run.firstBlock),
-                        count: UInt64(run.bytes.count))
+                        count: UInt64(run.byteCount))
                 } catch {
                     if error != .notSupported { throw error }
                 }
@@ -201,17 +201,22 @@ extension SealedFile {
     private static let ampleBytes: UInt64 = 256 << 20
 
     /// Writes the plan's blocks to their places in the store.
-    func put(_ plan: CommitPlan) throws(VaultError) {
-        try put(plan.runs, in: plan.descriptor)
+    func put(_ plan: CommitPlan, _ gathered: GatheredRuns) throws(VaultError) {
+        try put(plan.runs, gathered, in: plan.descriptor)
     }
 
-    private func put(_ runs: [Overlay.Run], in descriptor: Descriptor) throws(VaultError) {
+    private func put(
+        _ runs: [Overlay.Run], _ gathered: GatheredRuns, in descriptor: Descriptor
+    ) throws(VaultError) {
+        precondition(gathered.places.count == runs.count, "BUG: runs without their bytes")
         try system { () throws(Errno) in
             // The file changed when it was written, not now.
             let before = try descriptor.status()
-            for run in runs {
-                try descriptor.write(
-                    run.bytes, at: layout.sealedOffset(ofBlock: run.firstBlock))
+            for (run, place) in zip(runs, gathered.places) {
+                let offset = layout.sealedOffset(ofBlock: run.firstBlock)
+                try gathered.bodies[place.body].withRawSpan { bytes throws(Errno) in
+                    try descriptor.write(bytes, place.range, at: offset)
+                }
             }
             try descriptor.setTimes(access: .keep, modification: .set(before.modificationTime))
         }
