@@ -363,8 +363,9 @@ private let source = "arn:aws:ec2:us-east-1:111122223333:volume/v"
         #expect(index.isEmpty)
     }
 
-    @Test(.timeLimit(.minutes(1)))
-    func `of 50000 grants those of one grantee are found without a look at the others`() throws {
+    @Test func `of 50000 grants those of one grantee are found without a look at the others`()
+        throws
+    {
         var source = RandomSource(seed: 11)
         var grants: [Grant] = []
         for number in 0..<GrantIndex.maximumCount {
@@ -377,7 +378,7 @@ private let source = "arn:aws:ec2:us-east-1:111122223333:volume/v"
         }
         let index = GrantIndex(grants)
         let policy = PolicyDocument.defaultPolicy(account: Sample.account)
-        // A scan would look at 2.5 thousand million grants here.
+        // A scan would look at 2.5 thousand million grants here, and not end before the run is ended.
         for grant in grants {
             let decision = request(grant.terms.grantee).decision(
                 policy: policy, grants: index, from: ConditionValues())

@@ -54,8 +54,7 @@ import Testing
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    @Test(.timeLimit(.minutes(2)))
-    func `changed policies are read or refused, and judged`() {
+    @Test func `changed policies are read or refused, and judged`() {
         var source = RandomSource(seed: 42)
         let principals = [Sample.root, Sample.alice, Sample.session, Sample.service]
         let values: ConditionValues = [
