@@ -11,15 +11,15 @@ extension EndToEnd.Commands {
         private static let killed: Int32 = 137
 
         /// Which of a command's calls it is killed before: all of them, or the first and the last
-        /// one, two to files beside the keystore, and one more, drawn from a seed.
+        /// one, those to files beside the keystore, and two more, drawn from a seed.
         private static func moments(_ calls: [String], _ name: String) -> [Int] {
             let all = Array(1...max(calls.count, 1))
             if Environment["KEYFOLD_KILLS"] == "all" || calls.count <= 4 { return all }
             let seed = Environment["KEYFOLD_KILL_SEED"].flatMap(UInt64.init) ?? 1
             var source = RandomSource(seed: name.utf8.reduce(seed) { $0 &* 31 &+ UInt64($1) })
             let beside = all.filter { !calls[$0 - 1].contains("/work/keystore") }
-            let between = all.dropFirst().dropLast().shuffled(using: &source).prefix(1)
-            return Set(all.prefix(1) + all.suffix(1) + beside.prefix(2) + between).sorted()
+            let between = all.dropFirst().dropLast().shuffled(using: &source).prefix(2)
+            return Set(all.prefix(1) + all.suffix(1) + beside.prefix(3) + between).sorted()
         }
 
         /// - Returns: the command's end, and the calls that it made below the copy's directory.

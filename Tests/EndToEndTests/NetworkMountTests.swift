@@ -62,7 +62,7 @@ extension EndToEnd.Commands {
                 try Disk.write(a.path("letter"), "from a")
                 #expect(try Disk.readText(b.path("letter")) == "from a")
                 try Disk.write(b.path("answer"), "from b")
-                let sees = Deadline.wait(seconds: 20) {
+                let sees = Deadline.wait(seconds: 5) {
                     (try? Disk.readText(a.path("answer"))) == "from b"
                 }
                 #expect(sees)
@@ -87,7 +87,7 @@ extension EndToEnd.Commands {
                         company.url
                     ).run()
                     try Disk.write(a.path("d\(number)/letter"), "from a")
-                    let sees = Deadline.wait(seconds: 20) {
+                    let sees = Deadline.wait(seconds: 5) {
                         (try? Disk.readText(b.path("d\(number)/letter"))) == "from a"
                     }
                     #expect(sees)
@@ -111,14 +111,14 @@ extension EndToEnd.Commands {
                 try Disk.write(company.hosts[0].path("file"), "text")
                 try company.server.keyfold("key", "disable", VaultFixture.defaultAlias).run()
                 for host in company.hosts {
-                    let refused = Deadline.wait(seconds: 20) {
+                    let refused = Deadline.wait(seconds: 5) {
                         Self.failure { try Disk.readText(host.path("file")) } == .noKey
                     }
                     #expect(refused, "\(host.home)")
                 }
                 try company.server.keyfold("key", "enable", VaultFixture.defaultAlias).run()
                 for host in company.hosts {
-                    let open = Deadline.wait(seconds: 20) {
+                    let open = Deadline.wait(seconds: 5) {
                         (try? Disk.readText(host.path("file"))) == "text"
                     }
                     #expect(open, "\(host.home)")
