@@ -13,8 +13,7 @@ final class Journal: Sendable {
     /// What a mount reserves where there is room.
     static let usualBytes = 32 << 20
     static let smallestBytes = 1 << 20
-    /// Space is written once before it is used, so that later writes change no metadata. A frame of
-    /// that size is not written twice for it: the store's own commit costs less.
+    /// Space is written once before it is used, so that later writes change no metadata.
     private static let stretchBytes = 1 << 20
 
     enum Outcome: Equatable {
@@ -180,10 +179,6 @@ final class Journal: Sendable {
 
     private func prepare(to end: UInt64, _ writer: inout Writer) throws(Errno) {
         guard end > writer.preparedEnd else { return }
-        guard end - writer.offset < UInt64(Self.stretchBytes) else {
-            writer.preparedEnd = end
-            return
-        }
         let target = min(end + UInt64(Self.stretchBytes), UInt64(byteCount))
         let zeros = [UInt8](repeating: 0, count: Int(target - writer.preparedEnd))
         try file.write(zeros, at: writer.preparedEnd)
