@@ -146,6 +146,30 @@ extension AESGCM256 {
     }
 }
 
+// MARK: - Authentication alone
+
+extension AESGCM256 {
+    /// A GMAC (NIST SP 800-38D §3) of two pieces, one behind the other, under a fresh random nonce:
+    /// writes `nonce 12 | tag 16` to `code` from `offset` on. Where the first piece ends is not
+    /// authenticated.
+    package func authenticate(
+        _ first: RawSpan, _ second: RawSpan, into code: inout MutableRawSpan, at offset: Int
+    ) {
+        checkRange(start: offset, count: Self.overheadBytes, in: code.byteCount)
+        nonces.draw(into: &code, at: offset)
+        appendTag(of: first, second, toNonceIn: &code, at: offset)
+    }
+
+    /// Whether `nonce 12 | tag 16`, the 28 bytes of `code`, is a GMAC of the two pieces. Takes a
+    /// time that depends on their lengths only.
+    package func isAuthentic(_ first: RawSpan, _ second: RawSpan, code: [UInt8]) -> Bool {
+        guard code.count == Self.overheadBytes else { return false }
+        var own = code
+        own.withMutableRawSpan { appendTag(of: first, second, toNonceIn: &$0, at: 0) }
+        return constantTimeEqual(own, code)
+    }
+}
+
 // MARK: - Checks that make the unsafe leaves safe
 
 extension AESGCM256 {
@@ -217,6 +241,34 @@ extension AESGCM256 {
             }
         }
         precondition(isSealed, "BUG: libcrypto failed to seal")
+    }
+
+    /// Writes the tag of two pieces of data, without a text, behind the nonce at `offset`.
+    private func appendTag(
+        of first: RawSpan, _ second: RawSpan, toNonceIn code: inout MutableRawSpan, at offset: Int
+    ) {
+        checkAmounts(0, first)
+        checkAmounts(0, second)
+        // SAFETY: the callers checked that 28 bytes lie in `code` from `offset` on; GCM writes 16 of
+        // tag behind the nonce's 12, and `written` is all that the calls store beyond that. The
+        // pointers end with the closures.
+        let isDone = unsafe code.withUnsafeMutableBytes { code in
+            unsafe first.withUnsafeBytes { first in
+                unsafe second.withUnsafeBytes { second in
+                    guard let nonce = unsafe code.octets.map({ unsafe $0 + offset }) else {
+                        return false
+                    }
+                    let tag = unsafe nonce + Self.nonceBytes
+                    var written: Int32 = 0
+                    return unsafe EVP_CipherInit_ex2(context, nil, nil, nonce, 1, nil) == 1
+                        && process(first, into: nil) && process(second, into: nil)
+                        && EVP_CipherFinal_ex(context, tag, &written) == 1
+                        && EVP_CIPHER_CTX_ctrl(
+                            context, EVP_CTRL_AEAD_GET_TAG, Int32(Self.tagBytes), tag) == 1
+                }
+            }
+        }
+        precondition(isDone, "BUG: libcrypto failed to authenticate")
     }
 
     /// Decrypts and checks the tag; false leaves unauthenticated bytes behind, for the caller to

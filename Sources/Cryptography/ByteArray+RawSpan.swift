@@ -2,19 +2,6 @@
 ///
 /// The standard library marks `Span.bytes` unsafe since padding would be readable; `UInt8` has none.
 extension [UInt8] {
-    /// A new array of bytes that `body` writes: every one, since none of them is zero before.
-    package init(byteCount: Int, writtenBy body: (inout MutableRawSpan) -> Void) {
-        unsafe self.init(unsafeUninitializedCapacity: byteCount) { memory, initializedCount in
-            // SAFETY: the span is of the array's own memory and cannot escape `body`, which leaves no
-            // byte as it was.
-            let bytes = unsafe UnsafeMutableRawBufferPointer(
-                start: memory.baseAddress, count: byteCount)
-            var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
-            body(&span)
-            initializedCount = byteCount
-        }
-    }
-
     /// Lends the bytes for reading.
     package func withRawSpan<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
         // SAFETY: no padding between or within bytes; the span cannot escape `body`.

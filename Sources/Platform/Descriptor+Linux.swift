@@ -101,6 +101,52 @@ package final class Descriptor: Sendable {
         }
     }
 
+    /// Writes three pieces, one behind the other, with one pwritev(2) where the system takes them
+    /// whole, or throws; after an error some of their bytes may be written.
+    package func write(
+        _ first: RawSpan, _ second: RawSpan, _ third: RawSpan, at offset: UInt64
+    ) throws(Errno) {
+        let count = first.byteCount + second.byteCount + third.byteCount
+        var done = 0
+        while done < count {
+            done += try unsafe first.withUnsafeBytes { first throws(Errno) in
+                try unsafe second.withUnsafeBytes { second throws(Errno) in
+                    try unsafe third.withUnsafeBytes { third throws(Errno) in
+                        // SAFETY: the pieces live for the call.
+                        let pieces = unsafe [first, second, third]
+                        return try gate.transfer(.write, count - done) { count in
+                            unsafe write(pieces, done..<done + count, at: offset)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// One call: of the pieces, one behind the other, the bytes of `range`, from `offset` and its
+    /// beginning on.
+    private func write(
+        _ pieces: [UnsafeRawBufferPointer], _ range: Range<Int>, at offset: UInt64
+    ) -> Int {
+        var parts: [iovec] = unsafe []
+        var start = 0
+        for index in unsafe pieces.indices {
+            let piece = unsafe pieces[index]
+            let own = range.clamped(to: start..<start + piece.count)
+            if !own.isEmpty {
+                // SAFETY: `own` lies in the piece, which pwritev(2) only reads.
+                unsafe parts.append(
+                    iovec(
+                        iov_base: UnsafeMutableRawPointer(
+                            mutating: piece.baseAddress?.advanced(by: own.lowerBound - start)),
+                        iov_len: own.count))
+            }
+            start += piece.count
+        }
+        return unsafe pwritev(
+            rawValue, parts, Int32(parts.count), off_t(offset) + range.lowerBound)
+    }
+
     package func write(_ bytes: [UInt8], at offset: UInt64) throws(Errno) {
         // SAFETY: a byte has no padding.
         try unsafe write(bytes.span.bytes, 0..<bytes.count, at: offset)

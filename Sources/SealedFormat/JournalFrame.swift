@@ -1,11 +1,19 @@
 package import Cryptography
 
+/// How a journal's frames are protected. New journals are of the newest version.
+package enum JournalVersion: UInt16, Sendable, CaseIterable {
+    /// Their bodies are encrypted.
+    case sealed = 1
+    /// They are authenticated: what they hold is what the store shows anyway, sealed blocks.
+    case authenticated = 2
+}
+
 /// The head of a mount's journal: the file's first 4,096 bytes, docs/format.md §11.
 ///
 /// ```
 /// offset  size  field
 ///      0     8  magic, "KEYFOLD" 0x04
-///      8     2  journal version, 1
+///      8     2  journal version, 2 or 1
 ///     10     2  zero
 ///     12    16  journal id, the salt of its key
 ///     28    36  boot id of the mount that made it, as text
@@ -16,15 +24,21 @@ package struct JournalHead: Equatable, Sendable {
     package static let byteCount = 4096
     package static let bootIDBytes = 36
     private static let magic = Array("KEYFOLD\u{4}".utf8)
-    private static let version: UInt16 = 1
 
+    package let version: JournalVersion
     /// 16 random bytes.
     package let journalID: [UInt8]
     package let bootID: [UInt8]
 
+    /// Of a new journal.
     package init(journalID: [UInt8], bootID: [UInt8]) {
+        self.init(version: .authenticated, journalID: journalID, bootID: bootID)
+    }
+
+    init(version: JournalVersion, journalID: [UInt8], bootID: [UInt8]) {
         precondition(
             journalID.count == 16 && bootID.count == Self.bootIDBytes, "BUG: a journal's ids")
+        self.version = version
         self.journalID = journalID
         self.bootID = bootID
     }
@@ -36,16 +50,18 @@ package struct JournalHead: Equatable, Sendable {
         guard reader.take(8) == Self.magic, let version = reader.integer(UInt16.self) else {
             throw .malformed(.journal, "the magic number")
         }
-        guard version == Self.version else { throw .unsupportedVersion(.journal, Int(version)) }
+        guard let version = JournalVersion(rawValue: version) else {
+            throw .unsupportedVersion(.journal, Int(version))
+        }
         guard reader.integer(UInt16.self) == 0, let journalID = reader.take(16),
             let bootID = reader.take(Self.bootIDBytes)
         else { throw .malformed(.journal, "its head") }
-        self.init(journalID: journalID, bootID: bootID)
+        self.init(version: version, journalID: journalID, bootID: bootID)
     }
 
     private var fields: [UInt8] {
         var bytes = Self.magic
-        bytes.append(bigEndian: Self.version)
+        bytes.append(bigEndian: version.rawValue)
         bytes.append(bigEndian: UInt16(0))
         return bytes + journalID + bootID
     }
@@ -74,20 +90,23 @@ extension DomainKeys {
     }
 }
 
-/// One write of the journal: what is committed together, sealed.
+/// One write of the journal: what is committed together.
 ///
 /// ```
 /// offset  size  field
 ///      0     4  magic, "KFJF"
-///      4     4  bytes of the body
+///      4     4  n, bytes of the body
 ///      8     8  epoch
 ///     16     8  sequence number within the epoch, from 0
 ///     24     8  zero
-///     32    12  nonce
-///     44     n  ciphertext of the body (AES-256-GCM under the journal key, AAD = bytes 0…31)
-///   44+n    16  tag
-///          …    zeros up to a multiple of 512
+///     32    28  nonce 12 and tag 16: AES-256-GCM under the journal key of no text, AAD = bytes
+///               0…31 and the body
+///     60     n  body
+///   60+n     …  zeros up to a multiple of 512
 /// ```
+///
+/// In version 1 a sealed body stands behind the first 32 bytes: nonce, ciphertext, tag; AAD = bytes
+/// 0…31.
 package struct JournalFrame: Equatable, Sendable {
     package static let headBytes = 32
     package static let alignmentBytes = 512
@@ -106,35 +125,31 @@ package struct JournalFrame: Equatable, Sendable {
         self.body = body
     }
 
-    /// What a body of `bodyBytes` takes in the journal.
+    /// What a body of `bodyBytes` takes in the journal, in both versions.
     package static func byteCount(bodyBytes: Int) -> Int {
         let bytes = headBytes + bodyBytes + AESGCM256.overheadBytes
         return (bytes + alignmentBytes - 1) / alignmentBytes * alignmentBytes
     }
 
-    package func encoded(with cipher: AESGCM256, key: SecretBytes) -> [UInt8] {
+    /// What stands around the body, which may have megabytes and is written as it is.
+    package func enclosure(
+        with cipher: AESGCM256, key: SecretBytes
+    ) -> (front: [UInt8], padding: [UInt8]) {
         cipher.use(key)
-        var head = Self.magic
-        head.append(bigEndian: UInt32(body.count))
-        head.append(bigEndian: epoch)
-        head.append(bigEndian: sequence)
-        head.append(bigEndian: UInt64(0))
-        let count = Self.byteCount(bodyBytes: body.count)
-        let sealedEnd = Self.headBytes + body.count + AESGCM256.overheadBytes
-        // Megabytes at times: sealed straight to where they go, and touched no more than that.
-        return [UInt8](byteCount: count) { bytes in
-            for (offset, byte) in head.enumerated() {
-                bytes.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
+        var front = Self.magic
+        front.append(bigEndian: UInt32(body.count))
+        front.append(bigEndian: epoch)
+        front.append(bigEndian: sequence)
+        front.append(bigEndian: UInt64(0))
+        var code = [UInt8](repeating: 0, count: AESGCM256.overheadBytes)
+        front.withRawSpan { front in
+            body.withRawSpan { body in
+                code.withMutableRawSpan { cipher.authenticate(front, body, into: &$0, at: 0) }
             }
-            head.withRawSpan { head in
-                body.withRawSpan { body in
-                    cipher.seal(
-                        body, 0..<body.byteCount, authenticating: head, into: &bytes,
-                        at: Self.headBytes)
-                }
-            }
-            wipe(&bytes, sealedEnd..<count)
         }
+        front += code
+        let padding = Self.byteCount(bodyBytes: body.count) - front.count - body.count
+        return (front, [UInt8](repeating: 0, count: padding))
     }
 
     /// The bytes that the frame takes whose head this is; nil when it is no frame's.
@@ -156,18 +171,34 @@ package struct JournalFrame: Equatable, Sendable {
 
     /// nil for anything that is no whole frame of this journal: torn, older than the journal's
     /// epoch, or somebody else's.
-    package init?(decoding bytes: [UInt8], with cipher: AESGCM256, key: SecretBytes) {
+    package init?(
+        decoding bytes: [UInt8], _ version: JournalVersion, with cipher: AESGCM256,
+        key: SecretBytes
+    ) {
         guard let count = Self.byteCount(head: bytes), count == bytes.count else { return nil }
         var reader = ByteReader(bytes)
-        guard reader.take(4) != nil, let bodyBytes = reader.integer(UInt32.self),
-            let epoch = reader.integer(UInt64.self), let sequence = reader.integer(UInt64.self),
-            reader.integer(UInt64.self) == 0,
-            let box = reader.take(Int(bodyBytes) + AESGCM256.overheadBytes),
+        guard let head = reader.take(Self.headBytes) else { return nil }
+        var fields = ByteReader(head)
+        guard fields.take(4) != nil, let bodyBytes = fields.integer(UInt32.self),
+            let epoch = fields.integer(UInt64.self), let sequence = fields.integer(UInt64.self),
+            fields.integer(UInt64.self) == 0,
+            let code = reader.take(AESGCM256.overheadBytes + Int(bodyBytes)),
             reader.hasOnlyZerosLeft
         else { return nil }
         cipher.use(key)
-        let head = Array(bytes[..<Self.headBytes])
-        guard let body = try? cipher.open(box, authenticating: head) else { return nil }
+        let body: [UInt8]
+        switch version {
+        case .sealed:
+            guard let opened = try? cipher.open(code, authenticating: head) else { return nil }
+            body = opened
+        case .authenticated:
+            body = Array(code[AESGCM256.overheadBytes...])
+            let code = Array(code[..<AESGCM256.overheadBytes])
+            let isAuthentic = head.withRawSpan { head in
+                body.withRawSpan { cipher.isAuthentic(head, $0, code: code) }
+            }
+            guard isAuthentic else { return nil }
+        }
         self.init(epoch: epoch, sequence: sequence, body: body)
     }
 }

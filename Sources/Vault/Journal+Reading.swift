@@ -33,7 +33,7 @@ extension Journal {
         }
         let key = keys.journalKey(of: head)
         let frames = try system { () throws(Errno) in
-            var frames = try Frames(file, key: key)
+            var frames = try Frames(file, head.version, key: key)
             try frames.lookBehindEnd()
             return frames
         }
@@ -48,7 +48,7 @@ extension Journal {
     /// What this journal has of the current epoch.
     func entries() throws(Errno) -> [JournalEntry] {
         let (epoch, end) = writer.withLock { ($0.epoch, $0.offset) }
-        return try Frames(file, key: key, epoch: epoch, limit: end).entries
+        return try Frames(file, head.version, key: key, epoch: epoch, limit: end).entries
     }
 }
 
@@ -61,6 +61,7 @@ private struct Frames {
     private(set) var end = UInt64(JournalHead.byteCount)
     private(set) var hasMoreBehindEnd = false
     private let file: Descriptor
+    private let version: JournalVersion
     private let key: SecretBytes
     private let cipher = AESGCM256()
     private var epoch: UInt64?
@@ -68,9 +69,11 @@ private struct Frames {
 
     /// - Parameter epoch: nil for that of the first frame.
     init(
-        _ file: Descriptor, key: SecretBytes, epoch: UInt64? = nil, limit: UInt64 = .max
+        _ file: Descriptor, _ version: JournalVersion, key: SecretBytes, epoch: UInt64? = nil,
+        limit: UInt64 = .max
     ) throws(Errno) {
         self.file = file
+        self.version = version
         self.key = key
         self.epoch = epoch
         while end < limit, let frame = try frame(at: end), frame.sequence == sequence,
@@ -88,7 +91,7 @@ private struct Frames {
         let head = try file.read(count: JournalFrame.headBytes, at: offset)
         guard let count = JournalFrame.byteCount(head: head) else { return nil }
         return JournalFrame(
-            decoding: try file.read(count: count, at: offset), with: cipher, key: key)
+            decoding: try file.read(count: count, at: offset), version, with: cipher, key: key)
     }
 
     /// Looks for frames of the same epoch behind the end. Each frame is durable before the next one

@@ -53,6 +53,7 @@ final class Journal: Sendable {
     let byteCount: Int
     private let directory: Descriptor
     let file: Descriptor
+    let head: JournalHead
     let key: SecretBytes
     private let flushes: Bool
     private let waiting = Mutex(Waiting())
@@ -65,7 +66,7 @@ final class Journal: Sendable {
         in vault: Descriptor, keys: DomainKeys, bootID: [UInt8], byteCount given: Int?,
         flushes: Bool
     ) throws(Errno) {
-        let head = JournalHead(journalID: Random.bytes(16), bootID: bootID)
+        head = JournalHead(journalID: Random.bytes(16), bootID: bootID)
         key = keys.journalKey(of: head)
         self.flushes = flushes
         directory = try vault.openOrMakeDirectory(Self.directoryName)
@@ -164,7 +165,7 @@ final class Journal: Sendable {
         let frame = JournalFrame(epoch: writer.epoch, sequence: writer.sequence, body: body)
         do throws(Errno) {
             try prepare(to: end, &writer)
-            try file.write(frame.encoded(with: writer.cipher, key: key), at: writer.offset)
+            try write(frame, at: writer.offset, writer.cipher)
             if flushes { try file.synchronize(dataOnly: true) }
         } catch {
             // The frame may be on the disk all the same, or come there later.
@@ -175,6 +176,19 @@ final class Journal: Sendable {
         writer.offset = end
         writer.sequence += 1
         return .durable
+    }
+
+    private func write(
+        _ frame: JournalFrame, at offset: UInt64, _ cipher: AESGCM256
+    ) throws(Errno) {
+        let (front, padding) = frame.enclosure(with: cipher, key: key)
+        try front.withRawSpan { front throws(Errno) in
+            try frame.body.withRawSpan { body throws(Errno) in
+                try padding.withRawSpan { padding throws(Errno) in
+                    try file.write(front, body, padding, at: offset)
+                }
+            }
+        }
     }
 
     private func prepare(to end: UInt64, _ writer: inout Writer) throws(Errno) {

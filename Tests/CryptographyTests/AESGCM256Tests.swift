@@ -21,6 +21,60 @@ import Testing
         #expect(try cipher.open(box, authenticating: aad) == plain)
     }
 
+    @Test func `data without a text has the published tags, wherever it is divided`() throws {
+        let vectors = try Vector.load("aes-256-gcm").filter { vector in
+            try vector.bytes("ciphertext").isEmpty && !vector.bytes("aad").isEmpty
+        }
+        #expect(vectors.count >= 10)
+        let cipher = AESGCM256()
+        for vector in vectors {
+            cipher.use(try vector.secret("key"))
+            let data = try vector.bytes("aad")
+            let code = try vector.bytes("nonce") + vector.bytes("tag")
+            for length in [0, 1, data.count / 2, data.count] {
+                let (first, second) = (Array(data[..<length]), Array(data[length...]))
+                #expect(isAuthentic(first, second, code, with: cipher) != vector.expectsFailure)
+            }
+        }
+    }
+
+    @Test func `every flipped bit of authenticated data or their tag is found`() {
+        let cipher = AESGCM256()
+        cipher.use(.random(count: 32))
+        let (first, second) = (Random.bytes(32), Random.bytes(70))
+        var codes = [UInt8](repeating: 0xee, count: 40)
+        first.withRawSpan { first in
+            second.withRawSpan { second in
+                codes.withMutableRawSpan { cipher.authenticate(first, second, into: &$0, at: 5) }
+            }
+        }
+        #expect(codes[..<5].allSatisfy { $0 == 0xee } && codes[33...].allSatisfy { $0 == 0xee })
+        let code = Array(codes[5..<33])
+        #expect(isAuthentic(first, second, code, with: cipher))
+        for bit in 0..<code.count * 8 {
+            #expect(!isAuthentic(first, second, code.flippingBit(bit), with: cipher))
+        }
+        for bit in 0..<first.count * 8 {
+            #expect(!isAuthentic(first.flippingBit(bit), second, code, with: cipher))
+        }
+        for bit in 0..<second.count * 8 {
+            #expect(!isAuthentic(first, second.flippingBit(bit), code, with: cipher))
+        }
+        #expect(!isAuthentic(first, second + [0], code, with: cipher))
+        #expect(!isAuthentic(first, Array(second.dropLast()), code, with: cipher))
+        #expect(!isAuthentic(first, second, Array(code.dropLast()), with: cipher))
+        cipher.use(.random(count: 32))
+        #expect(!isAuthentic(first, second, code, with: cipher))
+    }
+
+    private func isAuthentic(
+        _ first: [UInt8], _ second: [UInt8], _ code: [UInt8], with cipher: AESGCM256
+    ) -> Bool {
+        first.withRawSpan { first in
+            second.withRawSpan { cipher.isAuthentic(first, $0, code: code) }
+        }
+    }
+
     @Test func `one context serves many keys, in both directions and in any order`() throws {
         let vectors = try Vector.load("aes-256-gcm").filter { !$0.expectsFailure }
         let cipher = AESGCM256()

@@ -105,5 +105,29 @@ extension EndToEnd.Files {
                 #expect(try Disk.readText(mount + "/added") == "still a vault")
             }
         }
+
+        /// `v1-crashed` has a journal of version 1, and nothing else has what stands in it.
+        @Test func `what a journal of version 1 holds is put back`() throws {
+            let text = try Self.readme(of: "v1-crashed", "passphrase")
+            try Self.withCopy(
+                of: "v1-crashed", ["--passphrase-file"], secret: text
+            ) { _, mount in
+                let lines = (1...2000).map { "\($0)\n" }.joined()
+                var numbers = Array((lines + "appended and synced\n").utf8)
+                let line = Array("overwritten and synced\n".utf8)
+                numbers.replaceSubrange(4090..<4090 + line.count, with: line)
+                var holes = [UInt8](repeating: UInt8(ascii: "x"), count: 40_960)
+                for offset in 4096..<12_288 { holes[offset] = 0 }
+                #expect(try Disk.read(mount + "/numbers") == numbers)
+                let changed = try Disk.status(mount + "/numbers").modificationTime
+                #expect(changed.seconds == 1_000_000_000)
+                #expect(try Disk.readText(mount + "/cut") == String(lines.prefix(5000)))
+                #expect(try Disk.read(mount + "/holes") == holes)
+                #expect(try Disk.readText(mount + "/folder/inner") == "inner\n")
+                #expect(try Disk.readText(mount + "/hello.txt") == Self.files["hello.txt"])
+                try Disk.write(mount + "/folder/added", "still a vault")
+                #expect(try Disk.readText(mount + "/folder/added") == "still a vault")
+            }
+        }
     }
 }

@@ -60,6 +60,10 @@ private enum Sample {
     }
     static let journal = JournalHead(
         journalID: sampleBytes(16, 8), bootID: [UInt8](repeating: 0x61, count: 36))
+    static let olderJournal = JournalHead(
+        version: .sealed, journalID: journal.journalID, bootID: journal.bootID)
+    static let journalKey = keys.journalKey(of: journal)
+    static let frames = [body, []].map { JournalFrame(epoch: 1, sequence: 0, body: $0) }
     static let entries: [JournalEntry] = {
         let file = JournaledFile(fileID: fileID, path: Array("abc/def".utf8))
         let time = JournalTime(seconds: -5, nanoseconds: 999_999_999)
@@ -152,29 +156,52 @@ let formatTargets = [
         }
         precondition(isSame, "FOUND: a name has two encodings")
     },
-    FuzzTarget(name: "journal-head", samples: { [Sample.journal.encoded(with: Sample.keys)] }) {
-        bytes in
+    FuzzTarget(
+        name: "journal-head",
+        samples: { [Sample.journal, Sample.olderJournal].map { $0.encoded(with: Sample.keys) } }
+    ) { bytes in
         guard let head = try? JournalHead(decoding: bytes),
             (try? head.authenticate(bytes, with: Sample.keys)) != nil
         else { return }
-        precondition(head == Sample.journal, "FOUND: a forged journal")
+        precondition(
+            head == Sample.journal || head == Sample.olderJournal, "FOUND: a forged journal")
     },
     FuzzTarget(
         name: "journal-frame",
         samples: {
-            [Sample.body, []].map {
-                JournalFrame(epoch: 1, sequence: 0, body: $0).encoded(
-                    with: AESGCM256(), key: Sample.keys.journalKey(of: Sample.journal))
+            Sample.frames.map { frame in
+                let (front, padding) = frame.enclosure(
+                    with: AESGCM256(), key: Sample.journalKey)
+                return front + frame.body + padding
             }
         }
-    ) { bytes in
-        _ = JournalFrame.place(head: bytes)
-        let key = Sample.keys.journalKey(of: Sample.journal)
-        guard let frame = JournalFrame(decoding: bytes, with: AESGCM256(), key: key) else { return }
-        precondition(frame.body == Sample.body || frame.body.isEmpty, "FOUND: a forged frame")
-    },
+    ) { readFrame($0, .authenticated) },
+    FuzzTarget(
+        name: "journal-frame-1",
+        samples: { Sample.frames.map { $0.sealed(with: Sample.journalKey) } }
+    ) { readFrame($0, .sealed) },
     FuzzTarget(name: "journal-body", samples: { [Sample.body] }) { bytes in
         guard let entries = JournalEntry.decode(bytes) else { return }
         sameBytes(entries.reduce(into: []) { $1.append(to: &$0) }, bytes, "a journal's body")
     },
 ]
+
+private func readFrame(_ bytes: [UInt8], _ version: JournalVersion) {
+    _ = JournalFrame.place(head: bytes)
+    let frame = JournalFrame(
+        decoding: bytes, version, with: AESGCM256(), key: Sample.journalKey)
+    guard let frame else { return }
+    precondition(Sample.frames.contains(frame), "FOUND: a forged frame")
+}
+
+extension JournalFrame {
+    /// As journals of version 1 have it.
+    fileprivate func sealed(with key: SecretBytes) -> [UInt8] {
+        let cipher = AESGCM256()
+        cipher.use(key)
+        var bytes = Array(enclosure(with: cipher, key: key).front[..<Self.headBytes])
+        bytes += cipher.seal(body, authenticating: bytes)
+        bytes.padWithZeros(to: Self.byteCount(bodyBytes: body.count))
+        return bytes
+    }
+}

@@ -23,6 +23,32 @@ struct DescriptorTests {
         }
     }
 
+    /// Each time, with the system taking half of what it is given at the Nth call.
+    @Test func `three pieces are written as one, whatever the system takes at once`() throws {
+        let pieces = [[1, 2, 3], [UInt8](repeating: 4, count: 5000), [5]]
+        for counts in [[0, 1, 2], [1], [0], [2], [0, 2]] {
+            let chosen = (0..<3).map { counts.contains($0) ? pieces[$0] : [] }
+            for script in [nil] + (1...3).map({ FaultScript(.shortTransfer, at: $0) }) {
+                try withTemporaryDirectory { path in
+                    let scope = FaultScope(below: path)
+                    defer { scope.end() }
+                    let directory = try Descriptor.open(
+                        path: path, OpenFlag.path | OpenFlag.directory)
+                    let file = try directory.open(
+                        FileName("file"), OpenFlag.createNew | OpenFlag.readWrite, mode: 0o600)
+                    if let script { scope.arm(script) }
+                    let (first, second, third) = (chosen[0], chosen[1], chosen[2])
+                    // SAFETY: bytes have no padding.
+                    try unsafe file.write(
+                        first.span.bytes, second.span.bytes, third.span.bytes, at: 7)
+                    scope.disarm()
+                    let expected = [UInt8](repeating: 0, count: 7) + chosen.flatMap { $0 }
+                    #expect(try file.readAll(limitBytes: 6000) == expected)
+                }
+            }
+        }
+    }
+
     @Test(arguments: [0, 1, 4095, 4096, 4097, 8192, 50_000])
     func `a file of any size is read whole`(size: Int) throws {
         try Self.withDirectory { directory, _ in
