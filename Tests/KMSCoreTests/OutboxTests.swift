@@ -1,5 +1,6 @@
 import Cryptography
 import KMSModel
+import Platform
 import Testing
 import UsageLog
 
@@ -78,6 +79,34 @@ import UsageLog
         try kms.again().close()
         #expect(try Self.events("DisableKey", kms).count == 1)
         #expect(try Self.waiting(kms).isEmpty)
+    }
+
+    @Test func `on a full disk the event waits, and nothing is changed before it is logged`() throws
+    {
+        let kms = try TestKeystore()
+        let key = try Self.disableAndDie(kms)
+        let scope = FaultScope(below: kms.path)
+        defer { scope.end() }
+        scope.arm(FaultScript(.error(.noSpace), at: 1, stays: true, only: .write))
+        let next = try kms.again()
+        defer { next.close() }
+        for _ in 0..<2 {
+            let error = #expect(throws: KMSError.self) {
+                try next.service.enableKey(key, as: kms.owner)
+            }
+            #expect(error?.isOutOfSpace == true)
+            #expect(try Self.waiting(kms).count == 1)
+            #expect(try kms.metadata(key).text(.keyState) == "Disabled")
+        }
+        #expect(try Self.events("DisableKey", kms).isEmpty)
+        #expect(scope.hasFired)
+        scope.disarm()
+        try next.service.enableKey(key, as: kms.owner)
+        let names = try kms.eventNames().filter { $0.hasSuffix("ableKey") }
+        #expect(names == ["DisableKey", "EnableKey"])
+        #expect(try Self.waiting(kms).isEmpty)
+        let report = try kms.keystore.usageLogVerifier().verify()
+        #expect(report.passes, "\(report.problems)")
     }
 
     @Test func `events of the service itself are kept in the same way`() throws {
