@@ -6,6 +6,7 @@ one piece keep their order: of the older one nothing is left when the newer one 
 """
 
 import bisect
+import errno
 import mmap
 import os
 import random
@@ -97,8 +98,19 @@ class Recording:
             os.pwrite(image, self.data[start:start + length], offset)
 
 
+def copy_range(reader, writer, at, end):
+    """How many bytes one call copied."""
+    try:
+        return os.copy_file_range(reader, writer, end - at, at, at)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    os.lseek(writer, at, os.SEEK_SET)
+    return os.sendfile(writer, reader, at, end - at)
+
+
 def copy_sparse(source, target):
-    """A copy that is as sparse as its source."""
+    """A copy that is as sparse as its source, and shares its blocks where the file system can."""
     reader = os.open(source, os.O_RDONLY)
     writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -110,10 +122,8 @@ def copy_sparse(source, target):
             except OSError:
                 break  # ENXIO: a hole up to the end.
             end = os.lseek(reader, at, os.SEEK_HOLE)
-            os.lseek(reader, at, os.SEEK_SET)
-            os.lseek(writer, at, os.SEEK_SET)
             while at < end:
-                at += os.sendfile(writer, reader, None, end - at)
+                at += copy_range(reader, writer, at, end)
     finally:
         os.close(reader)
         os.close(writer)

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 MIB = 1 << 20
+SMALLEST_SCRATCH = 4096 * MIB
 
 
 def run(*words, **options):
@@ -86,3 +87,20 @@ STORES = {
               (4096,), moves_leave_both=True),
     )
 }
+
+
+def share_blocks(place):
+    """Mounts an empty xfs over `place`, in memory if `place` is, where that can be had.
+
+    Each state's image is a copy of one before, and copies share their blocks there: copying took a
+    third of all time.
+    """
+    free = os.statvfs(place)
+    scratch = Store("xfs", free.f_bavail * free.f_frsize // 2, ["mkfs.xfs", "-q"],
+                    "noatime,discard", (512,))
+    if scratch.missing() or scratch.size < SMALLEST_SCRATCH:
+        return
+    image = os.path.join(place, "scratch")
+    scratch.make(image)
+    scratch.mount_image(image, place)
+    os.chmod(place, 0o755)
