@@ -216,10 +216,11 @@ struct ConnectionFailure {
 
 extension ConnectionErrorCode {
     fileprivate init(_ error: PKCS11Error) {
-        switch error.condition {
-        case .unavailable: self = .networkErrors
-        case .refused: self = .invalidCredentials
-        default: self = .internalError
+        switch error {
+        case .loginRefused: self = .invalidCredentials
+        case .lastPINTry: self = .userLockedOut
+        case .tokenInUse: self = .userLoggedIn
+        default: self = error.condition == .unavailable ? .networkErrors : .internalError
         }
     }
 }

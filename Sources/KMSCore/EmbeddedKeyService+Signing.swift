@@ -147,7 +147,8 @@ extension EmbeddedKeyService {
             guard bytes.count == 64 else {
                 throw .validation("Digest is invalid length for algorithm \(algorithm.rawValue).")
             }
-            return .externalMu(bytes)
+            // Neither libcrypto nor swift-crypto takes one.
+            throw .unsupportedOperation("The message type EXTERNAL_MU is not supported.")
         case (.externalMu, _):
             throw .validation(
                 "Algorithm \(algorithm.rawValue) does not support the message type EXTERNAL_MU.")
@@ -157,12 +158,10 @@ extension EmbeddedKeyService {
     private static func signingFailure(
         _ error: CryptographyError, _ asked: SignatureRequest
     ) -> KMSError {
-        switch (error, asked.message) {
-        case (.unsupported, .externalMu):
-            .unsupportedOperation("The message type EXTERNAL_MU is not supported.")
-        case (.unsupported, _):
+        switch error {
+        case .unsupported:
             .unsupportedOperation("The algorithm \(asked.algorithm.rawValue) is not supported.")
-        case (.invalidLength, _):
+        case .invalidLength:
             .validation("Digest is invalid length for algorithm \(asked.algorithm.rawValue).")
         default: .internalFailure("the signature failed: \(error)")
         }

@@ -9,7 +9,7 @@ enum KeyPair: Sendable {
     case mlKEM(MLKEMPrivateKey)
 
     /// What Sign and Verify are about.
-    enum Message { case raw([UInt8]), digest([UInt8]), externalMu([UInt8]) }
+    enum Message { case raw([UInt8]), digest([UInt8]) }
 
     /// - Parameter pkcs8: as ``KeyMaterial`` made it.
     init(_ pkcs8: SecretBytes, _ spec: KeySpec) throws(CryptographyError) {
@@ -42,7 +42,6 @@ enum KeyPair: Sendable {
         case (.classic(let pair), .digest(let bytes)):
             try pair.sign(digest: bytes, try algorithm.classic())
         case (.mlDSA(let pair), .raw(let bytes)): try pair.sign(message: bytes)
-        case (.mlDSA(let pair), .externalMu(let bytes)): try pair.sign(externalMu: bytes)
         default: throw .unsupported(algorithm.rawValue)
         }
     }
@@ -59,8 +58,6 @@ enum KeyPair: Sendable {
             try pair.publicKey.isValid(signature, digest: bytes, try algorithm.classic())
         case (.mlDSA(let pair), .raw(let bytes)):
             pair.publicKey.isValid(signature, message: bytes)
-        case (.mlDSA(let pair), .externalMu(let bytes)):
-            try pair.publicKey.isValid(signature, externalMu: bytes)
         default: throw .unsupported(algorithm.rawValue)
         }
     }

@@ -29,20 +29,6 @@ package enum MLDSAKeySpec: String, CaseIterable, Hashable, Sendable {
     }
 }
 
-/// What FIPS 204 §6.2 calls μ, which stands for a message and its public key.
-package enum ExternalMu {
-    package static let byteCount = 64
-
-    /// swift-crypto signs whole messages only.
-    ///
-    /// - Throws: ``CryptographyError/invalidLength(_:)`` for another length than 64 bytes, else
-    ///   ``CryptographyError/unsupported(_:)``.
-    static func refuse(_ mu: [UInt8]) throws(CryptographyError) -> Never {
-        guard mu.count == byteCount else { throw .invalidLength("external mu") }
-        throw .unsupported("ML-DSA of an external mu")
-    }
-}
-
 /// A private ML-DSA key. Any number of threads may sign with it at once.
 ///
 /// swift-crypto keeps copies of the seed and of the expanded key that it does not wipe.
@@ -116,14 +102,6 @@ package struct MLDSAPrivateKey: Sendable {
             throw .libraryFailure("\(spec.rawValue) signature")
         }
     }
-
-    /// The signature of the message that μ, 64 bytes, stands for.
-    ///
-    /// - Throws: ``CryptographyError/unsupported(_:)``, since swift-crypto does not offer it;
-    ///   ``CryptographyError/invalidLength(_:)`` for another length.
-    package func sign(externalMu mu: [UInt8]) throws(CryptographyError) -> [UInt8] {
-        try ExternalMu.refuse(mu)
-    }
 }
 
 extension MLDSAPrivateKey: CustomStringConvertible, CustomReflectable {
@@ -185,15 +163,5 @@ package struct MLDSAPublicKey: Sendable {
         case .mlDSA65(let key): key.isValidSignature(signature, for: message)
         case .mlDSA87(let key): key.isValidSignature(signature, for: message)
         }
-    }
-
-    /// Whether `signature` is one of the message that μ, 64 bytes, stands for.
-    ///
-    /// - Throws: ``CryptographyError/unsupported(_:)``, since swift-crypto does not offer it;
-    ///   ``CryptographyError/invalidLength(_:)`` for another length.
-    package func isValid(
-        _ signature: [UInt8], externalMu mu: [UInt8]
-    ) throws(CryptographyError) -> Bool {
-        try ExternalMu.refuse(mu)
     }
 }

@@ -72,6 +72,34 @@ import struct TestSupport.Command
         }
     }
 
+    @Test(arguments: [nil, "no library"])
+    func `a library that cannot be loaded fails the connection, and the log names it`(
+        _ content: String?
+    ) throws {
+        let kms = try TestKeystore()
+        let library = kms.place.path("module.so")
+        try content?.write(toFile: library, atomically: true, encoding: .utf8)
+        let cluster = try kms.keystore.addToken(modulePath: library, tokenLabel: "alpha")
+        let input = Structure([
+            .customKeyStoreName: .text("store"), .cloudHsmClusterID: .text(cluster),
+            .trustAnchorCertificate: .text("anchor"),
+            .keyStorePassword: .secret(secret("password")),
+        ])
+        let store = try kms.ask(.createCustomKeyStore, input)
+        try kms.ask(.connectCustomKeyStore, store)
+        let described = try kms.ask(.describeCustomKeyStores, store)
+            .structures(.customKeyStores).first
+        #expect(described?.text(.connectionState) == "FAILED")
+        #expect(described?.text(.connectionErrorCode) == "INTERNAL_ERROR")
+        let told = try #require(
+            try kms.events().last { $0.eventName == "ConnectCustomKeyStore" }?.json)
+        let record = try #require(
+            try JSONSerialization.jsonObject(with: Data(told)) as? [String: Any])
+        let data = record["additionalEventData"] as? [String: Any]
+        let failure = try #require(data?["connectionFailure"] as? String)
+        #expect(failure.contains(library), "\(failure)")
+    }
+
     @Test func `a key of a store that is not connected can be managed and not used`() throws {
         let kms = try TestKeystore()
         let key = try kms.unavailableKey()

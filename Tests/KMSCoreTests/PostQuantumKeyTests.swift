@@ -234,6 +234,10 @@ import Testing
             try kms.ask(.sign, Self.signing(key, mu, .raw)).bytes(.signature))
         input[.signature] = .bytes(signature)
         #expect(try kms.refusal(.verify, input) == unsupported)
+        input[.dryRun] = .flag(true)
+        #expect(try kms.refusal(.verify, input) == unsupported)
+        input[.signature] = nil
+        #expect(try kms.refusal(.sign, input) == unsupported)
         for count in [1, 32, 63, 65, 4096] {
             let wrong = Self.signing(key, [UInt8](repeating: 3, count: count), .externalMu)
             #expect(
