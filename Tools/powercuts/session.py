@@ -98,7 +98,7 @@ class Session:
         if not findings:
             return
         message = "; ".join(message for _, message in findings[:3])
-        if self.system.name in ("keyfold", "plain"):
+        if self.system.must_hold:
             raise RuntimeError(f"{self.title}: wrong without a power cut: {message}")
         raise Unsupported(f"wrong without a power cut: {message[:300]}")
 
@@ -127,7 +127,7 @@ class Session:
         try:
             body()
         except (OSError, CommandFailed, sqlite3.Error) as error:
-            if self.system.name == "keyfold":
+            if self.system.must_hold:
                 raise
             raise Unsupported(f"{type(error).__name__}: {error}"[:200]) from error
 

@@ -4,6 +4,7 @@ import json
 import os
 import select
 import shutil
+import socket
 import subprocess
 import time
 
@@ -23,6 +24,7 @@ class System:
 
     grain = 4096  # The block in which an unsynced change shows whole or not at all.
     has_keys = False
+    must_hold = False  # What goes wrong with it is a fault, not a comparison.
 
     def __init__(self, settings, secrets):
         self.settings, self.secrets = settings, secrets
@@ -47,6 +49,7 @@ class Plain(System):
     """A directory of the store itself."""
 
     name = "plain"
+    must_hold = True
 
     @classmethod
     def missing(cls, settings):
@@ -135,7 +138,7 @@ CHECK_REPAIRED, CHECK_LEFT = 1, 4
 
 class Keyfold(System):
     name = "keyfold"
-    has_keys = True
+    has_keys = must_hold = True
     # An event is stamped before it is acknowledged, and promised a second after that.
     log_seconds = 1.5
 
@@ -144,31 +147,44 @@ class Keyfold(System):
         program = os.path.join(settings.binaries, "keyfold")
         return None if os.access(program, os.X_OK) else f"{program} is missing: swift build"
 
+    def __init__(self, settings, secrets):
+        super().__init__(settings, secrets)
+        self.key = os.path.join(secrets, "key")
+
+    def keystore(self, store):
+        return os.path.join(store, "keystore")
+
     def run(self, store, *words, unlock=True):
         if unlock:
-            words += ("--key-file", os.path.join(self.secrets, "key"))
+            words += ("--key-file", self.key)
         return run(os.path.join(self.settings.binaries, "keyfold"), *words,
                    env=self.environment(store))
 
     def environment(self, store):
-        return {**os.environ, "KEYFOLD_KEYSTORE": os.path.join(store, "keystore"),
+        return {**os.environ, "KEYFOLD_KEYSTORE": self.keystore(store),
                 "KEYFOLD_PASSPHRASE_FILE": self.passphrase, **self.settings.environment}
 
     def prepare(self, store):
         write_secret(self.passphrase)
         self.run(store, "init", "--json", os.path.join(store, "vault"), unlock=False)
+        self.prepare_keystore(store)
+
+    def prepare_keystore(self, store):
         # A passphrase costs a second of scrypt at each mount; a key file costs nothing.
-        self.run(store, "slot", "add", "key-file", os.path.join(self.secrets, "key"), unlock=False)
+        self.run(store, "slot", "add", "key-file", self.key, unlock=False)
         # Others than the mount's owner need a permission on the key.
         self.run(store, "grant", "create", "alias/keyfold/default", "--to", f"uid-{NOBODY}",
                  "--operation", "Decrypt", "--operation", "GenerateDataKey")
 
     def mount(self, store, root):
-        options = [f"key_file={os.path.join(self.secrets, 'key')}", "allow_other", "log_file="
-                   + os.path.join(self.secrets, "daemon.log")] + self.settings.mount_options
+        options = ["allow_other", "log_file=" + os.path.join(self.secrets, "daemon.log"),
+                   *self.unlocking(), *self.settings.mount_options]
         # As mount(8) starts it: 'keyfold mount' and 'keyfold unmount' would do the same at leisure.
         run(os.path.join(self.settings.binaries, "keyfoldfs"), os.path.join(store, "vault"), root,
             "-o", ",".join(options), env=self.environment(store))
+
+    def unlocking(self):
+        return [f"key_file={self.key}"]
 
     def unmount(self, root):
         daemons = processes_of(root)
@@ -223,4 +239,59 @@ class Keyfold(System):
         return []
 
 
-SYSTEMS = {system.name: system for system in (Keyfold, Gocryptfs, Securefs, Plain)}
+class KeyfoldService(Keyfold):
+    """Keyfold with its keys at a service, which no cut touches."""
+
+    name = "keyfold-kms"
+    has_keys = False
+
+    def __init__(self, settings, secrets):
+        super().__init__(settings, secrets)
+        self.socket = os.path.join(secrets, "kms")
+
+    def keystore(self, store):
+        return os.path.join(self.secrets, "keystore")
+
+    def environment(self, store):
+        return {**super().environment(store), "AWS_REGION": "us-east-1"}
+
+    def prepare(self, store):
+        write_secret(self.passphrase)
+        self.run(store, "keystore", "create", unlock=False)
+        self.run(store, "key", "create", "--alias", "alias/keyfold/default", unlock=False)
+        self.prepare_keystore(store)
+        self.serve()
+        self.run(store, "init", "--json", "--kms", f"unix://{self.socket}",
+                 os.path.join(store, "vault"), unlock=False)
+
+    def serve(self):
+        """It ends with the namespace that the suite runs in."""
+        words = ["serve", "--unix", self.socket, "--key-file", self.key]
+        with open(os.path.join(self.secrets, "service.log"), "ab") as log:
+            process = subprocess.Popen(
+                [os.path.join(self.settings.binaries, "keyfold"), *words],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(None))
+        deadline = time.monotonic() + 60
+        while not self.answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise CommandFailed(["keyfold", *words], process.returncode, log.name)
+            time.sleep(0.01)
+
+    def answers(self):
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(self.socket) == 0
+
+    def mount(self, store, root):
+        if not self.answers():
+            self.serve()
+        super().mount(store, root)
+
+    def unlocking(self):
+        return []
+
+    def problems(self, store, ledger, state_time):
+        return []
+
+
+SYSTEMS = {system.name: system
+           for system in (Keyfold, KeyfoldService, Gocryptfs, Securefs, Plain)}
