@@ -102,5 +102,5 @@ extension ReturnValue {
     static var sessionCount: ReturnValue { ReturnValue(rawValue: CKR_SESSION_COUNT) }
     static var userNotLoggedIn: ReturnValue { ReturnValue(rawValue: CKR_USER_NOT_LOGGED_IN) }
     static var tokenNotPresent: ReturnValue { ReturnValue(rawValue: CKR_TOKEN_NOT_PRESENT) }
-    static var pinLocked: ReturnValue { ReturnValue(rawValue: CKR_PIN_LOCKED) }
+    package static var pinLocked: ReturnValue { ReturnValue(rawValue: CKR_PIN_LOCKED) }
 }

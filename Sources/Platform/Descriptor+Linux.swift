@@ -128,23 +128,29 @@ package final class Descriptor: Sendable {
     private func write(
         _ pieces: [UnsafeRawBufferPointer], _ range: Range<Int>, at offset: UInt64
     ) -> Int {
-        var parts: [iovec] = unsafe []
-        var start = 0
-        for index in unsafe pieces.indices {
-            let piece = unsafe pieces[index]
-            let own = range.clamped(to: start..<start + piece.count)
-            if !own.isEmpty {
-                // SAFETY: `own` lies in the piece, which pwritev(2) only reads.
-                unsafe parts.append(
-                    iovec(
-                        iov_base: UnsafeMutableRawPointer(
-                            mutating: piece.baseAddress?.advanced(by: own.lowerBound - start)),
-                        iov_len: own.count))
+        // Nothing is freed between the call and its caller, who reads errno.
+        unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: pieces.count) { parts in
+            var (start, count) = (0, 0)
+            for index in unsafe pieces.indices {
+                let piece = unsafe pieces[index]
+                let own = range.clamped(to: start..<start + piece.count)
+                if !own.isEmpty {
+                    // SAFETY: `own` lies in the piece, which pwritev(2) only reads; `count` is less
+                    // than the number of pieces.
+                    unsafe parts.initializeElement(
+                        at: count,
+                        to: iovec(
+                            iov_base: UnsafeMutableRawPointer(
+                                mutating: piece.baseAddress?.advanced(by: own.lowerBound - start)),
+                            iov_len: own.count))
+                    count += 1
+                }
+                start += piece.count
             }
-            start += piece.count
+            // SAFETY: so many parts are initialized; they are plain values, which need no end.
+            return unsafe pwritev(
+                rawValue, parts.baseAddress, Int32(count), off_t(offset) + range.lowerBound)
         }
-        return unsafe pwritev(
-            rawValue, parts, Int32(parts.count), off_t(offset) + range.lowerBound)
     }
 
     package func write(_ bytes: [UInt8], at offset: UInt64) throws(Errno) {

@@ -1,7 +1,7 @@
 package import Cryptography
 
 /// How a journal's frames are protected. New journals are of the newest version.
-package enum JournalVersion: UInt16, Sendable, CaseIterable {
+package enum JournalVersion: UInt16, Sendable {
     /// Their bodies are encrypted.
     case sealed = 1
     /// They are authenticated: what they hold is what the store shows anyway, sealed blocks.

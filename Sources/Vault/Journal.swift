@@ -4,7 +4,7 @@ import SealedFormat
 import Synchronization
 
 /// The file in which changes of old blocks are durable before they reach the stored files
-/// (DESIGN §4b, docs/crash-safety.md).
+/// (docs/crash-safety.md).
 ///
 /// Frames follow each other from the head on; when the file is full and everything in it stands in
 /// the stored files, it begins anew with the next epoch. Any thread may commit: whoever finds the

@@ -129,5 +129,53 @@ extension EndToEnd.Files {
                 #expect(try Disk.readText(mount + "/folder/added") == "still a vault")
             }
         }
+
+        /// In the frame before the last ones, and as a journal of version 2 or of one to come.
+        @Test(arguments: [(12_900, nil), (9, 2), (9, 3)] as [(UInt64, UInt8?)])
+        func `a journal of version 1 that was changed is refused, and kept`(
+            _ offset: UInt64, _ byte: UInt8?
+        ) throws {
+            try Self.withChangedJournal(at: offset, to: byte) { journal, mount, result in
+                #expect(result.status == 65, "\(result)")
+                #expect(result.error.contains(".keyfold.journal/"), "\(result)")
+                let (kept, shown) = (try Disk.status(journal), try Disk.names(in: mount))
+                #expect(kept.sizeBytes == 16_896)
+                #expect(shown.isEmpty)
+            }
+        }
+
+        @Test func `a torn last frame of version 1 ends the journal`() throws {
+            try Self.withChangedJournal(at: 16_500, to: nil) { _, mount, result in
+                #expect(result.succeeded, "\(result)")
+                #expect(try Disk.readText(mount + "/numbers").hasSuffix("appended and synced\n"))
+                try Command(Program.keyfold, "unmount", mount).run()
+            }
+        }
+
+        /// Runs `body` with a copy of `v1-crashed` that was to be mounted after a byte of its
+        /// journal was set, or flipped.
+        private static func withChangedJournal(
+            at offset: UInt64, to value: UInt8?,
+            _ body: (_ journal: String, _ mount: String, CommandResult) throws -> Void
+        ) throws {
+            let base = try TemporaryDirectory(label: VaultFixture.label)
+            defer { base.cleanUp() }
+            let (vault, mount) = (base.path + "/vault", base.path + "/mount")
+            try Command("cp", "-r", "\(vaults)/v1-crashed/vault", vault).run()
+            try Command("chmod", "-R", "go=", vault).run()
+            try Disk.makeDirectory(mount)
+            let secret = base.path + "/secret"
+            try Disk.write(secret, try readme(of: "v1-crashed", "passphrase") + "\n")
+            try Disk.changeMode(secret, to: 0o600)
+            let directory = vault + "/.keyfold.journal"
+            let name = try #require(try Disk.names(in: directory).first).string
+            let file = try Disk.open(directory + "/" + name, OpenFlag.readWrite)
+            let old = try file.read(count: 1, at: offset)[0]
+            try file.write([value ?? old ^ 1], at: offset)
+            let result = try Command(
+                Program.keyfold, "mount", vault, mount, "--passphrase-file", secret
+            ).result()
+            try body(directory + "/" + name, mount, result)
+        }
     }
 }

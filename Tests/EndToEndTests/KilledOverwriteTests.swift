@@ -160,6 +160,8 @@ extension EndToEnd.Files {
                 try fixture.mount()
                 // The damage in the store stays damage: nothing of the changed frame came there.
                 #expect(throws: Errno.ioError) { try Disk.read(fixture.path("file")) }
+                let stored = try Disk.read(try fixture.sealedPath(of: "file"))
+                #expect(stored[30_000..<60_000].allSatisfy { $0 == 0xff })
             }
         }
     }

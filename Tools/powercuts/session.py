@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import threading
 import traceback
@@ -60,6 +61,12 @@ class Nudger:
             os.close(descriptor)
         except OSError:
             pass  # Renamed or removed meanwhile.
+
+
+def sockets(folder, names):
+    """Which of the names are sockets, as copytree's `ignore` wants to know."""
+    return [name for name in names
+            if stat.S_ISSOCK(os.lstat(os.path.join(folder, name)).st_mode)]
 
 
 class Session:
@@ -264,7 +271,8 @@ class Session:
         copy_sparse(self.recording.base, os.path.join(place, "base"))
         for kind in ("index", "data"):
             shutil.copy(f"{self.recording.record}.{kind}", os.path.join(place, f"record.{kind}"))
-        shutil.copytree(self.system.secrets, os.path.join(place, "secrets"), dirs_exist_ok=True)
+        shutil.copytree(self.system.secrets, os.path.join(place, "secrets"), dirs_exist_ok=True,
+                        ignore=sockets)
         with open(os.path.join(place, "ledger"), "wb") as file:
             pickle.dump((self.ledger, self.workload), file)
         with open(os.path.join(place, "run.json"), "w") as file:

@@ -274,7 +274,9 @@ class KeyfoldService(Keyfold):
         deadline = time.monotonic() + 60
         while not self.answers():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise CommandFailed(["keyfold", *words], process.returncode, log.name)
+                process.kill()
+                with open(log.name, encoding="utf-8") as messages:
+                    raise CommandFailed(["keyfold", *words], process.wait(), messages.read())
             time.sleep(0.01)
 
     def answers(self):
