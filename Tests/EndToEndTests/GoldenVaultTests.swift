@@ -40,13 +40,8 @@ extension EndToEnd.Files {
         ) throws {
             let base = try TemporaryDirectory(label: VaultFixture.label)
             defer { base.cleanUp() }
+            try fill(base, with: golden, secret: secret)
             let (vault, mount) = (base.path + "/vault", base.path + "/mount")
-            try Command("cp", "-r", "\(vaults)/\(golden)/vault", vault).run()
-            // Repositories keep no modes.
-            try Command("chmod", "-R", "go=", vault).run()
-            try Disk.makeDirectory(mount)
-            try Disk.write(base.path + "/secret", secret + "\n")
-            try Disk.changeMode(base.path + "/secret", to: 0o600)
             let unlock = [options[0], base.path + "/secret"]
             try Command([Program.keyfold, "mount", vault, mount] + unlock).run()
             try body(vault, mount)
@@ -61,6 +56,18 @@ extension EndToEnd.Files {
                 Program.keyfold, "log", "verify", "--keystore", vault + "/.keyfold.keystore",
             ]
             try Command(verify + unlock).run()
+        }
+
+        /// Makes `vault`, an empty `mount`, and `secret`.
+        private static func fill(
+            _ base: TemporaryDirectory, with golden: String, secret: String
+        ) throws {
+            try Command("cp", "-r", "\(vaults)/\(golden)/vault", base.path + "/vault").run()
+            // Repositories keep no modes.
+            try Command("chmod", "-R", "go=", base.path + "/vault").run()
+            try Disk.makeDirectory(base.path + "/mount")
+            try Disk.write(base.path + "/secret", secret + "\n")
+            try Disk.changeMode(base.path + "/secret", to: 0o600)
         }
 
         private static func readme(of golden: String, _ name: String) throws -> String {
@@ -158,22 +165,18 @@ extension EndToEnd.Files {
             at offset: UInt64, to value: UInt8?,
             _ body: (_ journal: String, _ mount: String, CommandResult) throws -> Void
         ) throws {
+            let secret = try readme(of: "v1-crashed", "passphrase")
             let base = try TemporaryDirectory(label: VaultFixture.label)
             defer { base.cleanUp() }
+            try fill(base, with: "v1-crashed", secret: secret)
             let (vault, mount) = (base.path + "/vault", base.path + "/mount")
-            try Command("cp", "-r", "\(vaults)/v1-crashed/vault", vault).run()
-            try Command("chmod", "-R", "go=", vault).run()
-            try Disk.makeDirectory(mount)
-            let secret = base.path + "/secret"
-            try Disk.write(secret, try readme(of: "v1-crashed", "passphrase") + "\n")
-            try Disk.changeMode(secret, to: 0o600)
             let directory = vault + "/.keyfold.journal"
             let name = try #require(try Disk.names(in: directory).first).string
             let file = try Disk.open(directory + "/" + name, OpenFlag.readWrite)
             let old = try file.read(count: 1, at: offset)[0]
             try file.write([value ?? old ^ 1], at: offset)
             let result = try Command(
-                Program.keyfold, "mount", vault, mount, "--passphrase-file", secret
+                Program.keyfold, "mount", vault, mount, "--passphrase-file", base.path + "/secret"
             ).result()
             try body(directory + "/" + name, mount, result)
         }
