@@ -185,7 +185,10 @@ let package = Package(
         tests("KMSPKCS11Tests", uses: ["CPKCS11", "Cryptography", "KMSPKCS11", "Platform"]),
         tests(
             "KMSCoreTests",
-            uses: ["Cryptography", "KMSCore", "KMSModel", "KMSStore", "Platform", "UsageLog"]),
+            uses: [
+                "Cryptography", "KMSCore", "KMSModel", "KMSPKCS11", "KMSStore", "Platform",
+                "UsageLog",
+            ]),
         tests(
             "VaultTests",
             uses: ["Cryptography", "KMSModel", "Platform", "SealedFormat", "Vault"]),

@@ -215,7 +215,7 @@ struct ConnectionFailure {
 }
 
 extension ConnectionErrorCode {
-    fileprivate init(_ error: PKCS11Error) {
+    init(_ error: PKCS11Error) {
         switch error {
         case .loginRefused(let failure) where failure.value == .pinLocked: self = .userLockedOut
         case .loginRefused: self = .invalidCredentials

@@ -1,8 +1,10 @@
 import Cryptography
 import Foundation
-import KMSCore
 import KMSModel
+import KMSPKCS11
 import Testing
+
+@testable import KMSCore
 
 import struct TestSupport.Command
 
@@ -71,6 +73,29 @@ import struct TestSupport.Command
                     == missing)
         }
     }
+
+    @Test(arguments: [
+        (PKCS11Error.loginRefused(PKCS11Failure(.login, .pinLocked)), "USER_LOCKED_OUT"),
+        (.loginRefused(PKCS11Failure(.login, ReturnValue(rawValue: 0xA0))), "INVALID_CREDENTIALS"),
+        (.lastPINTry, "USER_LOCKED_OUT"),
+        (.tokenInUse(selector), "USER_LOGGED_IN"),
+        (.tokenAbsent(selector), "NETWORK_ERRORS"),
+        (.unavailable(PKCS11Failure(.login, ReturnValue(rawValue: 0x32))), "NETWORK_ERRORS"),
+        (.busy, "NETWORK_ERRORS"),
+        (.closed, "NETWORK_ERRORS"),
+        (.cannotLoad(path: "module.so", reason: "gone"), "INTERNAL_ERROR"),
+        (.notAModule(path: "module.so", reason: "empty"), "INTERNAL_ERROR"),
+        (.ambiguousToken(selector), "INTERNAL_ERROR"),
+        (.unsuitableToken(selector), "INTERNAL_ERROR"),
+        (.malformedAnswer(.login), "INTERNAL_ERROR"),
+    ])
+    func `what a token refuses has the code that AWS has for it`(
+        _ error: PKCS11Error, _ code: String
+    ) {
+        #expect(ConnectionErrorCode(error).rawValue == code)
+    }
+
+    private static let selector = PKCS11TokenSelector(label: "alpha")!
 
     @Test(arguments: [nil, "no library"])
     func `a library that cannot be loaded fails the connection, and the log names it`(
