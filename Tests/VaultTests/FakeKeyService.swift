@@ -7,6 +7,9 @@ final class FakeKeyService: KeyService {
     struct State {
         var version: UInt32 = 1
         var failure: KMSError?
+        /// How many more calls are answered before one fails, alone, with ``mishap``.
+        var callsBeforeMishap: Int?
+        var mishap = KMSError.keyUnavailable("away")
         /// Only the keys of domains open.
         var refusesFiles = false
         /// The key of the domain with this id is switched off.
@@ -40,7 +43,9 @@ final class FakeKeyService: KeyService {
     private func count() throws(KMSError) -> UInt32 {
         let (failure, version) = state.withLock { state in
             state.calls += 1
-            return (state.failure, state.version)
+            guard let left = state.callsBeforeMishap else { return (state.failure, state.version) }
+            state.callsBeforeMishap = left > 0 ? left - 1 : nil
+            return (left > 0 ? state.failure : state.mishap, state.version)
         }
         if let failure { throw failure }
         return version

@@ -1,3 +1,4 @@
+import KMSModel
 import Platform
 import TestSupport
 import Testing
@@ -66,6 +67,21 @@ struct FaultTests {
             var number = 1
             while try trial.runKilled(number) { number += 1 }
             #expect(number < 2000)
+        }
+    }
+
+    @Test(arguments: chosen)
+    func `an operation whose key service fails happens or does not`(
+        _ operation: FaultOperation
+    ) throws {
+        try FaultBench.with { bench in
+            let trial = try FaultTrial(operation, bench)
+            for mishap in [KMSError.keyUnavailable("away"), .disabled("off")] {
+                var number = 1
+                while try trial.runWithoutKeys(mishap, number) { number += 1 }
+                #expect(number < 100)
+                if operation.name.hasPrefix("create") { #expect(number > 1) }
+            }
         }
     }
 }
@@ -139,6 +155,42 @@ struct FaultTrial {
             return nil
         }
         return Attempt(copy: copy, actor: actor, scope: scope, failure: failure)
+    }
+
+    // MARK: The key service fails
+
+    /// Its Nth call since the preparation is refused.
+    func runWithoutKeys(_ mishap: KMSError, _ number: Int) throws -> Bool {
+        let copy = try bench.copy()
+        defer { bench.discard(copy) }
+        let actor = FaultActor(vault: try FaultBench.open(copy))
+        defer { actor.vault.close() }
+        try operation.prepare(actor)
+        bench.template.service.state.withLock { state in
+            state.mishap = mishap
+            state.callsBeforeMishap = number - 1
+        }
+        var failure: (any Error)?
+        do { try operation.run(actor) } catch { failure = error }
+        let hasFired = bench.template.service.state.withLock { state in
+            defer { state.callsBeforeMishap = nil }
+            return state.callsBeforeMishap == nil
+        }
+        guard hasFired else { return false }
+        let place = "\(operation.name), no key at \(number)"
+        #expect(!(failure is FaultOperation.WrongContent), "\(place)")
+        let wanted = failure == nil ? [shown[1]] : shown
+        let now = try FaultSnapshot.take(actor.vault)
+        if let difference = now.difference(from: wanted, isMixed: isMixed && wanted.count > 1) {
+            Issue.record("\(place): \(failure.map { "\($0)" } ?? "done"): \(difference)")
+        }
+        let crashed = try bench.copy(of: copy)
+        defer { bench.discard(crashed) }
+        try goOn(actor, place)
+        if !operation.isTornByCrash {
+            judgeCrash(crashed, hasSucceeded: failure == nil, place)
+        }
+        return true
     }
 
     // MARK: The process goes on
