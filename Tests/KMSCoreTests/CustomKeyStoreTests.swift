@@ -95,7 +95,12 @@ import struct TestSupport.Command
         #expect(ConnectionErrorCode(error).rawValue == code)
     }
 
-    private static let selector = PKCS11TokenSelector(label: "alpha")!
+    private static var selector: PKCS11TokenSelector {
+        guard let selector = PKCS11TokenSelector(label: "alpha") else {
+            preconditionFailure("BUG: it has a label")
+        }
+        return selector
+    }
 
     @Test(arguments: [nil, "no library"])
     func `a library that cannot be loaded fails the connection, and the log names it`(
