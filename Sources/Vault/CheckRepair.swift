@@ -86,26 +86,25 @@ struct CheckRepair {
         guard try item.directory.status(of: item.name).kind == .directory else {
             return try item.directory.unlink(item.name)
         }
-        let inner = try item.directory.open(item.name, OpenFlag.directory)
-        guard try CheckInspector.holdsNothing(inner) else { throw .directoryNotEmpty }
-        var names: [FileName] = []
-        var stream = DirectoryStream(try inner.reopen(OpenFlag.directory))
-        while let entry = try stream.next() {
-            if !entry.name.isDots { names.append(entry.name) }
+        let inner = try item.directory.open(item.name, OpenFlag.path | OpenFlag.directory)
+        try inner.asOwner(0o700) { () throws(Errno) in
+            guard try CheckInspector.holdsNothing(inner) else { throw .directoryNotEmpty }
+            for name in try CheckInspector.entries(of: inner) { try inner.unlink(name) }
         }
-        for name in names { try inner.unlink(name) }
         try item.directory.removeDirectory(item.name)
     }
 
     /// A tree of directories without a file, deepest first; what came since keeps it from going.
     private func removeUnmade(_ name: FileName, in parent: Descriptor) throws(Errno) {
-        let directory = try parent.open(name, OpenFlag.directory)
-        for entry in try CheckInspector.entries(of: directory) {
-            let status = try directory.status(of: entry)
-            if status.kind == .directory {
-                try removeUnmade(entry, in: directory)
-            } else if CheckInspector.isOwnSmallFile(entry, status) {
-                try directory.unlink(entry)
+        let directory = try parent.open(name, OpenFlag.path | OpenFlag.directory)
+        try directory.asOwner(0o700) { () throws(Errno) in
+            for entry in try CheckInspector.entries(of: directory) {
+                let status = try directory.status(of: entry)
+                if status.kind == .directory {
+                    try removeUnmade(entry, in: directory)
+                } else if CheckInspector.isOwnSmallFile(entry, status) {
+                    try directory.unlink(entry)
+                }
             }
         }
         try parent.removeDirectory(name)

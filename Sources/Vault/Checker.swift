@@ -138,6 +138,8 @@ package final class Checker: Sendable {
         if request.repairs, let keys = opened.keys, opened.configProblems.isEmpty {
             recover(root, config, keys, &run)
         }
+        // Also what could not be recovered, or not for now; a walk below a path never meets it.
+        run.hasJournals = request.repairs && Recovery.isNeeded(in: root)
         guard let start = try start(inspector, .root(opened.directoryID, of: domain), &run) else {
             return
         }
@@ -405,7 +407,6 @@ package final class Checker: Sendable {
         let finding = CheckFinding(
             problem.code, storedPath: suspect.place.storedPath(suspect.name),
             plainPath: suspect.place.plainPath(suspect.seen.plainName), detail: problem.words)
-        if problem.code == .journalLeft { run.hasJournals = true }
         guard request.repairs, problem.code.severity == .repairable else {
             return report(finding, &run)
         }

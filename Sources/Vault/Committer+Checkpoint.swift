@@ -57,14 +57,15 @@ extension Committer {
     }
 
     private func syncLive() throws(VaultError) {
-        let (waiting, hasIntents) = books.withLock { books in
-            (
+        let (waiting, isWhole) = books.withLock { books in
+            defer { books.hasVanished = false }
+            return (
                 books.live.values.compactMap(\.unsynced),
-                !books.intents.isEmpty || !books.metadata.isEmpty
+                !books.intents.isEmpty || !books.metadata.isEmpty || books.hasVanished
             )
         }
         do throws(Errno) {
-            if hasIntents || waiting.count > Self.fewFiles {
+            if isWhole || waiting.count > Self.fewFiles {
                 try place.root.synchronizeFileSystem()
             } else {
                 for file in waiting { try file.synchronize(dataOnly: false) }
@@ -73,6 +74,7 @@ extension Committer {
             // The store may have dropped what it could not write; only the journal has it now.
             let growing = books.withLock { books in
                 books.isStuck = true
+                books.hasVanished = true
                 return books.intents.values.map(\.inode)
             }
             for inode in growing { inode.openContent?.noteDropped() }
@@ -200,6 +202,19 @@ extension Committer {
 
     // MARK: Names
 
+    /// What could not be put in its place is there behind this, or the change that would need it
+    /// there fails.
+    func placeLate(of inode: Inode) throws(VaultError) {
+        guard books.withLock({ $0.unplaced[inode.backing] != nil }) else { return }
+        try phase.withReadLock { _ throws(VaultError) in try placeLateHolding(of: inode) }
+    }
+
+    /// With `phase` held.
+    func placeLateHolding(of inode: Inode) throws(VaultError) {
+        guard let unplaced = books.withLock({ $0.unplaced[inode.backing] }) else { return }
+        try place(unplaced, of: inode.backing)
+    }
+
     /// Before a name goes or changes, with `renames` held alone: the journal knows files by their
     /// names, so what it has of them must be durable in the store first. A file with synced bytes
     /// that grows in the store has its intent under the names to come before they do.
@@ -212,6 +227,7 @@ extension Committer {
             books.live.values.filter { $0.unsynced != nil && $0.inode.isBelow(moved) }
         }
         for file in files where place.broken != .renameSync {
+            try placeLate(of: file.inode)
             try system { () throws(Errno) in try file.unsynced?.synchronize(dataOnly: false) }
             books.withLock { $0.live[file.inode.backing]?.unsynced = nil }
         }
@@ -233,7 +249,7 @@ extension Committer {
     func forget(_ gone: BackingID) {
         let dirty = books.withLock { books in
             books.removeIntent(gone)
-            books.live[gone] = nil
+            if books.live.removeValue(forKey: gone) != nil { books.hasVanished = true }
             books.unplaced[gone] = nil
             books.refused.remove(gone)
             return books.dirty.values.first { $0.inode.backing == gone }
@@ -258,11 +274,13 @@ extension CommitBooks {
     fileprivate mutating func renameIntents(below moved: BackingID, to newPath: [UInt8]?) -> Bool {
         var isUrgent = false
         for (backing, intent) in intents {
-            guard let below = intent.inode.path(below: moved) else { continue }
+            let below = intent.inode.paths(below: moved)
+            guard !below.isEmpty else { continue }
             unlogged.intents.insert(backing)
             guard intent.firstBlock > 0 else { continue }
             isUrgent = true
-            let paths = newPath.map { [$0 + below] } ?? intent.inode.otherStoredPaths
+            let paths =
+                newPath.map { new in below.map { new + $0 } } ?? intent.inode.otherStoredPaths
             intents[backing]?.pathsToCome = paths
         }
         return isUrgent
@@ -279,11 +297,21 @@ extension CommitBooks.Intent {
 
 extension Inode {
     /// Whether it is the file of `backing`, or has it above itself.
-    fileprivate func isBelow(_ backing: BackingID) -> Bool { path(below: backing) != nil }
+    fileprivate func isBelow(_ backing: BackingID) -> Bool { !paths(below: backing).isEmpty }
 
-    /// The stored names from the file or directory `backing` down to this one, each behind a "/";
-    /// nil for what is not below it.
-    fileprivate func path(below backing: BackingID) -> [UInt8]? {
+    /// The stored names from the file or directory `backing` down to this one, each behind a "/":
+    /// once for each of a file's names that leads there, whichever the journal knows it by.
+    fileprivate func paths(below backing: BackingID) -> [[UInt8]] {
+        if self.backing == backing { return [[]] }
+        return links.compactMap { link in
+            link.parent.directoryPath(below: backing).map {
+                $0 + [UInt8(ascii: "/")] + link.stored.bytes
+            }
+        }
+    }
+
+    /// The same for a directory, which has one name; nil for what is not below it.
+    private func directoryPath(below backing: BackingID) -> [UInt8]? {
         var names: [[UInt8]] = []
         var current: Inode? = self
         while let inode = current {

@@ -44,6 +44,16 @@ extension Committer {
         }
         let plan = try content.prepareCommit(purpose, for: journal, keepsDirect: isLogged)
         isPartial = plan.isPartial
+        var outcome = Journal.Outcome.full
+        // Times that did not become durable belong to the next try.
+        defer { if outcome != .durable, !plan.dataOnly { content.noteTimes() } }
+        outcome = try carryOut(plan, content, of: inode, purpose)
+        return outcome
+    }
+
+    private func carryOut(
+        _ plan: CommitPlan, _ content: SealedFile, of inode: Inode, _ purpose: CommitPurpose
+    ) throws(VaultError) -> Journal.Outcome {
         if plan.syncsStore, place.broken != .storeSync { try content.synchronizeStore(plan) }
         if plan.syncsStore { noteStoreSynced(content, of: inode, plan) }
         guard !plan.isEmpty, let fileID = plan.fileID else {
@@ -168,28 +178,44 @@ extension Committer {
 
     /// Runs `body` with the content alone and its commits held. What it logs is durable before it
     /// changes the store; when the journal has no room it answers so, and is run again.
+    ///
+    /// - Parameter isEmptying: nothing is left of the file: what could not be put in its place until
+    ///   now never will be.
     func perform(
-        on content: SealedFile, of inode: Inode,
+        on content: SealedFile, of inode: Inode, isEmptying: Bool = false,
         _ body: (inout SealedFile.State, SealedFile.Log) throws(VaultError) -> Journal.Outcome
     ) throws(VaultError) {
         try withRoom { () throws(VaultError) in
             try renames.withReadLock { _ throws(VaultError) in
                 try content.withCommitsHeld { () throws(VaultError) in
                     try phase.withReadLock { _ throws(VaultError) in
-                        try performHolding(on: content, of: inode, body)
+                        let outcome = try performHolding(
+                            on: content, of: inode, isEmptying: isEmptying, body)
+                        if isEmptying, outcome == .durable {
+                            books.withLock { $0.unplaced[inode.backing] = nil }
+                        }
+                        return outcome
                     }
                 }
             }
         }
         noteCommitted(content)
+        if books.withLock({ $0.wantsCheckpoint }) { _ = try? checkpoint() }
     }
 
     private func performHolding(
-        on content: SealedFile, of inode: Inode,
+        on content: SealedFile, of inode: Inode, isEmptying: Bool,
         _ body: (inout SealedFile.State, SealedFile.Log) throws(VaultError) -> Journal.Outcome
     ) throws(VaultError) -> Journal.Outcome {
         let settled = try takeBack(content, of: inode)
         guard settled == .durable else { return settled }
+        // Later it would be written over what is done now. A full disk is no reason not to empty a
+        // file.
+        do throws(VaultError) {
+            try placeLateHolding(of: inode)
+        } catch {
+            guard isEmptying else { throw error }
+        }
         var isLogged = false
         do throws(VaultError) {
             return try content.change { state throws(VaultError) in
@@ -214,14 +240,14 @@ extension Committer {
     private func takeBack(
         _ content: SealedFile, of inode: Inode
     ) throws(VaultError) -> Journal.Outcome {
-        let (isRefused, unplaced, intent) = books.withLock { books in
+        let (isRefused, intent) = books.withLock { books in
             (
-                books.refused.contains(inode.backing), books.unplaced[inode.backing],
+                books.refused.contains(inode.backing),
                 books.unlogged.intents.contains(inode.backing) ? nil : books.intents[inode.backing]
             )
         }
         guard isRefused else { return .durable }
-        if let unplaced { try place(unplaced, of: inode.backing) }
+        try placeLateHolding(of: inode)
         let descriptor = content.descriptor
         try system { () throws(Errno) in try descriptor.synchronize(dataOnly: false) }
         if let path = inode.storedPath, let fileID = content.fileID {
@@ -246,7 +272,7 @@ extension Committer {
     ) -> Journal.Outcome {
         // Without a name there is nothing that a later mount could find.
         guard let path = inode.storedPath, path.count <= journal.maximumPathBytes,
-            let fileID = state.seal?.fileID, !isBroken(actions)
+            let fileID = state.seal?.fileID ?? liveFileID(of: inode), !isBroken(actions)
         else { return .durable }
         let file = JournaledFile(fileID: fileID, path: path)
         var body: [UInt8] = []
@@ -255,8 +281,15 @@ extension Committer {
         guard outcome == .durable else { return outcome }
         let live = CommitBooks.Live(
             inode: inode, fileID: fileID, unsynced: state.descriptor)
-        books.withLock { $0.live[inode.backing] = live }
+        books.withLock { books in
+            books.live[inode.backing] = live
+            books.wantsCheckpoint = books.hasTooMuch
+        }
         return .durable
+    }
+
+    private func liveFileID(of inode: Inode) -> FileID? {
+        books.withLock { $0.live[inode.backing]?.fileID }
     }
 
     private func isBroken(_ actions: [JournalAction]) -> Bool {
@@ -270,10 +303,12 @@ extension Committer {
     }
 
     /// Whether the journal may have entries of this file that a recovery would use.
+    ///
+    /// - Parameter fileID: nil where the file was not opened with its key.
     func mayHaveEntries(_ inode: Inode, _ fileID: FileID?) -> Bool {
-        guard let fileID else { return false }
-        return journal.isUnsettled
-            || books.withLock { $0.live[inode.backing]?.fileID == fileID }
+        let known = liveFileID(of: inode)
+        guard let fileID else { return known != nil }
+        return journal.isUnsettled || known == fileID
     }
 }
 

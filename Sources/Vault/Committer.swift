@@ -300,6 +300,9 @@ struct CommitBooks {
     var isStuck = false
     /// There are too many live files.
     var wantsCheckpoint = false
+    /// A live file went, and the store may not know it yet: after a power cut it would be back, with
+    /// what only the journal has of it.
+    var hasVanished = false
 }
 
 /// An ordering that a test leaves out, to see that the power-cut suite finds it.

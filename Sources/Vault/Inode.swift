@@ -21,8 +21,8 @@ struct DirectoryIdentity: Sendable {
 
 /// A file of the mount that the kernel knows, with the names under which it was found.
 ///
-/// An inode holds no descriptor: it is resolved through its parents. Lock order: `state` of a
-/// child, then nothing; the parents' states are read after the child's was let go.
+/// An inode holds no descriptor: it is resolved through its parents. Lock order: `opening`, then
+/// `state` of a child, then nothing; the parents' states are read after the child's was let go.
 final class Inode: Sendable {
     /// One name of a file: the directory it is in and its name in the store.
     struct Link: Sendable {
@@ -36,11 +36,7 @@ final class Inode: Sendable {
         }
 
         /// nil when a directory above has no name that is known.
-        var storedPath: [UInt8]? {
-            guard var path = parent.storedPath else { return nil }
-            if !path.isEmpty { path.append(UInt8(ascii: "/")) }
-            return path + stored.bytes
-        }
+        var storedPath: [UInt8]? { parent.storedPath(to: [stored.bytes]) }
     }
 
     struct State {
@@ -58,6 +54,11 @@ final class Inode: Sendable {
         /// Set while handles are open.
         var content: SealedFile?
         var openHandles = 0
+
+        mutating func takeLinks() -> [Link] {
+            defer { links = [] }
+            return links
+        }
     }
 
     /// More names of one file than this are found again by the kernel's next lookup.
@@ -67,6 +68,9 @@ final class Inode: Sendable {
     let backing: BackingID
     let kind: FileStatus.Kind
     let state = Mutex(State())
+    /// Held from the look at the stored file until a content that was made of it is installed:
+    /// another one might be opened, written and closed meanwhile.
+    let opening = Mutex(())
 
     init(id: InodeID, backing: BackingID, kind: FileStatus.Kind) {
         self.id = id
@@ -118,10 +122,29 @@ final class Inode: Sendable {
         _ = consume closed
     }
 
+    /// A tree that only this inode held goes one directory after the other: it may be deeper than
+    /// a thread's stack.
+    deinit {
+        var parents = state.withLock { $0.takeLinks() }.map(\.parent)
+        while var parent = parents.popLast() {
+            guard isKnownUniquelyReferenced(&parent) else { continue }
+            parents += parent.state.withLock { $0.takeLinks() }.map(\.parent)
+        }
+    }
+
     /// Stored names from the vault's root down with "/" between them; nil when none is known.
-    var storedPath: [UInt8]? {
-        if id == .root { return [] }
-        return links.first.flatMap { $0.storedPath }
+    var storedPath: [UInt8]? { storedPath(to: []) }
+
+    /// The same for what lies below, by its names from the lowest up.
+    fileprivate func storedPath(to below: [[UInt8]]) -> [UInt8]? {
+        var names = below
+        var current = self
+        while current.id != .root {
+            guard let link = current.links.first else { return nil }
+            names.append(link.stored.bytes)
+            current = link.parent
+        }
+        return Array(names.reversed().joined(separator: [UInt8(ascii: "/")]))
     }
 
     /// The same by the file's other names.

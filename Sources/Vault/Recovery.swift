@@ -47,15 +47,18 @@ struct Recovery {
     }
 
     /// Whether a mount that is gone has left a journal.
-    var isNeeded: Bool {
-        guard let left = try? leftJournals() else { return true }
+    var isNeeded: Bool { Self.isNeeded(in: vault) }
+
+    /// The same where no key is at hand.
+    static func isNeeded(in vault: Descriptor) -> Bool {
+        guard let left = try? leftJournals(in: vault) else { return true }
         return !left.isEmpty
     }
 
     /// - Throws: what must keep the vault from being mounted; nothing is lost then.
     func run() throws(VaultError) -> Result {
         var result = Result()
-        result.journals = try leftJournals()
+        result.journals = try Self.leftJournals(in: vault)
         for journal in result.journals { try replay(journal, &result) }
         try system { () throws(Errno) in try vault.synchronizeFileSystem() }
         return result
@@ -86,9 +89,8 @@ struct Recovery {
         }
         let isSameBoot = bootID == remains.head.bootID
         if !isSameBoot { result.sawPowerCut = true }
-        for entry in remains.entries {
-            guard case .metadata(let content) = entry.action else { continue }
-            try mendMetadata(entry.file.path, content)
+        for (path, content) in Self.lastMetadata(remains.entries) {
+            try mendMetadata(path, content)
         }
         let histories = FileHistory.all(remains.entries)
         for history in histories {
@@ -116,7 +118,7 @@ struct Recovery {
 
     /// A journal that can't be looked at now may not be passed by: replayed by a later mount, it
     /// would undo what this one writes.
-    private func leftJournals() throws(VaultError) -> [LeftJournal] {
+    private static func leftJournals(in vault: Descriptor) throws(VaultError) -> [LeftJournal] {
         guard
             let directory = try present({ () throws(Errno) in
                 try vault.open(Journal.directoryName, OpenFlag.directory)
@@ -138,7 +140,7 @@ struct Recovery {
     }
 
     /// Whether its mount is gone; it is ours then.
-    private func isFree(_ journal: Descriptor) throws(VaultError) -> Bool {
+    private static func isFree(_ journal: Descriptor) throws(VaultError) -> Bool {
         do throws(Errno) {
             try journal.tryLock(.exclusive)
             return true
@@ -149,7 +151,7 @@ struct Recovery {
     }
 
     /// nil for what is not there any more, or is something else now.
-    private func present<Value>(
+    private static func present<Value>(
         _ body: () throws(Errno) -> Value
     ) throws(VaultError) -> Value? {
         do throws(Errno) {
@@ -229,8 +231,9 @@ struct Recovery {
     /// The file by one of the names that the journal has of it, if it is still the same: names are
     /// opened one by one and without following links, and the header must hold the file id.
     private func find(_ history: FileHistory) throws(VaultError) -> (Descriptor, path: [UInt8])? {
+        let flags = history.changesContent ? OpenFlag.readWrite : 0
         for path in history.paths {
-            guard let file = try open(path) else { continue }
+            guard let file = try open(path, flags) else { continue }
             // Nothing else was ever in a file that has no header yet.
             if let id = try fileID(of: file) {
                 if id == history.fileID { return (file, path) }
@@ -248,16 +251,33 @@ struct Recovery {
         return (try? FileHeader(decoding: bytes, layout: config.layout))?.fileID
     }
 
-    private func open(_ path: [UInt8]) throws(VaultError) -> Descriptor? {
+    private func open(_ path: [UInt8], _ flags: Int32) throws(VaultError) -> Descriptor? {
         guard let (directory, last) = try parent(of: path) else { return nil }
-        return try present { () throws(Errno) in
-            let node = try directory.open(last, OpenFlag.path)
+        return try Self.present { () throws(Errno) in
+            let node = try directory.asOwner(0o100) { () throws(Errno) in
+                try directory.open(last, OpenFlag.path)
+            }
             guard try node.status().kind == .regular else { throw .noSuchFileOrDirectory }
-            return try node.reopen(OpenFlag.readWrite)
+            return try node.reopenAsOwner(flags)
         }
     }
 
     // MARK: Directory records and sidecars
+
+    /// What was logged last for each path: earlier entries may be of a directory that has left it.
+    private static func lastMetadata(
+        _ entries: [JournalEntry]
+    ) -> [(path: [UInt8], content: [UInt8])] {
+        var order: [[UInt8]] = []
+        var contents: [[UInt8]: [UInt8]] = [:]
+        for entry in entries {
+            guard case .metadata(let content) = entry.action else { continue }
+            if contents.updateValue(content, forKey: entry.file.path) == nil {
+                order.append(entry.file.path)
+            }
+        }
+        return order.compactMap { path in contents[path].map { (path: path, content: $0) } }
+    }
 
     /// Writes a record or a sidecar that the store lost. One that stands there whole stays, since
     /// another directory may have come to the path meanwhile.
@@ -266,12 +286,22 @@ struct Recovery {
         let isRecord = name.string == ReservedName.directoryRecord
         let isNeeded = isRecord ? true : try isNeededSidecar(name, in: directory)
         guard isNeeded else { return }
-        let known = try present { () throws(Errno) in
-            try directory.openRegularFile(name).readAll(limitBytes: 1 << 16)
+        let known = try Self.present { () throws(Errno) in
+            try directory.asOwner(0o100) { () throws(Errno) in
+                try directory.openRegularFile(name).readAll(limitBytes: 1 << 16)
+            }
         }
         if let known, known == content || isWhole(known, name) { return }
         try system { () throws(Errno) in
-            let file = try directory.open(name, OpenFlag.readWrite | OpenFlag.create, mode: 0o600)
+            let file = try directory.asOwner(0o300) { () throws(Errno) -> Descriptor in
+                // Under a default ACL a record may be one that its owner only reads.
+                if known != nil {
+                    return try directory.open(name, OpenFlag.path)
+                        .reopenAsOwner(OpenFlag.readWrite)
+                }
+                return try directory.open(
+                    name, OpenFlag.readWrite | OpenFlag.create, mode: 0o600)
+            }
             try file.write(content, at: 0)
             try file.truncate(to: UInt64(content.count))
         }
@@ -281,7 +311,11 @@ struct Recovery {
         _ name: FileName, in directory: Descriptor
     ) throws(VaultError) -> Bool {
         guard let long = ReservedName.long(ofSidecar: name.string) else { return false }
-        let status = try present { () throws(Errno) in try directory.status(of: FileName(long)) }
+        let status = try Self.present { () throws(Errno) in
+            try directory.asOwner(0o100) { () throws(Errno) in
+                try directory.status(of: FileName(long))
+            }
+        }
         return status != nil
     }
 
@@ -301,8 +335,10 @@ struct Recovery {
         for name in names.dropLast() {
             let above = directory
             guard
-                let next = try present({ () throws(Errno) in
-                    try above.open(name, OpenFlag.path | OpenFlag.directory)
+                let next = try Self.present({ () throws(Errno) in
+                    try above.asOwner(0o100) { () throws(Errno) in
+                        try above.open(name, OpenFlag.path | OpenFlag.directory)
+                    }
                 })
             else { return nil }
             directory = next
@@ -425,6 +461,9 @@ struct FileHistory {
         }
         return parts
     }
+
+    /// Whether anything is written to the file: for its times alone nobody has to.
+    var changesContent: Bool { !actions.isEmpty || firstDirectBlock != nil }
 
     private mutating func add(_ entry: JournalEntry) {
         paths.removeAll { $0 == entry.file.path }

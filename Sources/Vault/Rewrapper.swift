@@ -141,15 +141,20 @@ package final class Rewrapper: Sendable {
     private func rewrap(
         _ file: SealedTree.File, _ config: VaultConfig
     ) throws(VaultError) -> Bool {
-        let descriptor = try system { () throws(Errno) in
-            try file.directory.open(file.stored, OpenFlag.readWrite)
+        let reader = try system { () throws(Errno) in
+            let node = try file.directory.open(file.stored, OpenFlag.path)
+            guard try node.status().kind == .regular else { throw .noSuchFileOrDirectory }
+            return try node.reopenAsOwner(0)
         }
         for _ in 0..<Self.maximumAttempts {
-            guard let old = try readHeader(descriptor, config.layout) else { return false }
+            guard let old = try readHeader(reader, config.layout) else { return false }
             let context = EncryptionContext(
                 vault: config.vaultID, domain: file.domainID, file: old.fileID)
             guard let keys = try newWrapping(of: old.wrappedKeys, context) else { return false }
-            if try replace(old, with: old.withWrappedKeys(keys), in: descriptor, config.layout) {
+            let writer = try system { () throws(Errno) in
+                try reader.reopenAsOwner(OpenFlag.readWrite)
+            }
+            if try replace(old, with: old.withWrappedKeys(keys), in: writer, config.layout) {
                 return true
             }
         }
@@ -285,9 +290,11 @@ package final class Rewrapper: Sendable {
         let context = EncryptionContext(vault: config.vaultID, domain: record.domainID)
         guard let keys = try newWrapping(of: record.domainKey, context) else { return }
         try system { () throws(Errno) in
-            try VaultMaker.replace(
-                FileName(ReservedName.directoryRecord), in: directory,
-                with: record.withWrappedKeys(keys).encoded(with: root.domain.keys))
+            try directory.asOwner(0o700) { () throws(Errno) in
+                try VaultMaker.replace(
+                    FileName(ReservedName.directoryRecord), in: directory,
+                    with: record.withWrappedKeys(keys).encoded(with: root.domain.keys))
+            }
         }
         guard record.link == nil, let keyARN = keys.first?.keyARN,
             keyARN != config.defaultKeyARN

@@ -114,7 +114,11 @@ extension SealedFile {
             let growsFrom =
                 endsOpen(state, runs, placedSize, isOneStep: isOneStep)
                 ? layout.blockCount(plainSize: state.storedSize) : nil
-            let isChanged = state.storeChange != state.syncedChange
+            var isDataOnly = true
+            if case .sync(let dataOnly) = purpose { isDataOnly = dataOnly }
+            let isChanged =
+                state.storeChange != state.syncedChange
+                || !isDataOnly && state.attributeChange > state.syncedAttributes
             let syncs =
                 purpose.syncs && isChanged || intent != nil
                 || state.sparseChange > state.syncedChange
@@ -123,8 +127,6 @@ extension SealedFile {
                 state.firstDirect =
                     isWhole && keepsDirect ? layout.blockCount(plainSize: state.plainSize) : .max
             }
-            var isDataOnly = true
-            if case .sync(let dataOnly) = purpose { isDataOnly = dataOnly }
             let logsTimes =
                 !isDataOnly && state.hasHeader && (state.hasNewTimes || !runs.isEmpty)
                 && (!syncs || !runs.isEmpty) && !isBroken(.timesRecord)
@@ -235,6 +237,9 @@ extension SealedFile {
     func finishSync(_ plan: CommitPlan) {
         changeOpenState { state in
             state.syncedChange = max(state.syncedChange, plan.storeChange)
+            if !plan.dataOnly {
+                state.syncedAttributes = max(state.syncedAttributes, plan.storeChange)
+            }
             if state.storeChange == state.syncedChange { state.firstUnsynced = .max }
         }
     }
@@ -312,7 +317,10 @@ extension SealedFile {
 
     /// Its mode, owner or an attribute was set: only a sync of the store makes that durable.
     func noteAttributes() {
-        changeOpenState { $0.storeChange += 1 }
+        changeOpenState { state in
+            state.storeChange += 1
+            state.attributeChange = state.storeChange
+        }
     }
 
     // MARK: Failures

@@ -103,12 +103,12 @@ extension SealedFile {
     }
 
     /// The next data or hole from `offset` on (lseek(2)). What the store shows is coarser than
-    /// blocks, so some zeros may be reported as data, never data as a hole.
+    /// blocks, so some zeros may be reported as data, never data as a hole: what the store does not
+    /// have yet is in the overlay, which nobody changes meanwhile.
     ///
     /// - Throws: `ENXIO` behind the end, or when no data follow.
     func seek(to offset: UInt64, whence: Int32) throws(VaultError) -> UInt64 {
-        let blockBytes = UInt64(BlockLayout.plainBlockBytes)
-        return try withState { state throws(VaultError) in
+        try withState { state throws(VaultError) in
             guard offset < state.plainSize else { throw .system(.noDeviceOrAddress) }
             let isData = whence == SeekWhence.data
             guard isData || whence == SeekWhence.hole else { throw .system(.invalidArgument) }
@@ -116,49 +116,64 @@ extension SealedFile {
                 return isData ? offset : state.plainSize
             }
             let block = BlockLayout.block(containing: offset)
-            let start = Int64(layout.sealedOffset(ofBlock: block))
-            let descriptor = state.descriptor
-            if isData {
-                let found = try system { () throws(Errno) in
-                    try descriptor.seek(to: start, whence: whence)
-                }
-                let dataBlock = self.block(atSealedOffset: found)
-                let position = max(offset, dataBlock * blockBytes)
-                guard position < state.plainSize else { throw .system(.noDeviceOrAddress) }
-                return position
-            }
-            return try holeStart(descriptor, from: block, offset: offset, size: state.plainSize)
+            let found = try isData ? dataBlock(state, from: block) : holeBlock(state, from: block)
+            let position = found.map { max(offset, $0 * UInt64(BlockLayout.plainBlockBytes)) }
+            if let position, position < state.plainSize { return position }
+            guard !isData else { throw .system(.noDeviceOrAddress) }
+            return state.plainSize
         }
     }
 
-    /// The first block from `block` on that lies in a hole of the store as a whole.
-    private func holeStart(
-        _ descriptor: Descriptor, from block: UInt64, offset: UInt64, size: UInt64
-    ) throws(VaultError) -> UInt64 {
+    /// The first block from `block` on that the overlay has, or the store a byte of.
+    private func dataBlock(
+        _ state: borrowing State, from block: UInt64
+    ) throws(VaultError) -> UInt64? {
+        let start = layout.sealedOffset(ofBlock: block)
+        let stored = try Self.find(SeekWhence.data, from: start, in: state.descriptor)
+            .map { self.block(atSealedOffset: $0) }
+        let overlaid = state.overlay.blocks.keys.lazy.filter { $0 >= block }.min()
+        guard let stored, let overlaid else { return stored ?? overlaid }
+        return min(stored, overlaid)
+    }
+
+    /// The first block from `block` on that the overlay has not, and that lies as a whole in a hole
+    /// of the store.
+    private func holeBlock(
+        _ state: borrowing State, from block: UInt64
+    ) throws(VaultError) -> UInt64? {
         let sealedBlockBytes = UInt64(BlockLayout.sealedBlockBytes)
-        let blockBytes = UInt64(BlockLayout.plainBlockBytes)
-        let sealedEnd = layout.sealedSize(plainSize: size)
+        let head = UInt64(layout.headerBytes)
+        let sealedEnd = layout.sealedSize(plainSize: state.plainSize)
+        let descriptor = state.descriptor
         var position = layout.sealedOffset(ofBlock: block)
         while position < sealedEnd {
-            let start = position
-            let hole = try system { () throws(Errno) in
-                try descriptor.seek(to: Int64(start), whence: SeekWhence.hole)
-            }
-            guard hole < sealedEnd else { break }
-            let head = UInt64(layout.headerBytes)
+            // Behind the store's end there is nothing but holes.
+            let hole = try Self.find(SeekWhence.hole, from: position, in: descriptor) ?? position
+            guard hole < sealedEnd else { return nil }
             let whole = (max(hole, head) - head + sealedBlockBytes - 1) / sealedBlockBytes
-            let wholeStart = layout.sealedOffset(ofBlock: whole)
-            let data: UInt64
-            do throws(Errno) {
-                data = try descriptor.seek(to: Int64(hole), whence: SeekWhence.data)
-            } catch {
-                guard error == .noDeviceOrAddress else { throw .system(error) }
-                data = sealedEnd
+            let data = try Self.find(SeekWhence.data, from: hole, in: descriptor) ?? sealedEnd
+            guard data >= layout.sealedOffset(ofBlock: whole + 1) else {
+                position = data
+                continue
             }
-            if data >= wholeStart + sealedBlockBytes { return max(offset, whole * blockBytes) }
-            position = data
+            var next = whole
+            while state.overlay[next] != nil { next += 1 }
+            if next == whole { return whole }
+            position = layout.sealedOffset(ofBlock: next)
         }
-        return size
+        return nil
+    }
+
+    /// nil behind the end of the store's file, or where no data follow.
+    private static func find(
+        _ whence: Int32, from offset: UInt64, in file: Descriptor
+    ) throws(VaultError) -> UInt64? {
+        do throws(Errno) {
+            return try file.seek(to: Int64(offset), whence: whence)
+        } catch {
+            guard error == .noDeviceOrAddress else { throw .system(error) }
+            return nil
+        }
     }
 
     private func block(atSealedOffset offset: UInt64) -> UInt64 {

@@ -10,14 +10,15 @@ extension SealedFile {
     /// Runs `body` with the content alone, and its commits held; again when the journal had no room
     /// for what `body` logged, which must be the first thing that it does.
     func changeJournaled(
-        _ body: (inout State, Log) throws(VaultError) -> Journal.Outcome
+        isEmptying: Bool = false, _ body: (inout State, Log) throws(VaultError) -> Journal.Outcome
     ) throws(VaultError) {
         guard let journaling else {
             return try change { state throws(VaultError) in
                 _ = try body(&state) { _, _ in .durable }
             }
         }
-        try journaling.committer.perform(on: self, of: journaling.inode, body)
+        try journaling.committer.perform(
+            on: self, of: journaling.inode, isEmptying: isEmptying, body)
         noteChange()
     }
 
@@ -59,7 +60,7 @@ extension SealedFile {
     func empty(
         _ check: (inout State) throws(VaultError) -> Void
     ) throws(VaultError) {
-        try changeJournaled { state, log throws(VaultError) in
+        try changeJournaled(isEmptying: true) { state, log throws(VaultError) in
             try check(&state)
             guard state.hasHeader else { return .durable }
             if let journaling, !isBroken(.cleanRecord),

@@ -41,6 +41,10 @@ final class SealedFile: Sendable {
         var storeChange: UInt64 = 1
         /// The count that the last sync covered.
         var syncedChange: UInt64 = 0
+        /// The count at which an attribute was changed last, and the one that the last fsync(2)
+        /// covered: fdatasync(2) leaves attributes out.
+        var attributeChange: UInt64 = 1
+        var syncedAttributes: UInt64 = 0
         /// Blocks from here on were written straight into the store since its last sync; with 0 the
         /// header as well.
         var firstUnsynced = UInt64.max

@@ -130,8 +130,11 @@ extension VaultFileSystem {
         let bytes = record.encoded(with: domain.keys)
         try system { () throws(Errno) in
             let directory = try parent.open(name, OpenFlag.path | OpenFlag.directory)
-            let file = try directory.open(
-                FileName(ReservedName.directoryRecord), OpenFlag.createNew, mode: 0o600)
+            // The maker's mode, or a default ACL, may not let its owner write in it.
+            let file = try directory.asOwner(0o300) { () throws(Errno) in
+                try directory.open(
+                    FileName(ReservedName.directoryRecord), OpenFlag.createNew, mode: 0o600)
+            }
             try file.write(bytes, at: 0)
         }
         return bytes
@@ -142,7 +145,9 @@ extension VaultFileSystem {
         guard let directory = try? parent.open(name, OpenFlag.path | OpenFlag.directory) else {
             return
         }
-        try? directory.unlink(FileName(ReservedName.directoryRecord))
+        try? directory.asOwner(0o300) { () throws(Errno) in
+            try directory.unlink(FileName(ReservedName.directoryRecord))
+        }
         try? parent.removeDirectory(name)
     }
 

@@ -42,9 +42,9 @@ extension VaultFileSystem {
                     descriptor: made, isWritable: true, plainSize: 0, seal: seal, hasHeader: false,
                     firstDirect: 0),
                 layout: config.layout, scratches: scratches, journaling: journaling(of: inode))
-            guard let kept = inode.pinContent(orInstalling: content) else {
-                preconditionFailure("BUG: a content was installed")
-            }
+            // Who opens the new name now has looked at the same empty file.
+            let kept = inode.opening.withLock { _ in inode.pinContent(orInstalling: content) }
+            guard let kept else { preconditionFailure("BUG: a content was installed") }
             do throws(VaultError) {
                 try kept.makeWritable()
                 try kept.change { state throws(VaultError) in
@@ -89,16 +89,13 @@ extension VaultFileSystem {
 
     /// The one open content of an inode, opened at the first need; ``Inode/unpinContent()`` gives it back.
     private func pin(_ inode: Inode, forWriting: Bool) throws(VaultError) -> SealedFile {
-        let content: SealedFile
-        if let open = inode.pinContent(orInstalling: nil) {
-            content = open
-        } else {
+        let content = try inode.opening.withLock { _ throws(VaultError) in
+            if let open = inode.pinContent(orInstalling: nil) { return open }
             let made = try openContent(inode, forWriting: forWriting)
-            // Of two opens at once the first one's content stays, so that there is never a second.
             guard let kept = inode.pinContent(orInstalling: made) else {
                 preconditionFailure("BUG: a content was installed")
             }
-            content = kept
+            return kept
         }
         do throws(VaultError) {
             if forWriting { try content.makeWritable() }
@@ -121,7 +118,7 @@ extension VaultFileSystem {
             // The power went before the first bytes of a new file were on the disk. An empty file is
             // no less authentic: whoever can write zeros can as well empty it.
             try system { () throws(Errno) in
-                try descriptor.reopen(OpenFlag.readWrite).truncate(to: 0)
+                try descriptor.reopenAsOwner(OpenFlag.readWrite).truncate(to: 0)
             }
             incident(inode, "nothing of it had come to the disk before the power cut")
             sealedSize = 0
@@ -179,12 +176,18 @@ extension VaultFileSystem {
             return try authorize(
                 content, of: inode, truncates: truncates, forWriting: forWriting, as: caller())
         }
-        let isFirst = try content.change { state throws(VaultError) in
+        let isFirst: Bool? = try content.change { state throws(VaultError) in
+            // Emptied while the key service was asked: that seal is of no file any more.
+            guard state.hasHeader else { return nil }
             guard state.seal == nil else { return false }
             try mendTail(&state, of: inode, opened.seal, isSparse: opened.isSparse)
             state.seal = opened.seal
             state.isSparse = opened.isSparse
             return true
+        }
+        guard let isFirst else {
+            return try authorize(
+                content, of: inode, truncates: truncates, forWriting: forWriting, as: caller())
         }
         if isFirst, forWriting, opened.seal.count.needsNewKeySoon {
             incident(inode, "its data key has sealed half the blocks it may; \(Self.newKeyAdvice)")
@@ -198,7 +201,7 @@ extension VaultFileSystem {
         guard let committer, let tail = committer.deferredTail(of: inode) else { return }
         let descriptor = state.descriptor
         let sealedSize = try system { () throws(Errno) in
-            let file = try descriptor.reopen(OpenFlag.readWrite)
+            let file = try descriptor.reopenAsOwner(OpenFlag.readWrite)
             return try TornTail(
                 file: file, layout: config.layout, keys: seal.keys, isSparse: isSparse,
                 firstBlock: tail.firstBlock, isSameBoot: tail.isSameBoot
@@ -353,12 +356,7 @@ extension VaultFileSystem {
     package func seek(
         _ id: HandleID, to offset: UInt64, whence: Int32
     ) throws(VaultError) -> UInt64 {
-        let handle = try fileHandle(id)
-        // Where the store has data and holes, the overlay may have more data.
-        if let committer, !handle.content.isCommitted {
-            try committer.commit(handle.content, of: handle.inode, .background)
-        }
-        return try handle.content.seek(to: offset, whence: whence)
+        try fileHandle(id).content.seek(to: offset, whence: whence)
     }
 
     func journaling(of inode: Inode) -> Journaling? {

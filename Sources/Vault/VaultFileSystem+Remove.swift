@@ -10,6 +10,8 @@ extension VaultFileSystem {
         let stored = sealed.fileName
         try withDirectory(parent) { directory throws(VaultError) in
             let status = try system { () throws(Errno) in try directory.status(of: stored) }
+            let number = Self.numberHeld(stored, in: directory)
+            defer { withExtendedLifetime(number) {} }
             if status.kind == .regular, status.linkCount > 1, let committer {
                 try renames.withWriteLock { _ throws(VaultError) in
                     try committer.retire(BackingID(status))
@@ -19,6 +21,12 @@ extension VaultFileSystem {
                 try unlink(stored, sealed, in: directory, of: parent, status)
             }
         }
+    }
+
+    /// The store gives a number to another file as soon as nobody holds its old one. What we know of
+    /// that one must be gone by then, or the two would be taken for one file.
+    private static func numberHeld(_ stored: FileName, in directory: Descriptor) -> Descriptor? {
+        try? directory.open(stored, OpenFlag.path)
     }
 
     private func unlink(
@@ -49,6 +57,8 @@ extension VaultFileSystem {
             let status = try system { () throws(Errno) in try directory.status(of: stored) }
             guard status.kind == .directory else { throw .system(.notDirectory) }
             try requireEmpty(stored, in: directory)
+            let number = Self.numberHeld(stored, in: directory)
+            defer { withExtendedLifetime(number) {} }
             // Who stands in it can still look at it, as long as its descriptor is kept.
             if let inode = known(status) { _ = try? directoryDescriptor(of: inode) }
             // Out of sight in one step, so that no directory is ever seen without its record.
@@ -73,22 +83,39 @@ extension VaultFileSystem {
     ///   Keyfold cannot decode counts: it is somebody's data.
     private func requireEmpty(_ stored: FileName, in parent: Descriptor) throws(VaultError) {
         try system { () throws(Errno) in
-            let directory = try parent.open(stored, OpenFlag.directory)
-            var stream = DirectoryStream(directory)
-            var leftovers: [FileName] = []
-            while let entry = try stream.next() {
-                let text = entry.name.string
-                if entry.name.isDots || text == ReservedName.directoryRecord { continue }
-                let isLeftover =
-                    text.hasPrefix(ReservedName.sidecarPrefix)
-                    || text.hasPrefix(ReservedName.temporaryPrefix)
-                guard isLeftover else { throw .directoryNotEmpty }
-                leftovers.append(entry.name)
+            let directory = try parent.open(stored, OpenFlag.path | OpenFlag.directory)
+            try directory.asOwner(0o700) { () throws(Errno) in
+                // What a crash left behind would keep the directory for ever.
+                for name in try Self.leftovers(in: directory) {
+                    try discardLeftover(name, in: directory)
+                }
             }
-            // What a crash left behind would keep the directory for ever.
-            for name in leftovers {
-                if (try? directory.unlink(name)) == nil { discardDirectory(name, in: directory) }
-            }
+        }
+    }
+
+    /// - Throws: `ENOTEMPTY` as above.
+    private static func leftovers(in directory: Descriptor) throws(Errno) -> [FileName] {
+        var stream = DirectoryStream(try directory.reopen(OpenFlag.directory))
+        var leftovers: [FileName] = []
+        while let entry = try stream.next() {
+            let text = entry.name.string
+            if entry.name.isDots || text == ReservedName.directoryRecord { continue }
+            let isLeftover =
+                text.hasPrefix(ReservedName.sidecarPrefix)
+                || text.hasPrefix(ReservedName.temporaryPrefix)
+            guard isLeftover else { throw .directoryNotEmpty }
+            leftovers.append(entry.name)
+        }
+        return leftovers
+    }
+
+    /// - Throws: `EACCES` where the directory's mode is what keeps it.
+    private func discardLeftover(_ name: FileName, in directory: Descriptor) throws(Errno) {
+        do throws(Errno) {
+            try directory.unlink(name)
+        } catch {
+            if error == .accessDenied { throw error }
+            discardDirectory(name, in: directory)
         }
     }
 
@@ -141,6 +168,10 @@ extension VaultFileSystem {
             try sourceDirectory.status(of: source.stored)
         }
         let targetStatus = try Self.status(of: target.stored, in: targetDirectory)
+        let number = targetStatus.flatMap { _ in
+            Self.numberHeld(target.stored, in: targetDirectory)
+        }
+        defer { withExtendedLifetime(number) {} }
         let isExchange = flags & RenameFlag.exchange != 0
         try committer?.retire(BackingID(sourceStatus), to: target.storedPath)
         if let targetStatus, isExchange || targetStatus.linkCount > 1 {

@@ -256,6 +256,25 @@ struct CheckTests {
             #expect(result.isClean)
         }
     }
+
+    /// A walk below a path does not come to the journals.
+    @Test(arguments: ["folder", ""])
+    func `a repair moves nothing while a journal is left`(_ path: String) throws {
+        try CheckBench.with { bench in
+            let journal = bench.root + "/.keyfold.journal/old"
+            try Disk.write(journal, "left")
+            let stored = try bench.stored("bystander")
+            let moved = try bench.stored("folder") + "/" + bench.below(stored)
+            try Disk.rename(stored, moved)
+            let refused = try bench.check(path, repairs: true)
+            #expect(refused.codes.contains(.nameUndecodable))
+            #expect(refused.summary.repaired == 0)
+            #expect(Disk.exists(moved))
+            try Disk.unlink(journal)
+            #expect(try bench.check(path, repairs: true).summary.repaired == 1)
+            #expect(!Disk.exists(moved))
+        }
+    }
 }
 
 @Suite

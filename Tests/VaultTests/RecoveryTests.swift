@@ -314,6 +314,31 @@ struct RecoveryTests {
         }
     }
 
+    @Test func `a directory has the record back that was logged last for its path`() throws {
+        try VaultWorkbench.with { bench in
+            let vault = try bench.open()
+            defer { vault.close() }
+            func make(_ name: String, in parent: InodeID) throws -> InodeID {
+                try vault.makeDirectory(
+                    FileName(name), in: parent, mode: 0o755, as: VaultWorkbench.requester
+                ).inode
+            }
+            _ = try make("folder", in: .root)
+            try vault.committer?.logIntents()
+            try vault.rename(
+                FileName("folder"), in: .root, to: FileName("old"), in: .root, flags: 0)
+            _ = try make("inner", in: try make("folder", in: .root))
+            try vault.committer?.logIntents()
+            let crashed = try Self.crashed(bench)
+            let folder = try CheckBench(bench: crashed).stored("folder")
+            try Disk.unlink(folder + "/.keyfold.dir")
+            let again = try crashed.open(Self.afterPowerCut)
+            defer { again.close() }
+            let found = try again.lookup(FileName("folder"), in: .root).inode
+            _ = try again.lookup(FileName("inner"), in: found)
+        }
+    }
+
     /// A journal of 64 KiB begins anew every few commits.
     @Test(arguments: [1, 2, 3] as [UInt64])
     func `a crash at any moment of many checkpoints keeps what was synced`(_ seed: UInt64) throws {

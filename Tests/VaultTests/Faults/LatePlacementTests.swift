@@ -1,0 +1,223 @@
+import Platform
+import SealedFormat
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Vault
+
+/// What the journal promised and the store does not have yet, when names and contents change.
+@Suite
+struct LatePlacementTests {
+    private struct Bench {
+        let faults: FaultBench
+        let copy: VaultWorkbench
+        let scope: FaultScope
+        let actor: FaultActor
+        let committer: Committer
+
+        /// Other files' commits, until the journal has to begin anew.
+        func fillJournal(with path: String = "other") throws {
+            while !committer.journal.isHalfFull {
+                try actor.write(path, pattern(4000, seed: 2), at: 0)
+                try actor.sync(path)
+            }
+        }
+
+        /// The frame becomes durable, and what it holds does not get into its place.
+        ///
+        /// - Parameter number: of the write that fails.
+        /// - Returns: whether that write was the one.
+        func syncWithoutPlace(_ path: String, _ bytes: [UInt8], _ number: Int) throws -> Bool {
+            try actor.write(path, bytes, at: 0)
+            scope.arm(FaultScript(.error(.ioError), at: number, only: .write))
+            defer { scope.disarm() }
+            guard (try? actor.sync(path)) != nil else { return false }
+            try #require(scope.hasFired, "no write is the one that puts blocks in their places")
+            return committer.books.withLock { $0.unplaced.count } == 1
+        }
+
+        func contentAfterCrash(_ path: String) throws -> [UInt8]? {
+            let crashed = try faults.copy(of: copy)
+            defer { faults.discard(crashed) }
+            let vault = try FaultBench.open(crashed)
+            defer { vault.close() }
+            return try FaultSnapshot.take(vault).nodes[path]?.content
+        }
+    }
+
+    private static func with(_ body: (Bench) throws -> Void) throws {
+        try FaultBench.with { faults in
+            let copy = try faults.copy()
+            let scope = FaultScope(below: copy.directory)
+            defer { scope.end() }
+            let actor = FaultActor(vault: try FaultBench.open(copy))
+            defer { actor.vault.close() }
+            let committer = try #require(actor.vault.committer)
+            try body(
+                Bench(
+                    faults: faults, copy: copy, scope: scope, actor: actor, committer: committer))
+        }
+    }
+
+    private static func withoutPlace(
+        _ path: String, _ bytes: [UInt8], _ body: (Bench) throws -> Void
+    ) throws {
+        var isDone = false
+        var number = 0
+        while !isDone {
+            number += 1
+            try with { bench in
+                guard try bench.syncWithoutPlace(path, bytes, number) else { return }
+                isDone = true
+                try body(bench)
+            }
+        }
+    }
+
+    // MARK: Names
+
+    @Test func `a directory above any of a file's names is renamed behind the file's sync`() throws
+    {
+        try Self.with { bench in
+            try bench.actor.write("folder/inner", pattern(4000, seed: 1), at: 0)
+            try bench.actor.sync("folder/inner")
+            // The newest name leads elsewhere; the journal has the old one.
+            try bench.actor.link("folder/inner", as: "empty/second")
+            bench.scope.arm(FaultScript(.error(.ioError), at: 1, only: .synchronize))
+            #expect(throws: VaultError.self) { try bench.actor.rename("folder", to: "moved") }
+            #expect(bench.scope.hasFired)
+            bench.scope.disarm()
+            try bench.actor.rename("folder", to: "moved")
+        }
+    }
+
+    @Test func `a rename takes with it what could not be put in its place`() throws {
+        let content = pattern(20_000, seed: 3)
+        try Self.withoutPlace("file", content) { bench in
+            try bench.actor.rename("file", to: "folder/moved")
+            #expect(try bench.contentAfterCrash("folder/moved") == content)
+        }
+    }
+
+    /// The store may still know the file by its name, with less than was synced of it.
+    @Test func `a checkpoint makes durable that a file it had is gone`() throws {
+        func synced(_ change: (Bench) throws -> Void) throws -> Int {
+            var count = 0
+            try Self.with { bench in
+                try bench.fillJournal(with: "bystander")
+                try change(bench)
+                bench.scope.arm(FaultScript(.error(.ioError), at: .max, only: .synchronize))
+                try bench.committer.checkpoint()
+                count = bench.scope.count(of: .synchronize)
+            }
+            return count
+        }
+        let kept = try synced { _ in }
+        let gone = try synced { try $0.actor.unlink("bystander") }
+        let replaced = try synced { try $0.actor.rename("other", to: "bystander") }
+        #expect(kept > 1)
+        #expect(gone == kept)
+        #expect(replaced == kept)
+    }
+
+    // MARK: Contents
+
+    @Test(arguments: [0, 4096, 5000])
+    func `what could not be put in its place is not written over a later content`(
+        _ size: Int
+    ) throws {
+        try Self.withoutPlace("file", pattern(20_000, seed: 3)) { bench in
+            try bench.actor.truncate("file", to: UInt64(size))
+            let later = pattern(14_000, seed: 4)
+            try bench.actor.write("file", later, at: UInt64(size))
+            try bench.actor.sync("file")
+            let expected = Array(pattern(20_000, seed: 3)[..<size]) + later
+            try bench.fillJournal()
+            try bench.committer.checkpoint()
+            #expect(try bench.actor.read("file") == expected)
+            #expect(try bench.contentAfterCrash("file") == expected)
+        }
+    }
+
+    /// Only its name and the journal are known of it.
+    @Test func `a file that is emptied without its key gets nothing back from the journal`() throws
+    {
+        try Self.with { bench in
+            try bench.actor.write("file", pattern(9000, seed: 5), at: 0)
+            try bench.actor.sync("file")
+            try bench.actor.release("file")
+            try bench.actor.truncate("file", to: 0)
+            let later = pattern(12_000, seed: 6)
+            try bench.actor.write("file", later, at: 0)
+            try bench.fillJournal()
+            // A checkpoint whose sync failed puts the journal's blocks in their places again.
+            bench.scope.arm(FaultScript(.error(.ioError), at: 1, only: .synchronize))
+            #expect(throws: VaultError.self) { try bench.committer.checkpoint() }
+            bench.scope.disarm()
+            try bench.committer.checkpoint()
+            #expect(try bench.actor.read("file") == later)
+        }
+    }
+
+    @Test func `a file that is emptied while its key is asked for gets a new one`() throws {
+        try Self.with { bench in
+            try bench.actor.write("file", pattern(9000, seed: 5), at: 0)
+            try bench.actor.sync("file")
+            try bench.actor.release("file")
+            let other = FaultActor(vault: bench.actor.vault)
+            let isDone = Mutex(false)
+            let service = bench.copy.service
+            service.state.withLock { state in
+                state.onDecrypt = { [vault = bench.actor.vault] in
+                    guard
+                        isDone.withLock({ done in
+                            defer { done = true }; return !done
+                        })
+                    else { return }
+                    try? FaultActor(vault: vault).truncate("file", to: 0)
+                }
+            }
+            defer { service.state.withLock { $0.onDecrypt = nil } }
+            try other.open("file")
+            #expect(isDone.withLock { $0 })
+            let later = pattern(3000, seed: 6)
+            try other.write("file", later, at: 0)
+            try other.sync("file")
+            #expect(try bench.contentAfterCrash("file") == later)
+            try other.release("file")
+        }
+    }
+
+    // MARK: Attributes and times
+
+    @Test func `an fsync makes attributes durable that an fdatasync left out`() throws {
+        try Self.with { bench in
+            try bench.actor.open("file")
+            try bench.actor.sync("file")
+            try bench.actor.setAttribute("file", "user.two", [1])
+            try bench.actor.sync("file", dataOnly: true)
+            bench.scope.arm(FaultScript(.error(.ioError), at: .max, only: .synchronize))
+            try bench.actor.sync("file")
+            #expect(bench.scope.count(of: .synchronize) == 1)
+            try bench.actor.sync("file")
+            #expect(bench.scope.count(of: .synchronize) == 1)
+        }
+    }
+
+    // MARK: Depth
+
+    /// Deeper than a thread's stack could follow, a frame for each directory.
+    @Test func `paths of any depth are made, and let go`() throws {
+        let status = try Disk.status("/tmp")
+        let root = Inode(id: .root, backing: BackingID(status), kind: .directory)
+        var lowest = root
+        for number in 2..<200_000 {
+            let next = Inode(
+                id: InodeID(rawValue: UInt64(number)), backing: BackingID(status), kind: .directory)
+            next.addLink(Inode.Link(parent: lowest, stored: FileName("d")))
+            lowest = next
+        }
+        #expect(lowest.storedPath?.count == 2 * 199_998 - 1)
+    }
+}
