@@ -1,7 +1,8 @@
 internal import Glibc
 
 /// A thread that runs `body` a while after each ``wake()``, and sleeps otherwise: without end, or
-/// until so much time went by idly that `body` is to look whether there is anything to do.
+/// until so much time went by idly that `body` is to look whether there is anything to do. That
+/// time begins anew with each run.
 ///
 /// One run serves all wakes of the interval before it. ``stop()`` must be called before the last
 /// reference goes; after a fork the child's copy is dead and is left alone.
@@ -20,7 +21,7 @@ package final class DelayedThread: @unchecked Sendable {  // SAFETY: above
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private let intervalMilliseconds: Int
-    private let idleMilliseconds: Int?
+    private let idle: @Sendable () -> Int?
     /// Answers whether it wants to run again.
     private let body: @Sendable () -> Bool
     private var flags = Flags()
@@ -28,12 +29,22 @@ package final class DelayedThread: @unchecked Sendable {  // SAFETY: above
 
     package let processID: Int32 = getpid()
 
-    package init(
+    package convenience init(
         intervalMilliseconds: Int, idleMilliseconds: Int? = nil,
         body: @escaping @Sendable () -> Bool
     ) {
+        self.init(
+            intervalMilliseconds: intervalMilliseconds, idle: { idleMilliseconds }, body: body)
+    }
+
+    /// `idle` tells before each sleep how many milliseconds it may take at most; nil for no end.
+    /// It may take locks under which ``wake()`` is called.
+    package init(
+        intervalMilliseconds: Int, idle: @escaping @Sendable () -> Int?,
+        body: @escaping @Sendable () -> Bool
+    ) {
         self.intervalMilliseconds = intervalMilliseconds
-        self.idleMilliseconds = idleMilliseconds
+        self.idle = idle
         self.body = body
         var attributes = pthread_condattr_t()
         // SAFETY: all four objects outlive the calls, which fail for invalid arguments only.
@@ -103,6 +114,8 @@ package final class DelayedThread: @unchecked Sendable {  // SAFETY: above
 
     /// Until an interval after a wake, or an idle time; false when it is time to end.
     private func waitForWork() -> Bool {
+        // Asked without the lock; who wakes the thread meanwhile is found below.
+        let idleMilliseconds = idle()
         lock()
         defer { unlock() }
         var idleEnd = idleMilliseconds.map { DelayedThread.time(afterMilliseconds: $0) }

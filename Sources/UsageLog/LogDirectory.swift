@@ -54,6 +54,18 @@ struct LogDirectory: Sendable {
         }
     }
 
+    /// Whether a file may be that of a segment which is not registered: it has a header at most.
+    /// nil when the file is gone by now.
+    func isHeaderOnly(_ name: String) -> Bool? {
+        do throws(Errno) {
+            let status = try descriptor.status(of: FileName(name))
+            return status.kind == .regular && name.hasSuffix(SegmentFormat.fileSuffix)
+                && status.sizeBytes <= UInt64(SegmentFormat.headerBytes)
+        } catch {
+            return error == .noSuchFileOrDirectory ? nil : false
+        }
+    }
+
     /// Changes when a file is made or removed in the directory, at the latest with the next one.
     func modificationTime() throws(UsageLogError) -> Timespec {
         do throws(Errno) {

@@ -130,7 +130,7 @@ private struct ExportCheck {
     private var chain: CheckpointChain
     private var stage = Stage.head
     private var line = 0
-    private var seals: [UInt64: Checkpoint.Seal] = [:]
+    private var seals = SealedSegments()
     private var hasMetAnchor = false
     private var segment: Segment?
     private var lastOrdinal: UInt64 = 0
@@ -187,13 +187,13 @@ private struct ExportCheck {
             let checkpoint = chain.take(bytes),
             value["checkpoint"]?.integer(UInt64.self) == checkpoint.number
         else { throw problem("this is not the log's checkpoint \(chain.count + 1)") }
-        for seal in checkpoint.seals {
-            if let last = seals[seal.ordinal] {
-                guard !last.isClosed, last.digest == seal.digest,
-                    last.head.eventCount <= seal.head.eventCount
-                else { throw problem("the checkpoint contradicts one before it") }
-            }
-            seals[seal.ordinal] = seal
+        guard let leftOut = seals.take(checkpoint) else {
+            throw problem("the checkpoint contradicts one before it")
+        }
+        if let ordinal = leftOut.first {
+            throw problem(
+                "checkpoint \(checkpoint.number) leaves segment \(ordinal) out, "
+                    + "though none before it closes it")
         }
         if let anchor, anchor.checkpoint == checkpoint.number {
             guard anchor.hash == chain.lastHash else {
@@ -209,7 +209,7 @@ private struct ExportCheck {
         stage = .segments
         guard let ordinal = value["segment"]?.integer(UInt64.self), ordinal > lastOrdinal,
             let header = value["header"]?.text.flatMap({ bytesOfHex($0) }),
-            let seal = seals[ordinal], SHA256.hash(header) == seal.digest
+            let seal = seals.last[ordinal], SHA256.hash(header) == seal.digest
         else { throw problem("no checkpoint covers this segment") }
         lastOrdinal = ordinal
         segment = Segment(ordinal: ordinal, seal: seal, lastHash: seal.digest)
@@ -312,7 +312,7 @@ private struct ExportCheck {
         if anchor != nil, !hasMetAnchor {
             throw problem("the log is older than the anchor: it was rolled back")
         }
-        report.isComplete = seals.values.allSatisfy {
+        report.isComplete = seals.last.values.allSatisfy {
             $0.head.eventCount == 0 || wholeSegments.contains($0.ordinal)
         }
     }

@@ -90,6 +90,8 @@ struct LogPlace: Hashable, Sendable {
 struct LogLedger: Sendable {
     /// A living writer sees to it that there is a checkpoint this often, events or not.
     static let epochMilliseconds: UInt64 = 15 * 60_000
+    /// Until a checkpoint that could not be made is tried again.
+    static let sealRetryMilliseconds: UInt64 = 5000
 
     enum Failure: Error {
         case damagedState
@@ -100,6 +102,8 @@ struct LogLedger: Sendable {
 
     let store: any LogAnchorStore
     let clock: any WallClock
+    /// ``Boot``'s, but for tests.
+    var bootMilliseconds: @Sendable () -> UInt64 = { Boot.milliseconds() }
 
     // MARK: Segments
 
@@ -190,17 +194,23 @@ struct LogLedger: Sendable {
     }
 
     /// A checkpoint when the last one, of whichever process, is an epoch old.
-    func sealWhenDue() throws(UsageLogError) {
-        let isSealed = try store.changing { transaction in
+    ///
+    /// - Returns: when the last one was made, this one included, by ``bootMilliseconds``.
+    @discardableResult
+    func sealWhenDue() throws(UsageLogError) -> UInt64 {
+        let (isSealed, sealedAt) = try store.changing { transaction -> (Bool, UInt64) in
             var state = try LogLedger.stateOrNew(transaction)
             let isSameBoot = state.sealedInBoot == Boot.id
-            let age = Boot.milliseconds() &- state.sealedAtMilliseconds
-            guard !isSameBoot || age >= LogLedger.epochMilliseconds else { return false }
+            let age = bootMilliseconds() &- state.sealedAtMilliseconds
+            guard !isSameBoot || age >= LogLedger.epochMilliseconds else {
+                return (false, state.sealedAtMilliseconds)
+            }
             try seal(&state, transaction)
             try LogLedger.set(state, transaction)
-            return true
+            return (true, state.sealedAtMilliseconds)
         }
         if isSealed { store.eraseOldStates() }
+        return sealedAt
     }
 
     private func seal(_ state: inout LedgerState, _ transaction: any LogTransaction) throws {
@@ -216,7 +226,7 @@ struct LogLedger: Sendable {
         state.lastHash = Checkpoint.hash(bytes)
         state.nextKey = next
         state.sealedInBoot = Boot.id
-        state.sealedAtMilliseconds = Boot.milliseconds()
+        state.sealedAtMilliseconds = bootMilliseconds()
         state.unsealed = segments.filter { !$0.isClosed }.map(\.id)
     }
 

@@ -9,7 +9,7 @@ internal import Platform
 /// is open, so that others know that its writer lives.
 final class OpenSegment {
     let record: SegmentRecord
-    let file: Descriptor
+    let sync: SegmentSync
     let path: String
     /// Who opened it: a forked child must not write to its parent's segment.
     let process: ProcessGeneration
@@ -17,6 +17,7 @@ final class OpenSegment {
     private(set) var hasClosingRecord = false
     private(set) var sizeBytes: UInt64
 
+    private let file: Descriptor
     private let directory: LogDirectory
     private let name: FileName
     private let device: UInt64
@@ -60,6 +61,7 @@ final class OpenSegment {
         } catch {
             throw UsageLogError(error, path: path)
         }
+        sync = SegmentSync(of: file)
         do throws(Errno) {
             try file.tryLock(.exclusive)
             try file.write(header, at: 0)
@@ -95,6 +97,7 @@ final class OpenSegment {
             if error == .wouldBlock || error == .noSuchFileOrDirectory { return nil }
             throw .system(error, path: path)
         }
+        sync = SegmentSync(of: file)
         guard
             let scanner = try? SegmentScanner(
                 record, in: directory, keys: keys, isWriterGone: true)
@@ -308,7 +311,7 @@ final class OpenSegment {
         do throws(Errno) {
             guard try file.status().sizeBytes != sizeBytes else { return }
             try file.truncate(to: sizeBytes)
-            try file.synchronize(dataOnly: false)
+            try sync.synchronize(dataOnly: false)
         } catch {
             throw .tampered(path: path, reason: "a torn event could not be cut off: \(error)")
         }

@@ -20,8 +20,6 @@ final class SegmentWriter: Sendable {
         /// What a later event cannot mend.
         var failure: UsageLogError?
         var isClosed = false
-        /// When the ledger is to be asked whether a checkpoint is due, in ``Boot``'s time.
-        var nextSealMilliseconds: UInt64 = 0
     }
 
     private enum Outcome {
@@ -35,7 +33,7 @@ final class SegmentWriter: Sendable {
     /// What one sync makes durable.
     private struct Snapshot {
         let segment: SegmentID
-        let file: Descriptor
+        let sync: SegmentSync
         let path: String
         let head: SegmentHead
         let tally: UsageTally
@@ -56,16 +54,19 @@ final class SegmentWriter: Sendable {
     /// How many events are on the disk for sure. Locked before `state`, and never with `control`.
     private let committed = Mutex<UInt64>(0)
     private let state = Mutex(State())
+    /// When the ledger is to be asked whether a checkpoint is due, in ``Boot``'s time.
+    private let nextSealMilliseconds = Atomic<UInt64>(0)
 
     init(
         directory: String, keys: UsageLogKeys, anchors: any LogAnchorStore, clock: any WallClock,
         durability: UsageLogDurability, formatVersion: UInt32, segmentLimitBytes: UInt64,
-        syncIntervalMilliseconds: Int
+        syncIntervalMilliseconds: Int,
+        bootMilliseconds: @escaping @Sendable () -> UInt64 = { Boot.milliseconds() }
     ) {
         self.durability = durability
         self.directory = directory
         self.keys = keys
-        ledger = LogLedger(store: anchors, clock: clock)
+        ledger = LogLedger(store: anchors, clock: clock, bootMilliseconds: bootMilliseconds)
         self.formatVersion = formatVersion
         self.clock = clock
         self.segmentLimitBytes = segmentLimitBytes
@@ -121,17 +122,17 @@ final class SegmentWriter: Sendable {
     /// Returns when the event is as durable as it has to be.
     ///
     /// Who waits for the mutex while another thread syncs finds its own event synced by that, or
-    /// syncs for all that came meanwhile.
-    private func commit(_ number: UInt64) throws(UsageLogError) {
+    /// syncs for all that came meanwhile. Called by ``append(_:)``, and by tests.
+    func commit(_ number: UInt64) throws(UsageLogError) {
         guard durability == .beforeRelease else { return }
         try committed.withLock { committed throws(UsageLogError) in
             guard committed < number else { return }
             let target = state.withLock {
-                state -> (count: UInt64, file: Descriptor, path: String)? in
+                state -> (count: UInt64, sync: SegmentSync, path: String)? in
                 guard let segment = state.segment, segment.process.isCurrent,
                     !segment.hasClosingRecord
                 else { return nil }
-                return (state.writtenCount, segment.file, segment.path)
+                return (state.writtenCount, segment.sync, segment.path)
             }
             // The segment was ended meanwhile, which synced it, or the writer failed.
             guard let target else {
@@ -139,14 +140,20 @@ final class SegmentWriter: Sendable {
                     if let failure = state.failure { throw failure }
                 }
             }
-            do throws(Errno) {
-                try target.file.synchronize(dataOnly: true)
-            } catch {
-                let failure = UsageLogError.system(error, path: target.path)
-                state.withLock { $0.failure = failure }
-                throw failure
-            }
+            try run(target.sync, path: target.path)
             committed = target.count
+        }
+    }
+
+    /// A sync of the open segment, not called with `state` locked. One that fails is the writer's
+    /// end: a second fdatasync would prove nothing.
+    private func run(_ sync: SegmentSync, path: String) throws(UsageLogError) {
+        do throws(Errno) {
+            try sync.synchronize(dataOnly: true)
+        } catch {
+            let failure = UsageLogError.system(error, path: path)
+            state.withLock { $0.failure = failure }
+            throw failure
         }
     }
 
@@ -170,7 +177,7 @@ final class SegmentWriter: Sendable {
                 try SegmentWriter.refuseWhenUnusable(state)
                 if let segment = state.segment {
                     if isUsable(segment, forPlaintextBytes: count) { return }
-                    if segment.process.isCurrent { try end(segment, .rotated) }
+                    if segment.process.isCurrent { try endOwn(segment, .rotated, &state) }
                     state.segment = nil
                     state.isDirty = false
                 }
@@ -183,13 +190,12 @@ final class SegmentWriter: Sendable {
     /// A thread of this process; a forked child has none of its parent's.
     private func startThread(_ state: inout State) throws(UsageLogError) {
         if let thread = state.thread, thread.processID == getpid() { return }
-        state.nextSealMilliseconds = Boot.milliseconds() + LogLedger.epochMilliseconds
+        nextSealMilliseconds.store(
+            ledger.bootMilliseconds() + LogLedger.epochMilliseconds, ordering: .relaxed)
         let thread = DelayedThread(
             intervalMilliseconds: syncIntervalMilliseconds,
-            idleMilliseconds: Int(LogLedger.epochMilliseconds)
-        ) { [self] in
-            synchronizeInBackground()
-        }
+            idle: { [self] in idleMilliseconds() },
+            body: { [self] in synchronizeInBackground() })
         do throws(Errno) {
             try thread.start()
         } catch {
@@ -233,18 +239,32 @@ final class SegmentWriter: Sendable {
         }
     }
 
-    /// Closing record, sync, final anchor. May be called again when it threw.
+    /// Closing record, sync, final anchor. May be called again when it threw: after a failed sync it
+    /// throws again.
     private func end(
         _ segment: OpenSegment, _ reason: ClosingRecord.Reason
     ) throws(UsageLogError) {
         try segment.appendClosingRecord(reason, at: clock.now(), keys: keys)
         do throws(Errno) {
-            try segment.file.synchronize(dataOnly: true)
+            try segment.sync.synchronize(dataOnly: true)
         } catch {
             throw .system(error, path: segment.path)
         }
         try ledger.close(segment.record.id, at: segment.head, tally: segment.tally)
         segment.saveIndex(keys)
+    }
+
+    /// Ends the open segment. The writer fails with it where that can't be mended, so that who
+    /// waits for this sync learns of it.
+    private func endOwn(
+        _ segment: OpenSegment, _ reason: ClosingRecord.Reason, _ state: inout State
+    ) throws(UsageLogError) {
+        do throws(UsageLogError) {
+            try end(segment, reason)
+        } catch {
+            if segment.sync.hasFailed || !error.canBeMended { state.failure = error }
+            throw error
+        }
     }
 
     // MARK: Syncs
@@ -253,28 +273,24 @@ final class SegmentWriter: Sendable {
         try control.withLock { _ throws(UsageLogError) in try synchronizeUnderControl() }
     }
 
+    /// What the thread does. Also called by tests.
+    ///
     /// - Returns: whether to try again.
-    private func synchronizeInBackground() -> Bool {
+    @discardableResult
+    func synchronizeInBackground() -> Bool {
         do throws(UsageLogError) {
             try synchronize()
-            try sealWhenDue()
-            return false
         } catch {
             return error.canBeMended
         }
+        sealWhenDue()
+        return false
     }
 
     private func synchronizeUnderControl() throws(UsageLogError) {
         do throws(UsageLogError) {
             guard let snapshot = try takeSnapshot() else { return }
-            do throws(Errno) {
-                try snapshot.file.synchronize(dataOnly: true)
-            } catch {
-                // The kernel may have dropped the pages: a second fdatasync would prove nothing.
-                let failure = UsageLogError.system(error, path: snapshot.path)
-                state.withLock { $0.failure = failure }
-                throw failure
-            }
+            try run(snapshot.sync, path: snapshot.path)
             try ledger.advance(snapshot.segment, to: snapshot.head, tally: snapshot.tally)
             state.withLock { $0.mustSynchronize = false }
         } catch {
@@ -291,19 +307,33 @@ final class SegmentWriter: Sendable {
         }
     }
 
-    /// Sees to it that no epoch of this process's segment goes by without a checkpoint, whether
-    /// there were events or not.
-    private func sealWhenDue() throws(UsageLogError) {
-        let now = Boot.milliseconds()
-        let isDue = state.withLock { state in
-            guard state.failure == nil, !state.isClosed, let segment = state.segment,
-                segment.process.isCurrent, now >= state.nextSealMilliseconds
-            else { return false }
-            state.nextSealMilliseconds = now + LogLedger.epochMilliseconds
-            return true
+    private static func isSealing(_ state: borrowing State) -> Bool {
+        guard state.failure == nil, !state.isClosed, let segment = state.segment else {
+            return false
         }
-        guard isDue else { return }
-        try control.withLock { _ throws(UsageLogError) in try ledger.sealWhenDue() }
+        return segment.process.isCurrent
+    }
+
+    /// How long the thread may sleep while nothing happens: until a checkpoint may be due. Takes no
+    /// lock, which in a forked child its starter may hold.
+    func idleMilliseconds() -> Int {
+        let next = nextSealMilliseconds.load(ordering: .relaxed)
+        return Int(next - min(ledger.bootMilliseconds(), next))
+    }
+
+    /// Sees to it that no epoch of this process's segment goes by without a checkpoint, whether
+    /// there were events or not: an epoch after the last one, whoever made that, or a moment after
+    /// an attempt that failed.
+    private func sealWhenDue() {
+        guard idleMilliseconds() == 0 else { return }
+        let now = ledger.bootMilliseconds()
+        let isSealing = state.withLock { SegmentWriter.isSealing($0) }
+        let sealedAt: UInt64? =
+            isSealing ? control.withLock { _ in try? ledger.sealWhenDue() } : now
+        let next =
+            sealedAt.map { min($0, now) + LogLedger.epochMilliseconds }
+            ?? now + LogLedger.sealRetryMilliseconds
+        nextSealMilliseconds.store(next, ordering: .relaxed)
     }
 
     private func takeSnapshot() throws(UsageLogError) -> Snapshot? {
@@ -316,7 +346,7 @@ final class SegmentWriter: Sendable {
             try segment.checkDirectory()
             state.isDirty = false
             return Snapshot(
-                segment: segment.record.id, file: segment.file, path: segment.path,
+                segment: segment.record.id, sync: segment.sync, path: segment.path,
                 head: segment.head, tally: segment.tally)
         }
     }
@@ -332,16 +362,23 @@ final class SegmentWriter: Sendable {
                     segment.process.isCurrent
                 else { return }
                 do throws(UsageLogError) {
-                    try end(segment, .closed)
+                    try endOwn(segment, .closed, &state)
                 } catch {
-                    // As after a crash: what can be anchored is.
-                    if (try? segment.file.synchronize(dataOnly: true)) != nil {
-                        try? ledger.advance(
-                            segment.record.id, to: segment.head, tally: segment.tally)
-                    }
+                    anchorRest(of: segment, &state)
                 }
             }
         }
+    }
+
+    /// Of a segment that could not be ended, as after a crash: what surely is on the disk.
+    private func anchorRest(of segment: OpenSegment, _ state: inout State) {
+        do throws(Errno) {
+            try segment.sync.synchronize(dataOnly: true)
+        } catch {
+            state.failure = .system(error, path: segment.path)
+            return
+        }
+        try? ledger.advance(segment.record.id, to: segment.head, tally: segment.tally)
     }
 
     func abandon() {

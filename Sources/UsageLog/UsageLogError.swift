@@ -66,6 +66,11 @@ package struct LogProblem: Error, Hashable, Sendable {
         case checkpointMismatch
         /// A closed segment whose end no checkpoint covers.
         case unsealedEnd
+        /// A checkpoint does not have the segment, though none before it has its end.
+        case leftOut(checkpoint: UInt64)
+        /// The keystore's list from which the next checkpoint is made does not have the segment
+        /// though it must, or has it though its end is sealed.
+        case wrongList(checkpoint: UInt64)
         /// A checkpoint is missing, changed, or not signed with the key that the one before named;
         /// the sequence is its number.
         case brokenCheckpoints
@@ -120,6 +125,10 @@ extension LogProblem: CustomStringConvertible {
         case .dataBehindClosingRecord: "there is data behind the closing record"
         case .checkpointMismatch: "events up to the next checkpoint are not those that it signed"
         case .unsealedEnd: "no checkpoint covers the segment's end"
+        case .leftOut(let checkpoint):
+            "checkpoint \(checkpoint) leaves the segment out, though none before it closes it"
+        case .wrongList(let checkpoint):
+            "the keystore's list of what checkpoint \(checkpoint) is to seal is wrong about it"
         case .brokenCheckpoints: "this checkpoint is missing or was changed"
         case .changedIndex: "the segment's index was changed; it can be deleted"
         case .wrongTotals: "the keystore's totals are not what the events add up to"

@@ -44,19 +44,14 @@ package struct UsageLogReader: Sendable {
         let place = try LogDirectory.openOrMake(directory)
         var merge = SegmentMerge(
             directory: place, keys: keys, filter: filter, keepsLiveSegments: true)
-        var known: Set<SegmentID> = []
-        var seenAt: Timespec?
+        var watch = SegmentWatch(place)
+        var known: Set<String> = []
         while !isCancelled() {
-            // A file is made before its segment is registered, so the directory's time alone does
-            // not tell: look on while a name is unknown.
-            let changedAt = try place.modificationTime()
-            if changedAt != seenAt {
-                let names = try place.names()
-                let new = try anchors.allSegments().filter { !known.contains($0.id) }
+            // The keystore reads and decrypts the rows of all segments, under its lock.
+            if try watch.hasNews(known: known) {
+                let new = try anchors.allSegments().filter { !known.contains($0.id.fileName) }
                 merge.add(new)
-                known.formUnion(new.map(\.id))
-                let knownNames = Set(known.map(\.fileName))
-                if names.allSatisfy(knownNames.contains) { seenAt = changedAt }
+                known.formUnion(new.map(\.id.fileName))
             }
             merge.resume()
             try deliver(&merge, until: isCancelled, body)

@@ -1,5 +1,3 @@
-internal import Platform
-
 /// What a whole check of the usage log found.
 package struct VerificationReport: Sendable, Hashable {
     /// Registered segments.
@@ -71,8 +69,7 @@ package struct UsageLogVerifier: Sendable {
     fileprivate struct Expectations {
         /// By ordinal and count.
         var heads: [UInt64: [UInt64: SegmentHead]] = [:]
-        /// The last seal of each segment.
-        var lastSeals: [UInt64: Checkpoint.Seal] = [:]
+        var seals = SealedSegments()
         var totals = UsageTally()
     }
 
@@ -143,11 +140,15 @@ package struct UsageLogVerifier: Sendable {
         for bytes in stored.checkpoints {
             let number = chain.count + 1
             guard let checkpoint = chain.take(bytes),
-                expectations.add(checkpoint, segments: byOrdinal)
+                let leftOut = expectations.add(checkpoint, segments: byOrdinal)
             else {
                 report.problems.append(.brokenCheckpoint(number))
                 report.checkpointCount = number - 1
                 return expectations
+            }
+            for segment in leftOut {
+                report.problems.append(
+                    expectations.problem(with: segment, .leftOut(checkpoint: number)))
             }
         }
         report.checkpointCount = chain.count
@@ -156,8 +157,28 @@ package struct UsageLogVerifier: Sendable {
             || chain.key != (chain.count == 0 ? chain.key : state.nextKey.publicKey)
         {
             report.problems.append(.brokenCheckpoint(chain.count + 1))
+        } else {
+            checkUnsealed(of: state, stored.segments, expectations, &report)
         }
         return expectations
+    }
+
+    /// Holds the list from which the next checkpoint is made against what those before left open,
+    /// and what was registered since.
+    private func checkUnsealed(
+        of state: LedgerState, _ segments: [SegmentRecord], _ expectations: Expectations,
+        _ report: inout VerificationReport
+    ) {
+        let due = segments.filter { !expectations.seals.isClosed($0.ordinal) }.map(\.id)
+        var wrong = Set(due).symmetricDifference(state.unsealed)
+        let kind = LogProblem.Kind.wrongList(checkpoint: state.checkpointCount + 1)
+        for segment in segments where wrong.remove(segment.id) != nil {
+            report.problems.append(expectations.problem(with: segment, kind))
+        }
+        for id in state.unsealed where wrong.remove(id) != nil {
+            report.problems.append(
+                LogProblem(kind: kind, file: id.fileName, segment: id, sequence: 0))
+        }
     }
 
     private func check(
@@ -253,7 +274,7 @@ package struct UsageLogVerifier: Sendable {
     ) throws(UsageLogError) {
         var files: [(name: String, isHeaderOnly: Bool)] = []
         for name in try place.names().sorted() {
-            guard let isHeaderOnly = isHeaderOnly(name, in: place) else { continue }
+            guard let isHeaderOnly = place.isHeaderOnly(name) else { continue }
             files.append((name, isHeaderOnly))
         }
         let known = Set(try anchors.allSegments().map(\.id.fileName))
@@ -267,17 +288,6 @@ package struct UsageLogVerifier: Sendable {
             }
         }
     }
-
-    /// nil when the file is gone by now.
-    private func isHeaderOnly(_ name: String, in place: LogDirectory) -> Bool? {
-        do throws(Errno) {
-            let status = try place.descriptor.status(of: FileName(name))
-            return status.kind == .regular && name.hasSuffix(SegmentFormat.fileSuffix)
-                && status.sizeBytes <= UInt64(SegmentFormat.headerBytes)
-        } catch {
-            return error == .noSuchFileOrDirectory ? nil : false
-        }
-    }
 }
 
 extension VerificationReport {
@@ -285,26 +295,28 @@ extension VerificationReport {
 }
 
 extension UsageLogVerifier.Expectations {
-    /// - Returns: whether the checkpoint's seals fit the segments and each other: a segment only
-    ///   goes forward, and not at all once it is closed.
+    /// - Returns: the segments that the checkpoint leaves out (``SealedSegments``); nil when its
+    ///   seals do not fit the segments or those of the checkpoints before.
     fileprivate mutating func add(
         _ checkpoint: Checkpoint, segments: [UInt64: SegmentRecord]
-    ) -> Bool {
+    ) -> [SegmentRecord]? {
         for seal in checkpoint.seals {
             guard let segment = segments[seal.ordinal], segment.digest == seal.digest else {
-                return false
+                return nil
             }
-            if let last = lastSeals[seal.ordinal] {
-                guard !last.isClosed, seal.head.eventCount >= last.head.eventCount else {
-                    return false
-                }
-            }
-            lastSeals[seal.ordinal] = seal
+        }
+        guard let leftOut = seals.take(checkpoint) else { return nil }
+        for seal in checkpoint.seals {
             var head = seal.head
-            if segment.version == 1 { head.treeRoot = [] }
+            if segments[seal.ordinal]?.version == 1 { head.treeRoot = [] }
             heads[seal.ordinal, default: [:]][head.eventCount] = head
         }
-        return true
+        // The list of segments has one that is missing as broken already.
+        return leftOut.compactMap { segments[$0] }
+    }
+
+    fileprivate func problem(with segment: SegmentRecord, _ kind: LogProblem.Kind) -> LogProblem {
+        LogProblem(segment, kind, at: seals.firstUnsealed(segment.ordinal))
     }
 
     fileprivate func problem(atStartOf segment: SegmentRecord) -> LogProblem? {
@@ -327,7 +339,7 @@ extension UsageLogVerifier.Expectations {
         {
             return LogProblem(segment, .wrongTotals, at: segment.head.eventCount)
         }
-        let seal = lastSeals[segment.ordinal]
+        let seal = seals.last[segment.ordinal]
         if let seal, seal.head.eventCount > scanner.head.eventCount {
             return LogProblem(segment, .missingEvents, at: scanner.head.eventCount + 1)
         }

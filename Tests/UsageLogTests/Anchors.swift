@@ -65,6 +65,7 @@ final class AnchorTransaction: LogTransaction {
 final class MemoryAnchors: LogAnchorStore {
     private struct State {
         var rows = AnchorRows()
+        var readCount = 0
         var fails = false
         var changesToFailure: Int?
         var hasFailed = false
@@ -73,7 +74,11 @@ final class MemoryAnchors: LogAnchorStore {
     private let state = Mutex(State())
 
     func read<Value: Sendable>(_ body: (any LogView) throws -> Value) throws -> Value {
-        try body(AnchorTransaction(state.withLock { $0.rows }))
+        let rows = state.withLock { state in
+            state.readCount += 1
+            return state.rows
+        }
+        return try body(AnchorTransaction(rows))
     }
 
     func change<Value: Sendable>(_ body: (any LogTransaction) throws -> Value) throws -> Value {
@@ -94,6 +99,9 @@ final class MemoryAnchors: LogAnchorStore {
     }
 
     func segments() throws -> [SegmentRecord] { rows.segments }
+
+    /// How often the log has read here.
+    var readCount: Int { state.withLock { $0.readCount } }
 
     func setFails(_ fails: Bool) { state.withLock { $0.fails = fails } }
 

@@ -46,6 +46,82 @@ import Testing
         #expect(try fixture.verify().problems == [])
     }
 
+    /// Each event has a segment of its own: the second one's begins with the end of the first.
+    private func rotatingWriter(
+        _ fixture: Fixture, _ durability: UsageLogDurability = .withinASecond
+    ) -> SegmentWriter {
+        SegmentWriter(
+            directory: fixture.directory, keys: fixture.keys, anchors: fixture.anchors,
+            clock: fixture.clock, durability: durability, formatVersion: SegmentFormat.version,
+            segmentLimitBytes: 1, syncIntervalMilliseconds: 3_600_000)
+    }
+
+    /// Nothing is known of the only segment's events, and nothing signed.
+    private func expectNothingAnchored(_ fixture: Fixture) throws {
+        let segments = try fixture.anchors.segments()
+        #expect(segments.map(\.isClosed) == [false])
+        #expect(segments.map(\.head.eventCount) == [0])
+        #expect(fixture.anchors.rows.checkpoints == [])
+        #expect(try fixture.verify().problems == [])
+    }
+
+    @Test(arguments: [Errno.ioError, .noSpace])
+    func `a segment whose last sync fails is not synced again, not anchored and not sealed`(
+        _ errno: Errno
+    ) throws {
+        let fixture = try Fixture()
+        let scope = FaultScope(below: fixture.root)
+        defer { scope.end() }
+        let writer = rotatingWriter(fixture)
+        try writer.append(fixture.event("First"))
+        scope.arm(FaultScript(.error(errno), at: 1, only: .synchronize))
+        for _ in 0..<3 {
+            #expect(throws: UsageLogError.self) { try writer.append(fixture.event("Refused")) }
+        }
+        writer.close()
+        #expect(scope.count(of: .synchronize) == 1)
+        scope.disarm()
+        try expectNothingAnchored(fixture)
+    }
+
+    @Test(arguments: [Errno.ioError, .noSpace])
+    func `a writer whose last sync fails when it is closed does not sync again`(
+        _ errno: Errno
+    ) throws {
+        let fixture = try Fixture()
+        let scope = FaultScope(below: fixture.root)
+        defer { scope.end() }
+        let writer = writer(fixture, .withinASecond)
+        for _ in 0..<2 { try writer.append(fixture.event()) }
+        scope.arm(FaultScript(.error(errno), at: 1, only: .synchronize))
+        writer.close()
+        #expect(scope.count(of: .synchronize) == 1)
+        scope.disarm()
+        try expectNothingAnchored(fixture)
+    }
+
+    @Test(arguments: [false, true])
+    func `who waits for a sync is refused when the segment ends with one that fails`(
+        _ isClosed: Bool
+    ) throws {
+        let fixture = try Fixture()
+        let scope = FaultScope(below: fixture.root)
+        defer { scope.end() }
+        let writer = rotatingWriter(fixture, .beforeRelease)
+        try writer.append(fixture.event("First"))
+        scope.arm(FaultScript(.error(.ioError), at: 1, only: .synchronize))
+        if isClosed {
+            writer.close()
+        } else {
+            #expect(throws: UsageLogError.self) { try writer.append(fixture.event("Refused")) }
+        }
+        // As the thread of an event does that was written just before the end.
+        #expect(throws: UsageLogError.self) { try writer.commit(2) }
+        #expect(scope.count(of: .synchronize) == 1)
+        scope.disarm()
+        writer.close()
+    }
+
     @Test func `threads share their syncs`() throws {
         let fixture = try Fixture()
         let scope = FaultScope(below: fixture.root)

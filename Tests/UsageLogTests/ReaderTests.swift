@@ -152,6 +152,47 @@ import Testing
         #expect(follower.cancel() == nil)
     }
 
+    @Test func `follow asks the keystore only when there may be new segments`() throws {
+        // It has an index beside it, and a process died before its first event.
+        let segment = try fixture.writeClosedSegment(events: 1024)
+        let header = try fixture.bytes(of: segment)[..<SegmentFormat.headerBytes]
+        try Data(header).write(
+            to: URL(fileURLWithPath: fixture.directory + "/" + SegmentID().fileName))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.directory).count == 3)
+        let before = fixture.anchors.readCount
+        var looks = 0
+        try fixture.reader.follow(
+            UsageLogFilter(eventName: "None"),
+            until: {
+                looks += 1
+                return looks > 16
+            }
+        ) { _ in }
+        // Two of them: a file may come within the tick of the clock in which the first one is.
+        #expect(fixture.anchors.readCount - before == 2)
+    }
+
+    @Test func `follow sees a segment that is registered long after its file was made`() throws {
+        _ = try fixture.writeClosedSegment(events: 1)
+        let record = SegmentRecord(
+            at: try fixture.ledger.place().place, createdAt: fixture.clock.now(),
+            version: SegmentFormat.version)
+        let segment = try OpenSegment(
+            record, in: try LogDirectory.open(fixture.directory), keys: fixture.keys)
+        let follower = Follower(fixture, UsageLogFilter())
+        try follower.waitFor(["Event1"])
+        usleep(400_000)
+        #expect(try fixture.ledger.register(record))
+        usleep(200_000)
+        let event = fixture.event("Late")
+        let leaf = EventBuffer()
+        leaf.reset(toZeros: SegmentFormat.leafPrefixBytes)
+        event.appendPlaintext(to: leaf)
+        try segment.append(leaf: leaf, event: event)
+        try follower.waitFor(["Event1", "Late"])
+        #expect(follower.cancel() == nil)
+    }
+
     @Test func `follow ends with the damage that it meets`() throws {
         let segment = try fixture.writeClosedSegment(events: 3)
         var bytes = try fixture.bytes(of: segment)
