@@ -8,20 +8,39 @@ internal import Synchronization
 ///
 /// Which stores are connected is the keystore's state and the same for all processes; each opens
 /// the token for itself when it first needs it.
+///
+/// A token that could not be opened is kept as well: a new one for each request would bring the
+/// refused PIN to the token again each time, until that is locked.
 final class CustomKeyStores: Sendable {
-    /// A token with what opened it: another process may give the store another one.
+    /// A token with what opens it: another process may give the store another one.
     private struct Opened {
-        let token: PKCS11Token
+        /// The token, which says for itself that it is away or refused the PIN; or why its library
+        /// was not started.
+        let outcome: Result<PKCS11Token, PKCS11Error>
         let place: TokenRecord
         let password: SecretBytes
+        let time = ContinuousClock.now
+
+        var hasToken: Bool {
+            if case .success = outcome { true } else { false }
+        }
 
         func belongs(to place: TokenRecord, _ password: SecretBytes) -> Bool {
             self.place == place && self.password.isEqual(to: password)
+        }
+
+        func close() {
+            if case .success(let token) = outcome { token.close() }
         }
     }
 
     /// By id of the custom key store.
     private let open = Mutex<[String: Opened]>([:])
+    private let options: PKCS11Token.Options
+
+    init(options: PKCS11Token.Options = PKCS11Token.Options()) {
+        self.options = options
+    }
 
     // MARK: Tokens
 
@@ -42,42 +61,70 @@ final class CustomKeyStores: Sendable {
         guard let place = tokens[store.clusterID] else {
             throw .keyUnavailable("the token of the custom key store \(id) is not known")
         }
-        if let known = open.withLock({ $0[id] }) {
-            if known.belongs(to: place, store.password) { return known.token }
-            disconnect(id)
-        }
         do throws(PKCS11Error) {
-            return keep(
-                Opened(
-                    token: try CustomKeyStores.openToken(place, store.password), place: place,
-                    password: store.password), for: id)
+            return try token(of: id, at: place, store.password)
         } catch {
             throw .keyUnavailable("the token of the custom key store \(id): \(error)")
         }
     }
 
-    /// Two threads may open a token at once: one of them wins.
-    private func keep(_ opened: Opened, for id: String) -> PKCS11Token {
-        open.withLock { open in
-            if let known = open[id], known.belongs(to: opened.place, opened.password) {
-                return known.token
-            }
-            open[id] = opened
-            return opened.token
+    /// The token as it was left, or a new one, which its first request connects.
+    private func token(
+        of id: String, at place: TokenRecord, _ password: SecretBytes
+    ) throws(PKCS11Error) -> PKCS11Token {
+        if let known = opened(id, at: place, password),
+            known.hasToken || ContinuousClock.now < known.time + options.reconnectPause
+        {
+            return try known.outcome.get()
         }
+        let outcome = Result { () throws(PKCS11Error) in try newToken(place, password) }
+        let new = Opened(outcome: outcome, place: place, password: password)
+        return try keep(new, for: id).get()
     }
 
-    private static func openToken(
+    /// The library is started; the token is not looked for.
+    private func newToken(
         _ place: TokenRecord, _ password: SecretBytes
     ) throws(PKCS11Error) -> PKCS11Token {
         guard let selector = PKCS11TokenSelector(label: place.tokenLabel) else {
             throw .invalidLength("token label")
         }
-        return try PKCS11Token.open(
-            try PKCS11Module.load(path: place.modulePath), selector, pin: password)
+        return PKCS11Token(
+            try PKCS11Module.load(path: place.modulePath), selector, pin: password,
+            options: options)
     }
 
-    /// Logs in, as ConnectCustomKeyStore does.
+    /// What is known of the store's token. One of another place or password is closed.
+    private func opened(
+        _ id: String, at place: TokenRecord, _ password: SecretBytes
+    ) -> Opened? {
+        let (known, foreign) = open.withLock { open -> (Opened?, Opened?) in
+            guard let known = open[id] else { return (nil, nil) }
+            if known.belongs(to: place, password) { return (known, nil) }
+            open[id] = nil
+            return (nil, known)
+        }
+        foreign?.close()
+        return known
+    }
+
+    /// Two threads may make a token at once: the first one wins, also over a failure.
+    private func keep(_ opened: Opened, for id: String) -> Result<PKCS11Token, PKCS11Error> {
+        // What is replaced ends outside of the lock, since a token's end takes calls.
+        let (kept, _) = open.withLock { open -> (Opened, Opened?) in
+            if let known = open[id], known.hasToken,
+                known.belongs(to: opened.place, opened.password)
+            {
+                return (known, nil)
+            }
+            return (opened, open.updateValue(opened, forKey: id))
+        }
+        return kept.outcome
+    }
+
+    /// Logs in, as ConnectCustomKeyStore does, whatever came of it before.
+    ///
+    /// Requests that come meanwhile have the same token, so it gets the PIN once.
     ///
     /// - Returns: nil, or what came instead.
     func connect(_ store: CustomKeyStoreRecord, _ place: TokenRecord?) -> ConnectionFailure? {
@@ -87,9 +134,7 @@ final class CustomKeyStores: Sendable {
         }
         disconnect(store.id)
         do throws(PKCS11Error) {
-            let token = try CustomKeyStores.openToken(place, store.password)
-            _ = keep(
-                Opened(token: token, place: place, password: store.password), for: store.id)
+            try token(of: store.id, at: place, store.password).reconnect()
             return nil
         } catch {
             return ConnectionFailure(
@@ -98,7 +143,7 @@ final class CustomKeyStores: Sendable {
     }
 
     func disconnect(_ id: String) {
-        open.withLock { $0.removeValue(forKey: id) }?.token.close()
+        open.withLock { $0.removeValue(forKey: id) }?.close()
     }
 
     // MARK: Keys

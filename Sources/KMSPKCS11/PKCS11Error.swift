@@ -35,7 +35,8 @@ package enum PKCS11Error: Error, Hashable, Sendable {
     case tokenInUse(PKCS11TokenSelector)
     /// The token, its sessions or the login are gone, and a new attempt to connect failed.
     case unavailable(PKCS11Failure)
-    /// All sessions stayed in use for as long as a request waits.
+    /// All sessions stayed in use for as long as a request waits; or the library hangs in a call
+    /// that others have to wait for: its start, or the end of all sessions.
     case busy
     /// The token refused the login. It is not tried again with the same PIN.
     case loginRefused(PKCS11Failure)
@@ -101,7 +102,7 @@ extension PKCS11Error: CustomStringConvertible {
         case .unsuitableToken(let selector): "the token with \(selector) has no AES-GCM"
         case .tokenInUse(let selector): "the token with \(selector) is in use already"
         case .unavailable(let failure): "the token is unavailable: \(failure)"
-        case .busy: "all sessions of the token are in use"
+        case .busy: "all sessions of the token are in use, or its library does not answer"
         case .loginRefused(let failure): "the token refused the login: \(failure)"
         case .lastPINTry:
             "one more wrong PIN would lock the token: log in once with the token's own tool"

@@ -14,20 +14,19 @@ package final class PKCS11Module: Sendable {
 
     package let path: String
     private let cryptoki: Cryptoki
-    private let address: UInt
     /// Otherwise somebody else in this process started it, and we must not end it.
     private let isOurs: Bool
     private let gate = Monitor(CallGate())
     private let claims = Mutex(TokenClaims())
 
     // Modules stay for as long as the process: ending one takes sessions and logins from all who
-    // use it. The lock is held while a library starts, so that none starts twice.
-    private static let loaded = Mutex<[PKCS11Module]>([])
+    // use it.
+    private static let modules = Monitor(
+        ModuleTable<PKCS11Module>(patience: .milliseconds(patienceMilliseconds)))
 
-    private init(path: String, cryptoki: Cryptoki, address: UInt, isOurs: Bool) {
+    private init(path: String, cryptoki: Cryptoki, isOurs: Bool) {
         self.path = path
         self.cryptoki = cryptoki
-        self.address = address
         self.isOurs = isOurs
     }
 
@@ -35,17 +34,40 @@ package final class PKCS11Module: Sendable {
     ///
     /// - Parameter path: absolute. Different names of one file give the same module.
     /// - Throws: ``PKCS11Error/cannotLoad(path:reason:)``, ``PKCS11Error/notAModule(path:reason:)``;
-    ///   ``PKCS11Error/unavailable(_:)`` when the library doesn't start for want of its token, and
-    ///   ``PKCS11Error/failed(_:)`` when it doesn't start for another reason.
+    ///   ``PKCS11Error/unavailable(_:)`` when the library doesn't start for want of its token,
+    ///   ``PKCS11Error/failed(_:)`` when it doesn't start for another reason, and
+    ///   ``PKCS11Error/busy`` when it hangs in another thread that is starting it.
     package static func load(path: String) throws(PKCS11Error) -> PKCS11Module {
-        try loaded.withLock { modules throws(PKCS11Error) in
+        try once(.path(path)) { () throws(PKCS11Error) in
             let (cryptoki, address) = try FunctionList.load(path)
-            if let known = modules.first(where: { $0.address == address }) { return known }
-            let isOurs = try settlingStart { () throws(PKCS11Error) in try cryptoki.initialize() }
-            let module = PKCS11Module(
-                path: path, cryptoki: cryptoki, address: address, isOurs: isOurs)
-            modules.append(module)
+            return try once(.address(address)) { () throws(PKCS11Error) in
+                let isOurs = try settlingStart { () throws(PKCS11Error) in
+                    try cryptoki.initialize()
+                }
+                return PKCS11Module(path: path, cryptoki: cryptoki, isOurs: isOurs)
+            }
+        }
+    }
+
+    /// What `start` gave when somebody did it first. No lock is held meanwhile, since a library may
+    /// never return: that costs the thread which called it.
+    private static func once(
+        _ name: ModuleTable<PKCS11Module>.Name,
+        _ start: () throws(PKCS11Error) -> PKCS11Module
+    ) throws(PKCS11Error) -> PKCS11Module {
+        let step = modules.wait(milliseconds: patienceMilliseconds) { $0.next(name, at: .now) }
+        switch step {
+        case .use(let module)?: return module
+        case .giveUp?, nil: throw .busy
+        case .begin?: break
+        }
+        do throws(PKCS11Error) {
+            let module = try start()
+            modules.withLock { $0.ended(name, module) }
             return module
+        } catch {
+            modules.withLock { $0.ended(name, nil) }
+            throw error
         }
     }
 

@@ -16,8 +16,13 @@ extension PKCS11Token {
             }
             guard isWanted else { throw .closed }
         } catch {
-            // Of a connection that came too late the last reference is gone by now.
-            if error == .closed { module.endClaim(owner) } else { module.disconnect(owner) }
+            // Only who had the token keeps it from others, and only while it may come back. Of a
+            // connection that came too late the last reference is gone by now.
+            if error == .closed || error.isAboutThePIN || description == nil {
+                module.endClaim(owner)
+            } else {
+                module.disconnect(owner)
+            }
             let kept = previous
             withPool { pool in
                 pool.connectFailed(error, at: .now, previous: kept, isFinal: error.isAboutThePIN)

@@ -8,7 +8,9 @@ internal import Synchronization
 /// ``Options/waitMilliseconds`` where all sessions are in use. A token has one user in a process.
 ///
 /// A PIN is tried once. When the token refuses it, now or after a reconnection, it is never tried
-/// again by this object, and it is not tried at all when a refusal would lock the token.
+/// again by this object, and it is not tried at all when a refusal would lock the token. Another
+/// object would try it again: who gets the PIN from somewhere keeps this one for as long as that
+/// PIN stands.
 package final class PKCS11Token: Sendable {
     /// AES-256.
     package static let keyBytes = 32
@@ -56,9 +58,13 @@ package final class PKCS11Token: Sendable {
         var pin: SecretBytes?
     }
 
-    private init(
-        _ module: PKCS11Module, _ selector: PKCS11TokenSelector, _ pin: SecretBytes,
-        _ options: Options
+    /// A token that is still to be found and logged in to: the first request does that, as after a
+    /// loss, and what it comes to is the others' answer, too. Calls nothing.
+    ///
+    /// - Parameter pin: kept for all connections until the token is closed.
+    package init(
+        _ module: PKCS11Module, _ selector: PKCS11TokenSelector, pin: SecretBytes,
+        options: Options = Options()
     ) {
         self.module = module
         self.options = options
@@ -69,22 +75,11 @@ package final class PKCS11Token: Sendable {
 
     deinit { close() }
 
-    /// Finds the token and logs in as its user.
-    ///
-    /// - Parameter pin: kept for reconnections until the token is closed.
-    /// - Throws: ``PKCS11Error``: that no, or no single, such token is there, or that it is in use,
-    ///   unsuitable or unavailable, or that it refused the login.
-    package static func open(
-        _ module: PKCS11Module, _ selector: PKCS11TokenSelector, pin: SecretBytes,
-        options: Options = Options()
-    ) throws(PKCS11Error) -> PKCS11Token {
-        let token = PKCS11Token(module, selector, pin, options)
-        try token.reconnect()
-        return token
-    }
-
     /// Makes sure that the token is there and logged in, without regard to how short ago that
     /// failed. A PIN that was refused is not tried again.
+    ///
+    /// - Throws: ``PKCS11Error``: that no, or no single, such token is there, or that it is in use,
+    ///   unsuitable or unavailable, or that it refused the login.
     package func reconnect() throws(PKCS11Error) {
         withPool { $0.endPause() }
         try verify()

@@ -47,6 +47,7 @@ static const char *const known[] = {
     "endless ciphertext", "too long plaintext", "too short plaintext", "own nonces",
     "replaced nonces", "zero nonces", "vendor error", "general error", "one bad decryption", "token gone",
     "lost sessions", "lost until restart", "lost for ever", "lost while making", "generator waits", "write protected",
+    "list waits", "start waits",
 };
 
 static int is(const char *name) { return strcmp(behaviour, name) == 0; }
@@ -95,6 +96,14 @@ static void counted(const char *name) {
         if (strcmp(name, calls[index].name) == 0) calls[index].count++;
 }
 
+// Under the lock: returns at once with another behaviour, and otherwise when it is released.
+static void wait_with(const char *name) {
+    if (!is(name)) return;
+    waiting++;
+    while (is(name) && !is_released) pthread_cond_wait(&released, &lock);
+    waiting--;
+}
+
 // Each function body runs under the lock and leaves with `return`.
 #define LOCKED(body)                  \
     pthread_mutex_lock(&lock);        \
@@ -104,6 +113,7 @@ static void counted(const char *name) {
 
 static CK_RV start(void) {
     counted("C_Initialize");
+    wait_with("start waits");
     if (is("does not start")) return CKR_DEVICE_ERROR;
     if (is_initialized) return CKR_CRYPTOKI_ALREADY_INITIALIZED;
     is_initialized = 1;
@@ -513,9 +523,7 @@ static CK_RV decrypt(CK_SESSION_HANDLE number, unsigned char *sealed, CK_ULONG c
 
 static CK_RV generate_random(CK_SESSION_HANDLE number, unsigned char *data, CK_ULONG count) {
     pthread_mutex_lock(&lock);
-    waiting++;
-    while (is("generator waits") && !is_released) pthread_cond_wait(&released, &lock);
-    waiting--;
+    wait_with("generator waits");
     CK_RV state = token_state(number);
     if (state == CKR_OK) memset(data, 0x5A, count);
     pthread_mutex_unlock(&lock);
@@ -526,6 +534,7 @@ static CK_FUNCTION_LIST list;
 
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST **functions) {
     pthread_mutex_lock(&lock);
+    wait_with("list waits");
     memset(&list, 0, sizeof list);
     list.version.major = is("old version") ? 1 : 2;
     list.version.minor = 40;

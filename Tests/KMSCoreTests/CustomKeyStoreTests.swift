@@ -2,11 +2,13 @@ import Cryptography
 import Foundation
 import KMSModel
 import KMSPKCS11
+import KMSStore
 import Testing
 
 @testable import KMSCore
 
 import struct TestSupport.Command
+import enum TestSupport.Program
 
 /// Custom key stores over SoftHSM2. The library reads its settings from the environment, once for a
 /// process: these tests run in a process of their own.
@@ -153,6 +155,101 @@ import struct TestSupport.Command
         #expect(try kms.refusal(.deleteCustomKeyStore, store) == nil)
         #expect(try kms.ask(.describeCustomKeyStores).structures(.customKeyStores).isEmpty)
     }
+
+    // MARK: With a token that locks itself
+
+    private static let store = Structure([.customKeyStoreID: .text("cks-0123456789abcdef0")])
+
+    /// A store that is connected, of which this process has not opened the token yet.
+    private static func connect(
+        _ kms: TestKeystore, to library: String, password: String
+    ) throws {
+        let cluster = "cluster-abcdefghijk"
+        let now = kms.clock.now()
+        var record = CustomKeyStoreRecord(
+            region: "", id: store.text(.customKeyStoreID) ?? "", name: "store", clusterID: cluster,
+            trustAnchor: "anchor", password: secret(password), creationDate: now)
+        record.state = .connected
+        let made = record
+        _ = try kms.keystore.store.change { _, change in
+            change.tokens = [
+                TokenRecord(
+                    clusterID: cluster, modulePath: library, tokenLabel: "hostile",
+                    creationDate: now)
+            ]
+            change.keyStores = [made]
+        }
+    }
+
+    /// A library of its own, whose token has the PIN 1234 and takes none after two wrong ones.
+    private static func copyHostileLibrary(to path: String) throws {
+        try FileManager.default.copyItem(
+            atPath: Program.directory + "/libHostilePKCS11.so", toPath: path)
+    }
+
+    @Test func `a PIN that is refused is tried again when somebody connects the store, not before`()
+        throws
+    {
+        let kms = try TestKeystore()
+        let library = kms.place.path("hostile.so")
+        try Self.copyHostileLibrary(to: library)
+        let drawing = Self.store.with(.numberOfBytes, .number(8))
+        let refusal = KMSError.keyUnavailable(
+            "the token: the token refused the login: C_Login answered CKR_PIN_INCORRECT (0xa0)")
+        try Self.connect(kms, to: library, password: "0000")
+        // After a second wrong PIN the third answer would be another one.
+        for _ in 0..<4 { #expect(try kms.refusal(.generateRandom, drawing) == refusal) }
+        // Another password is another PIN.
+        try Self.connect(kms, to: library, password: "1234")
+        #expect(try kms.refusal(.generateRandom, drawing) == nil)
+
+        try Self.connect(kms, to: library, password: "0000")
+        for _ in 0..<4 { #expect(try kms.refusal(.generateRandom, drawing) == refusal) }
+        for code in ["INVALID_CREDENTIALS", "USER_LOCKED_OUT"] {
+            try kms.ask(.disconnectCustomKeyStore, Self.store)
+            try kms.ask(.connectCustomKeyStore, Self.store)
+            let described = try kms.ask(.describeCustomKeyStores, Self.store)
+            #expect(
+                described.structures(.customKeyStores).first?.text(.connectionErrorCode) == code)
+        }
+    }
+
+    @Test func `a library that cannot be loaded is tried again after a pause, or when connecting`()
+        throws
+    {
+        let kms = try TestKeystore()
+        let library = kms.place.path("hostile.so")
+        try Self.connect(kms, to: library, password: "1234")
+        let snapshot = try kms.keystore.store.snapshot()
+        let region = snapshot.region(TestKeystore.scope)
+        let record = try #require(region.keyStores.values.first)
+        func refusal(_ stores: CustomKeyStores) -> KMSError? {
+            do throws(KMSError) {
+                _ = try stores.random(1, from: record.id, snapshot, region)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        func stores(pausing pause: Duration) -> CustomKeyStores {
+            var options = PKCS11Token.Options()
+            options.reconnectPause = pause
+            return CustomKeyStores(options: options)
+        }
+        let (patient, restless) = (stores(pausing: .seconds(3600)), stores(pausing: .zero))
+        let missing = refusal(patient)
+        #expect(missing?.code == .keyUnavailable)
+        #expect(refusal(restless) == missing)
+
+        try Self.copyHostileLibrary(to: library)
+        #expect(refusal(patient) == missing)
+        #expect(refusal(restless) == nil)
+        restless.disconnect(record.id)
+        let failure = patient.connect(record, snapshot.tokens[record.clusterID])
+        #expect(failure?.reason == nil)
+        #expect(refusal(patient) == nil)
+        patient.disconnect(record.id)
+    }
 }
 
 /// What ``CustomKeyStoreTests`` runs in a process of its own.
@@ -264,14 +361,19 @@ struct CustomKeyStoresInChild {
         #expect(
             String(decoding: told, as: UTF8.self).contains(
                 #""connectionFailure":"the token refused the login: "#))
-        try kms.ask(
-            .updateCustomKeyStore,
-            store.with(.keyStorePassword, .secret(secret("correct horse"))))
+        let correction = store.with(.keyStorePassword, .secret(secret("correct horse")))
+        #expect(
+            try kms.refusal(.updateCustomKeyStore, correction)?.code == .keyStoreInvalidState)
+        #expect(
+            try kms.refusal(.connectCustomKeyStore, store)?.code == .keyStoreInvalidState)
+        try kms.ask(.disconnectCustomKeyStore, store)
+        try kms.ask(.updateCustomKeyStore, correction)
         try kms.ask(.connectCustomKeyStore, store)
         #expect(try describe(store).text(.connectionState) == "CONNECTED")
         #expect(try describe(store)[.connectionErrorCode] == nil)
-        #expect(
-            try kms.refusal(.connectCustomKeyStore, store)?.code == .keyStoreInvalidState)
+        // Again, it connects anew.
+        #expect(try kms.refusal(.connectCustomKeyStore, store) == nil)
+        #expect(try describe(store).text(.connectionState) == "CONNECTED")
         for operation in [KMSOperation.updateCustomKeyStore, .deleteCustomKeyStore] {
             #expect(try kms.refusal(operation, store)?.code == .keyStoreInvalidState)
         }

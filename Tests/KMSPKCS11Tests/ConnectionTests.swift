@@ -371,4 +371,45 @@ extension PKCS11TokenSelector {
             #expect(try hostile.count("C_Initialize") == 1)
         }
     }
+
+    @Test(arguments: ["list waits", "start waits"])
+    func `a library that hangs while it starts costs one thread, and other libraries nothing`(
+        _ behaviour: String
+    ) throws {
+        try HostileModule.with { other throws in
+            try HostileModule.with(behaviour) { hostile throws in
+                let (hanging, well) = (hostile, other)
+                let first = Collected<PKCS11Error?>()
+                let second = Collected<PKCS11Error?>()
+                let elsewhere = Collected<PKCS11Error?>()
+                let isHanging = Collected<Bool>()
+                inThreads(4) { number in
+                    if number == 0 { return first.add(Self.failureToLoad(hanging)) }
+                    isHanging.add(
+                        (try? Deadline.wait(seconds: 60) { try hanging.count("waiting") == 1 })
+                            ?? false)
+                    switch number {
+                    case 1: second.add(Self.failureToLoad(hanging))
+                    case 2: elsewhere.add(Self.failureToLoad(well))
+                    default:
+                        // Where they wait without end the test fails, and ends.
+                        _ = Deadline.wait(seconds: 60) {
+                            second.all.count == 1 && elsewhere.all.count == 1
+                        }
+                        try? hanging.release()
+                    }
+                }
+                #expect(isHanging.all == [true, true, true])
+                #expect(second.all == [.busy])
+                #expect(elsewhere.all == [nil])
+                #expect(first.all == [nil])
+                #expect(Self.failureToLoad(hostile) == nil)
+                #expect(try hostile.count("C_Initialize") == 1)
+            }
+        }
+    }
+
+    private static func failureToLoad(_ module: HostileModule) -> PKCS11Error? {
+        failure { () throws(PKCS11Error) in try PKCS11Module.load(path: module.path) }
+    }
 }

@@ -38,6 +38,14 @@ struct HostileModule {
             PKCS11Module.load(path: path), labelled("hostile"), pin: secret(pin), options: options)
     }
 
+    /// The token before its first request.
+    func unconnected(
+        pin: String = HostileModule.pin, options: PKCS11Token.Options = .impatient
+    ) throws -> PKCS11Token {
+        try PKCS11Token(
+            PKCS11Module.load(path: path), labelled("hostile"), pin: secret(pin), options: options)
+    }
+
     func set(_ behaviour: String) throws {
         try unsafe withFunction("hostile_set") { function in
             // SAFETY: that is the function's type in HostilePKCS11.h.

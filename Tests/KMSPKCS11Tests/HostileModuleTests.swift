@@ -265,6 +265,45 @@ import Testing
         }
     }
 
+    @Test func `a PIN is tried once, however many first requests come at a time`() throws {
+        try HostileModule.with { hostile throws in
+            let token = try hostile.unconnected(pin: "0000")
+            defer { token.close() }
+            #expect(try hostile.count("C_Login") == 0)
+            let outcomes = Collected<PKCS11Error?>()
+            inThreads(8) { _ in
+                outcomes.add(failure { () throws(PKCS11Error) in try token.randomBytes(count: 1) })
+            }
+            let refused = PKCS11Error.loginRefused(.login, CKR_PIN_INCORRECT)
+            #expect(outcomes.all == [PKCS11Error?](repeating: refused, count: 8))
+            #expect(try hostile.count("C_Login") == 1)
+
+            // Who was refused keeps nobody else from the token.
+            let other = try hostile.unconnected()
+            defer { other.close() }
+            #expect(try other.randomBytes(count: 1).count == 1)
+        }
+    }
+
+    @Test func `a token that the first request doesn't find is not looked for by the next ones`()
+        throws
+    {
+        try HostileModule.with("no slots") { hostile throws in
+            var options = PKCS11Token.Options()
+            options.reconnectPause = .seconds(3600)
+            let token = try hostile.unconnected(options: options)
+            defer { token.close() }
+            let absent = PKCS11Error.tokenAbsent(try labelled("hostile"))
+            #expect(
+                failure { () throws(PKCS11Error) in try token.randomBytes(count: 1) } == absent)
+            try hostile.set("well")
+            #expect(
+                failure { () throws(PKCS11Error) in try token.randomBytes(count: 1) } == absent)
+            try token.reconnect()
+            #expect(try token.randomBytes(count: 1).count == 1)
+        }
+    }
+
     // MARK: Losses
 
     @Test func `sessions that are gone are opened again, with a login`() throws {

@@ -264,6 +264,60 @@ import Testing
     }
 }
 
+@Suite struct ModuleTableTests {
+    private typealias Table = ModuleTable<String>
+
+    private let start = ContinuousClock.now
+
+    /// In words.
+    private func next(
+        _ table: inout Table, _ name: Table.Name = .path("/a.so"), after seconds: Int = 0
+    ) -> String {
+        switch table.next(name, at: start + .seconds(seconds)) {
+        case .use(let module)?: "use \(module)"
+        case .begin?: "begin"
+        case .giveUp?: "give up"
+        case nil: "wait"
+        }
+    }
+
+    @Test func `one starts a library, and the others wait until it seems to hang`() {
+        var table = Table(patience: .seconds(5))
+        #expect(next(&table) == "begin")
+        #expect(next(&table, after: 4) == "wait")
+        #expect(next(&table, after: 5) == "give up")
+        // Who comes later doesn't wait again.
+        #expect(next(&table, after: 100) == "give up")
+        #expect(next(&table, .path("/b.so"), after: 100) == "begin")
+        table.ended(.path("/a.so"), "A")
+        #expect(next(&table, after: 200) == "use A")
+        #expect(next(&table, .path("/b.so"), after: 104) == "wait")
+    }
+
+    @Test func `a library that did not start is started anew`() {
+        var table = Table(patience: .seconds(5))
+        #expect(next(&table) == "begin")
+        table.ended(.path("/a.so"), nil)
+        #expect(next(&table, after: 1) == "begin")
+        #expect(next(&table, after: 5) == "wait")
+        #expect(next(&table, after: 6) == "give up")
+    }
+
+    @Test func `a library of two paths is started once`() {
+        var table = Table(patience: .seconds(5))
+        for path in ["/a.so", "/b.so"] { #expect(next(&table, .path(path)) == "begin") }
+        #expect(next(&table, .address(1)) == "begin")
+        #expect(next(&table, .address(1)) == "wait")
+        table.ended(.address(1), "A")
+        #expect(next(&table, .address(1)) == "use A")
+        #expect(next(&table, .path("/a.so")) == "wait")
+        for path in ["/a.so", "/b.so"] {
+            table.ended(.path(path), "A")
+            #expect(next(&table, .path(path)) == "use A")
+        }
+    }
+}
+
 @Suite struct TokenClaimTests {
     private func token(_ serial: String, flags: PKCS11TokenFlags = []) -> PKCS11TokenDescription {
         PKCS11TokenDescription(

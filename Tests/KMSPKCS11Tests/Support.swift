@@ -57,6 +57,18 @@ func failure<Value>(_ body: () throws(PKCS11Error) -> Value) -> PKCS11Error? {
     }
 }
 
+extension PKCS11Token {
+    /// One that is connected.
+    static func open(
+        _ module: PKCS11Module, _ selector: PKCS11TokenSelector, pin: SecretBytes,
+        options: Options = Options()
+    ) throws(PKCS11Error) -> PKCS11Token {
+        let token = PKCS11Token(module, selector, pin: pin, options: options)
+        try token.reconnect()
+        return token
+    }
+}
+
 extension PKCS11Token.Options {
     /// Tests do not wait for a token to be looked for again.
     static var impatient: Self {

@@ -9,5 +9,5 @@ void hostile_set(const char *behaviour);
 /// are open now ("sessions"), or were at most ("most sessions"), or how many calls wait ("waiting").
 unsigned long hostile_count(const char *what);
 
-/// Lets the calls go on that wait because of the behaviour "generator waits", and later ones.
+/// Lets the calls go on that wait because of a behaviour ("generator waits"), and later ones.
 void hostile_release(void);
