@@ -154,22 +154,23 @@ private struct ExportCheck {
         switch stage {
         case .head: try takeHead(value)
         case .checkpoints, .segments:
-            if value["checkpoint"] != nil {
-                try takeCheckpoint(value)
-            } else if value["header"] != nil {
-                try takeSegment(value)
-            } else if value["record"] != nil {
+            // A line has these members and no others: whatever stands there is taken for checked.
+            switch value.members.map(\.name) {
+            case ["checkpoint", "bytes"]: try takeCheckpoint(value)
+            case ["segment", "header"]: try takeSegment(value)
+            case ["segment", "sequence", "previous", "path", "record"]:
                 try takeEvent(value, bytes)
-            } else if value["end"] != nil {
-                try takeEnd(value)
-            } else {
-                throw problem("the line is none of an export's")
+            case ["end", "checkpoints", "segments", "events"]: try takeEnd(value)
+            default: throw problem("the line is none of an export's")
             }
         case .ended: throw problem("there is something behind the end")
         }
     }
 
     private mutating func takeHead(_ value: JSON) throws(LogExportReport.Problem) {
+        guard
+            value.members.map(\.name) == ["keyfoldLogExport", "verificationKey", "fingerprint"]
+        else { throw problem("this is not an export of version 1") }
         guard value["keyfoldLogExport"]?.integer(Int.self) == 1 else {
             throw problem("this is not an export of version 1")
         }

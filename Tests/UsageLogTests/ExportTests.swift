@@ -112,6 +112,23 @@ import Testing
         }
     }
 
+    @Test func `no line of an export takes anything more`() throws {
+        _ = try fixture.writeClosedSegment(events: 2)
+        let all = lines(try export())
+        for index in all.indices {
+            for member in [#""record":{"eventName":"Forged"}"#, #""more":1"#] {
+                let line = String(decoding: all[index], as: UTF8.self)
+                for forged in [
+                    "{" + member + "," + line.dropFirst(), line.dropLast(2) + "," + member + "}\n",
+                ] {
+                    var changed = all
+                    changed[index] = Array(forged.utf8)
+                    #expect(try !check(changed.flatMap(\.self)).passes, "line \(index + 1)")
+                }
+            }
+        }
+    }
+
     @Test func `no line of an export can be removed, doubled or moved`() throws {
         for events in [3, 1] { _ = try fixture.writeClosedSegment(events: events) }
         let all = lines(try export())
