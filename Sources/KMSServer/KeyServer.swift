@@ -52,7 +52,6 @@ package final class KeyServer: Sendable {
         configuration.maximumGracefulShutdownDuration = .seconds(parts.limits.graceSeconds)
         let group = ServiceGroup(configuration: configuration)
         self.group.withLock { $0 = group }
-        defer { removeSockets(places.bound) }
         do {
             try await group.run()
         } catch {
@@ -78,10 +77,6 @@ package final class KeyServer: Sendable {
         var logger = parts.logger
         logger.logLevel = max(logger.logLevel, .warning)
         return logger
-    }
-
-    private func removeSockets(_ bound: [Listener.Place]) {
-        for case .socket(let path, _) in bound { UnixSocket(path: path).remove() }
     }
 
     // MARK: Listeners

@@ -28,29 +28,22 @@ struct UnixSocket {
         }
     }
 
+    /// Whether somebody listens, or may: a backlog that is full and a socket that is not ours to
+    /// ask are no proof that nobody does.
     private func isAnswered() async -> Bool {
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-        guard let channel = try? await bootstrap.connect(unixDomainSocketPath: path).get() else {
-            return false
+        do {
+            try await bootstrap.connect(unixDomainSocketPath: path).get().close()
+            return true
+        } catch let error as IOError {
+            return error.errnoCode != ECONNREFUSED && error.errnoCode != ENOENT
+        } catch {
+            return true
         }
-        try? await channel.close()
-        return true
     }
 
     /// Lets others connect as `mode` says. Before, only this process's user may.
     func setMode(_ mode: UInt32) throws(Errno) {
         try Descriptor.open(path: path, OpenFlag.path | O_NOFOLLOW).changeMode(to: mode)
-    }
-
-    func remove() {
-        guard let slash = path.lastIndex(of: "/") else { return removeFrom(".", path) }
-        removeFrom(
-            slash == path.startIndex ? "/" : String(path[..<slash]),
-            String(path[path.index(after: slash)...]))
-    }
-
-    private func removeFrom(_ directory: String, _ name: String) {
-        let directory = try? Descriptor.open(path: directory, OpenFlag.path | OpenFlag.directory)
-        try? directory?.unlink(FileName(name))
     }
 }

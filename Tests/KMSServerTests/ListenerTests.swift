@@ -45,6 +45,26 @@ import Testing
         }
     }
 
+    @Test func `a server that ends slowly leaves its successor's socket alone`() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/kms.sock"
+            let first = try LiveServer("socket=\(path)")
+            let slow = try Command(
+                "curl", "--silent", "--unix-socket", path, "http://localhost/", "--header",
+                "X-Amz-Target: TrentService.DescribeKey", "--header",
+                "Content-Type: application/x-amz-json-1.1", "--data", #"{"KeyId":"sleep:3000"}"#
+            ).start()
+            #expect(try first.hasRequestUnderWay())
+            first.process.signal(Signal.terminate)
+            #expect(Deadline.wait(seconds: 10) { !FileManager.default.fileExists(atPath: path) })
+            let second = try LiveServer("socket=\(path)")
+            #expect(try first.process.waitForEnd(seconds: 30) == 0)
+            #expect(try ask(path)["KeyId"].string == "eu-central-1")
+            _ = try slow.waitForEnd(seconds: 30)
+            _ = second
+        }
+    }
+
     @Test func `a file that is no socket stays`() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/file"
