@@ -279,24 +279,27 @@ private struct BackupTarget {
     ) throws(KeystoreError) {
         do throws(Errno) {
             let file = try staging.open(fileName, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
-            let opened = try sources.map { source throws(Errno) in
+            // A log has more segments than a process may have files open: one at a time.
+            let sized = try sources.map { source throws(Errno) in
                 let file = try Descriptor.open(path: source.path, O_RDONLY)
-                return (name: source.name, file: file, size: try file.status().sizeBytes)
+                return (source: source, size: try file.status().sizeBytes)
             }
             // Digests have a fixed size, so the header's size is known before them.
             var header = BackupHeader(
-                entries: opened.map {
+                entries: sized.map {
                     .init(
-                        name: $0.name, sizeBytes: $0.size, digest: [UInt8](repeating: 0, count: 32))
+                        name: $0.source.name, sizeBytes: $0.size,
+                        digest: [UInt8](repeating: 0, count: 32))
                 })
             var offset = UInt64(header.encoded(keys).count)
-            header.entries = try opened.map { source throws(Errno) in
+            header.entries = try sized.map { sized throws(Errno) in
                 let digest = try BackupCopy.copy(
-                    source.file, at: 0, to: file, at: offset, count: source.size)
-                offset += source.size
+                    Descriptor.open(path: sized.source.path, O_RDONLY), at: 0, to: file,
+                    at: offset, count: sized.size)
+                offset += sized.size
                 // A file that shrinks was replaced under us.
                 guard let digest else { throw .ioError }
-                return .init(name: source.name, sizeBytes: source.size, digest: digest)
+                return .init(name: sized.source.name, sizeBytes: sized.size, digest: digest)
             }
             try file.write(header.encoded(keys), at: 0)
             try file.synchronize(dataOnly: false)

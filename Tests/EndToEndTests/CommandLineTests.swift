@@ -285,6 +285,22 @@ extension EndToEnd.Commands {
             }
         }
 
+        /// Each process leaves a segment of the log.
+        @Test func `a log of more files than a process may open can be backed up`() throws {
+            try VaultFixture.withVault { fixture in
+                let limit = 40
+                for _ in 0..<limit { try fixture.keyfold("key", "list") }
+                #expect(try Disk.names(in: fixture.keystore + "/log").count >= limit)
+                let backup = fixture.base.path + "/backup"
+                try Command(
+                    "prlimit", "--nofile=\(limit)", Program.keyfold, "keystore", "backup", backup
+                ).with(fixture.environment).run()
+                try Command("rm", "-r", fixture.keystore).run()
+                try fixture.keyfold("keystore", "restore", backup)
+                try fixture.keyfold("log", "verify")
+            }
+        }
+
         @Test func `a backup of the keystore is restored and opens the vault`() throws {
             try VaultFixture.withMount(.locked) { fixture in
                 try Disk.write(fixture.path("file"), "content")
