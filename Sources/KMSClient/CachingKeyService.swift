@@ -61,6 +61,7 @@ package final class CachingKeyService: KeyService {
     package func generateDataKey(
         under key: String, byteCount: Int, context: EncryptionContext, as caller: Caller
     ) throws(KMSError) -> GeneratedDataKey {
+        let asked = cache.instant
         let made = try service.generateDataKey(
             under: key, byteCount: byteCount, context: context, as: caller)
         // Headers name the key by its ARN.
@@ -69,7 +70,7 @@ package final class CachingKeyService: KeyService {
         cache.keep(
             UnwrappedData(
                 plaintext: made.plaintext, keyARN: made.wrapped.keyARN,
-                materialID: made.wrapped.materialID), for: request)
+                materialID: made.wrapped.materialID), for: request, since: asked)
         return made
     }
 }

@@ -113,10 +113,17 @@ package final class DataKeyCache: Sendable {
         }
     }
 
+    /// The time, for ``keep(_:for:since:)``.
+    package var instant: ContinuousClock.Instant { now() }
+
     /// Keeps a key that was just made, which is about to be used.
-    package func keep(_ data: UnwrappedData, for request: Request) {
+    ///
+    /// - Parameter asked: when the service was asked for it: later it may have been switched off.
+    package func keep(
+        _ data: UnwrappedData, for request: Request, since asked: ContinuousClock.Instant
+    ) {
         let name = request.digest
-        table.withLock { $0.keep(data, name, since: now()) }
+        table.withLock { $0.keep(data, name, since: asked) }
     }
 
     /// Lets go of what is too old. Whoever owns the cache calls it now and then: an entry that

@@ -135,10 +135,14 @@ import Testing
 
     @Test func `a key that was just made can be kept`() throws {
         let cache = try cache("60s,10")
-        cache.keep(Self.data("new"), for: Self.request())
+        let asked = cache.instant
+        // The answer took its time.
+        time.advance(seconds: 20)
+        cache.keep(Self.data("new"), for: Self.request(), since: asked)
         let data = try cache.key(for: Self.request()) { self.service.unwrap() }
         #expect(exposed(data.plaintext) == Array("new".utf8))
         #expect(service.requests == 0)
+        #expect(cache.removeExpired() == asked.advanced(by: .seconds(60)))
         cache.removeAll()
         _ = try cache.key(for: Self.request()) { self.service.unwrap() }
         #expect(service.requests == 1)
