@@ -98,7 +98,7 @@ let package = Package(
         .library(name: "WithoutSync", type: .dynamic, targets: ["WithoutSync"]),
         // For KilledCommandTests only: a library to preload.
         .library(name: "KilledCalls", type: .dynamic, targets: ["KilledCalls"]),
-        // For KMSPKCS11Tests only: a library to open at run time.
+        // For tests only: a library to open at run time.
         .library(name: "HostilePKCS11", type: .dynamic, targets: ["HostilePKCS11"]),
     ] + (hasServer ? serverProducts : []),
     dependencies: [

@@ -30,7 +30,7 @@ struct DueWork {
             events.append(event("DeleteKey", entry, nil))
             return
         }
-        let expired = entry.materials.filter { $0.expiry.map { $0 <= now } ?? false }
+        let expired = entry.materials.filter { $0.endOfUse.map { $0 <= now } ?? false }
         if !expired.isEmpty {
             for var material in expired {
                 material.material = nil

@@ -5,22 +5,23 @@ internal import KMSStore
 extension EmbeddedKeyService {
     func createKey(_ request: inout Request) throws(KMSError) -> Structure {
         let plan = try NewKeyPlan(request)
-        let policy = try newPolicy(for: request, member: .policy)
         let tags = try TagSet().adding(request.input.structures(.tags).compactMap(Tag.init)).sorted
         let now = request.now
         let id = KeyID.random(isMultiRegion: request.input.flag(.multiRegion))
-        try authorizer.authorize(request, in: try state(for: request))
+        let snapshot = try state(for: request)
+        try authorizer.authorize(request, in: snapshot)
         var record = KeyRecord(
             id: id, creationDate: now,
             state: plan.origin == .external ? .pendingImport : .enabled,
             description: plan.description, manager: .customer, tags: tags, rotation: nil)
-        record.region = try state(for: request).storedName(of: scope)
+        record.region = snapshot.storedName(of: scope)
         record.spec = plan.spec
         record.usage = plan.usage
         record.origin = plan.origin
         record.isPrimary = id.isMultiRegion
         record.customKeyStoreID = plan.customKeyStoreID
-        record.policy = policy
+        record.policy = try newPolicy(
+            of: KeyEntry(new: record, materials: [], scope: scope), for: request, in: snapshot)
         let materials = try newMaterials(of: record, for: request)
         let metadata = try add(record, materials, for: &request)
         return Structure([.keyMetadata: .structure(metadata.structure)])

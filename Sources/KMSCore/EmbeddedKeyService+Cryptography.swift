@@ -9,10 +9,10 @@ extension EmbeddedKeyService {
         request.note(implied: algorithm, .encryptionAlgorithm)
         let entry = try destination(
             try request.text(.keyID), algorithm, plaintextBytes: plaintext.count, for: &request)
+        let context = request.input.context(.encryptionContext)
+        try EmbeddedKeyService.refuseContext(context, for: algorithm)
         try request.endDryRun()
-        let blob = try seal(
-            plaintext, under: entry, algorithm, request.input.context(.encryptionContext),
-            for: &request)
+        let blob = try seal(plaintext, under: entry, algorithm, context, for: &request)
         return Structure([
             .ciphertextBlob: .bytes(blob), .keyID: .text(entry.arnText),
             .encryptionAlgorithm: .choice(algorithm),
@@ -76,11 +76,14 @@ extension EmbeddedKeyService {
     private func reEncryptDestination(
         _ algorithm: EncryptionAlgorithm, plaintextBytes: Int, for request: inout Request
     ) throws(KMSError) -> KeyEntry {
+        let context = request.input.context(.destinationEncryptionContext)
         request.facts.action = .reEncryptTo
-        request.facts.context = request.input.context(.destinationEncryptionContext)
-        return try destination(
+        request.facts.context = context
+        let entry = try destination(
             try request.text(.destinationKeyID), algorithm, plaintextBytes: plaintextBytes,
             for: &request)
+        try EmbeddedKeyService.refuseContext(context, for: algorithm)
+        return entry
     }
 
     /// Whether the request asks for permissions alone, without a ciphertext.
@@ -138,6 +141,7 @@ extension EmbeddedKeyService {
         try authorizer.authorize(request, in: snapshot)
         let bytes: SecretBytes
         if let store = request.input.text(.customKeyStoreID) {
+            request.event.customKeyStoreID = store
             bytes = try keyStores.random(count, from: store, snapshot, snapshot.region(scope))
         } else {
             bytes = SecretBytes.random(count: count)
@@ -205,13 +209,14 @@ extension EmbeddedKeyService {
     // MARK: Sealing and opening
 
     /// A ciphertext by the key's current version.
+    ///
+    /// - Precondition: an asymmetric algorithm has no context (``refuseContext(_:for:)``).
     func seal(
         _ plaintext: SecretBytes, under entry: KeyEntry, _ algorithm: EncryptionAlgorithm,
         _ context: EncryptionContext, for request: inout Request
     ) throws(KMSError) -> [UInt8] {
         let current = try currentMaterial(of: entry)
         guard algorithm == .symmetricDefault else {
-            guard context.isEmpty else { throw EmbeddedKeyService.contextNotAllowed }
             return try keyPairs.encrypt(plaintext, with: current, entry.record, algorithm)
         }
         request.note(current)
@@ -225,8 +230,15 @@ extension EmbeddedKeyService {
         return seal(plaintext, under: entry, current, material, context: context)
     }
 
-    private static let contextNotAllowed = KMSError.validation(
-        "EncryptionContext is not valid for asymmetric encryption algorithms.")
+    private static func refuseContext(
+        _ context: EncryptionContext, for algorithm: EncryptionAlgorithm
+    ) throws(KMSError) {
+        guard algorithm == .symmetricDefault || context.isEmpty else {
+            throw .validation(
+                "EncryptionContext is not supported when encrypting/decrypting with asymmetric "
+                    + "CMKs.")
+        }
+    }
 
     struct Opened {
         let plaintext: SecretBytes
@@ -248,7 +260,7 @@ extension EmbeddedKeyService {
         }
         let snapshot = try state(for: request)
         var wanted: KeyEntry?
-        if let name { wanted = try find(name, in: snapshot, for: &request) }
+        if let name { wanted = try find(name, toOpen: bytes, in: snapshot, for: &request) }
         if let wanted,
             wanted.record.usage != .encryptDecrypt
                 || wanted.record.spec != .symmetricDefault
@@ -267,10 +279,13 @@ extension EmbeddedKeyService {
             try permit(wanted, in: snapshot, group: .cryptographic, for: &request)
             throw .incorrectKey
         }
-        guard let entry = wanted ?? snapshot.region(scope).keys[blob.keyID] else {
-            throw .accessDenied(EmbeddedKeyService.unknownKeyMessage)
+        let entry: KeyEntry
+        if let wanted {
+            entry = wanted
+            try permit(entry, in: snapshot, group: .cryptographic, for: &request)
+        } else {
+            entry = try permittedKey(blob.keyID, in: snapshot, for: &request)
         }
-        try permit(entry, in: snapshot, group: .cryptographic, for: &request)
         guard let material = entry.material(version: blob.keyVersion) else {
             throw .invalidCiphertext
         }
@@ -284,15 +299,63 @@ extension EmbeddedKeyService {
         return Opened(plaintext: plaintext, entry: entry, material: material)
     }
 
+    /// Finds the key that a request names for a ciphertext.
+    ///
+    /// Recorded from AWS: a multi-Region key's ARN in another Region is the wrong key for a
+    /// ciphertext that the key of this Region opens, and not one that is not found.
+    private func find(
+        _ name: String, toOpen bytes: [UInt8], in snapshot: KeystoreSnapshot,
+        for request: inout Request
+    ) throws(KMSError) -> KeyEntry {
+        do throws(KMSError) {
+            return try find(name, in: snapshot, for: &request)
+        } catch {
+            guard case .keyARN(let arn) = KeyReference(name), arn.keyID.isMultiRegion,
+                arn.scope.account == scope.account, arn.scope.region != scope.region,
+                SymmetricBlob(decoding: bytes)?.keyID == arn.keyID,
+                snapshot.region(scope).keys[arn.keyID] != nil
+            else { throw error }
+            _ = try permittedKey(arn.keyID, in: snapshot, for: &request)
+            throw .incorrectKey
+        }
+    }
+
+    /// The key that only a ciphertext names, for a caller who may use it.
+    ///
+    /// - Throws: to all others the same, whatever the key is; the usage log has the cause.
+    private func permittedKey(
+        _ id: KeyID, in snapshot: KeystoreSnapshot, for request: inout Request
+    ) throws(KMSError) -> KeyEntry {
+        guard let entry = snapshot.region(scope).keys[id] else {
+            throw try denialOfCiphertext(nil, request, snapshot)
+        }
+        do throws(KMSError) {
+            try permit(entry, in: snapshot, group: .cryptographic, for: &request)
+            return entry
+        } catch {
+            guard error.code == .accessDenied else { throw error }
+            throw try denialOfCiphertext(error, request, snapshot)
+        }
+    }
+
+    private func denialOfCiphertext(
+        _ cause: KMSError?, _ request: Request, _ snapshot: KeystoreSnapshot
+    ) throws(KMSError) -> KMSError {
+        let principal = try authorizer.principal(of: request.caller)
+        return .denialOfCiphertext(
+            KMSAction(request), to: principal.arn,
+            isTrusted: authorizer.isTrusted(principal, in: snapshot), cause: cause)
+    }
+
     private func openAsymmetric(
         _ bytes: [UInt8], under name: String?, _ algorithm: EncryptionAlgorithm,
         _ context: EncryptionContext, for request: inout Request
     ) throws(KMSError) -> Opened {
         guard let name else {
-            throw .validation(
-                "KeyId is required for asymmetric encryption algorithms.")
+            let member: Member = request.operation == .reEncrypt ? .sourceKeyID : .keyID
+            throw .validation("\(member.rawValue) must not be null")
         }
-        guard context.isEmpty else { throw EmbeddedKeyService.contextNotAllowed }
+        try EmbeddedKeyService.refuseContext(context, for: algorithm)
         let entry = try key(
             named: name, in: try state(for: request), group: .cryptographic, for: &request)
         try refuseUsage(of: entry, other: .encryptDecrypt, for: request)
@@ -303,10 +366,6 @@ extension EmbeddedKeyService {
         let plaintext = try keyPairs.decrypt(bytes, with: current, entry.record, algorithm)
         return Opened(plaintext: plaintext, entry: entry, material: nil)
     }
-
-    static let unknownKeyMessage =
-        "The ciphertext refers to a customer master key that does not exist, does not exist in "
-        + "this region, or you are not allowed to access."
 }
 
 extension Structure {

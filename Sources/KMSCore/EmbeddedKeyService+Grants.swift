@@ -44,6 +44,7 @@ extension EmbeddedKeyService {
     ) throws(KMSError) -> Grant {
         let entry = try find(name, in: snapshot, for: &request)
         let authority = try authorizer.authorize(request, on: entry, in: snapshot, child: terms)
+        request.note(authority)
         try snapshot.region(scope).state(of: entry).permit(.createGrant, on: entry.arn)
         try terms.validate(usage: entry.record.usage, keySpec: entry.record.spec.rawValue)
         for principal in [terms.grantee, terms.retiringPrincipal].compactMap(\.self) {
@@ -97,6 +98,7 @@ extension EmbeddedKeyService {
             named: try request.text(.keyID), in: try state(for: request), group: .read,
             for: &request)
         let input = request.input
+        try EmbeddedKeyService.refuseBoth(.granteePrincipal, .granteeServicePrincipal, in: input)
         let id = try input.text(.grantID).map(EmbeddedKeyService.grantID)
         let grantee = input.text(.granteePrincipal) ?? input.text(.granteeServicePrincipal)
         let grants = try grants(of: entry).grants.filter { grant in
@@ -108,6 +110,7 @@ extension EmbeddedKeyService {
 
     func listRetirableGrants(_ request: inout Request) throws(KMSError) -> Structure {
         let input = request.input
+        try EmbeddedKeyService.refuseBoth(.retiringPrincipal, .retiringServicePrincipal, in: input)
         guard
             let retiring = input.text(.retiringPrincipal)
                 ?? input.text(.retiringServicePrincipal)
@@ -128,6 +131,15 @@ extension EmbeddedKeyService {
         return try answer(request, with: grants)
     }
 
+    private static func refuseBoth(
+        _ one: Member, _ other: Member, in input: Structure
+    ) throws(KMSError) {
+        guard input[one] == nil || input[other] == nil else {
+            throw .validation(
+                "You can specify either \(one.rawValue) or \(other.rawValue), but not both.")
+        }
+    }
+
     private func answer(
         _ request: Request, with grants: [Grant]
     ) throws(KMSError) -> Structure {
@@ -144,6 +156,8 @@ extension EmbeddedKeyService {
         try change(for: &request) { snapshot, change, request throws(KMSError) in
             let entry = try find(keyName, in: snapshot, for: &request)
             let grant = try existing(grantID, of: entry)
+            // A token, which may have named it, is not logged.
+            request.event.grantID = grant.id.description
             try authorizer.authorizeRetiring(grant, of: entry, request, in: snapshot)
             try request.endDryRun()
             change.grants = [GrantChange(key: entry, removed: [grant.id])]

@@ -50,24 +50,26 @@ extension EmbeddedKeyService {
         _ algorithm: WrappingAlgorithm, _ wrappingSpec: WrappingKeySpec, for entry: KeyEntry
     ) throws(KMSError) {
         let spec = entry.record.spec
-        let isWrap = algorithm == .rsaAesKeyWrapSha1 || algorithm == .rsaAesKeyWrapSha256
         let fits: Bool
         switch algorithm {
-        case .rsaesPkcs1V15:
-            throw .unsupportedOperation(
-                "The wrapping algorithm RSAES_PKCS1_V1_5 is not supported any more.")
+        // AWS KMS has given it up; the service model still knows the name.
+        case .rsaesPkcs1V15: fits = false
         case .sm2pke: fits = wrappingSpec == .sm2 && spec.family != .rsa
-        default: fits = wrappingSpec != .sm2
+        // The way for pairs alone.
+        case .rsaAesKeyWrapSha1, .rsaAesKeyWrapSha256:
+            fits = wrappingSpec != .sm2 && spec.isAsymmetric
+        case .rsaesOaepSha1, .rsaesOaepSha256:
+            // RSA keys are too long for it. A modulus of 2048 bits is too short for P-521; Ed25519
+            // would fit, and was seen to be refused all the same.
+            let needsMore = spec == .eccNistP521 || spec == .eccNistEdwards25519
+            fits =
+                wrappingSpec != .sm2 && spec.family != .rsa
+                && !(needsMore && wrappingSpec == .rsa2048)
         }
-        // RSA keys are too long for OAEP alone, and so is P-521 for a modulus of 2048 bits.
-        let isTooLong =
-            !isWrap
-            && (spec.family == .rsa
-                || (spec == .eccNistP521 && wrappingSpec == .rsa2048))
-        guard fits, !isTooLong else {
+        guard fits else {
             throw .validation(
-                "WrappingAlgorithm \(algorithm.rawValue) with WrappingKeySpec "
-                    + "\(wrappingSpec.rawValue) is not compatible with KeySpec \(spec.rawValue)")
+                "Wrapping algorithm \(algorithm.rawValue) and wrapping key spec "
+                    + "\(wrappingSpec.rawValue) cannot be used to import a \(spec.rawValue) key.")
         }
     }
 
@@ -79,7 +81,7 @@ extension EmbeddedKeyService {
         let token = try ImportToken(
             opening: try request.bytes(.importToken), under: importTokenKey)
         guard token.place == entry.record.place else {
-            throw KMSError(.invalidImportToken, "The import token belongs to another key.")
+            throw KMSError(.invalidImportToken)
         }
         guard request.now < token.validTo else { throw KMSError(.expiredImportToken) }
         let material = try token.unwrap(try request.bytes(.encryptedKeyMaterial))
@@ -89,16 +91,22 @@ extension EmbeddedKeyService {
             importType: request.input.choice(.importType),
             materialID: request.input.text(.keyMaterialID), now: request.now)
         let name = try request.text(.keyID)
-        let (arn, record) = try change(for: &request) {
+        let materialID = try change(for: &request) {
             snapshot, change, request throws(KMSError) in
             let entry = try self.key(named: name, in: snapshot, group: .read, for: &request)
             try refuseUnlessExternal(entry, in: snapshot)
             let record = try plan.apply(to: entry, in: snapshot, &change)
             request.note(record)
-            return (entry.arnText, record)
+            return record.materialID
         }
+        return importAnswer(entry, materialID)
+    }
+
+    /// Only material of symmetric encryption keys has a name, in answers as in requests.
+    private func importAnswer(_ entry: KeyEntry, _ materialID: KeyMaterialID?) -> Structure {
+        let named = entry.record.spec == .symmetricDefault ? materialID : nil
         return Structure([
-            .keyID: .text(arn), .keyMaterialID: .text(record.materialID.description),
+            .keyID: .text(entry.arnText), .keyMaterialID: named.map { .text($0.description) },
         ])
     }
 
@@ -108,7 +116,7 @@ extension EmbeddedKeyService {
         guard model == .keyMaterialExpires else {
             guard validTo == nil else {
                 throw .validation(
-                    "A validTo date must not be set if the ExpirationModel is "
+                    "A validTo date cannot be set if the ExpirationModel is "
                         + "KEY_MATERIAL_DOES_NOT_EXPIRE")
             }
             return MaterialValidity(validTo: nil)
@@ -118,74 +126,100 @@ extension EmbeddedKeyService {
                 "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES")
         }
         let latest = request.now.advanced(byDays: KMSLimit.importedValidityDays)
-        guard validTo > request.now, validTo <= latest else {
-            throw .validation("ValidTo must be in the future, and at most 365 days from now.")
+        guard validTo > request.now else {
+            throw .validation("ValidTo must be in the future")
+        }
+        guard validTo <= latest else {
+            throw .validation("ValidTo must be less than 365 days in the future")
         }
         return MaterialValidity(validTo: validTo)
     }
 
-    /// The material as it is kept, when it is of the spec.
+    /// The material as it is kept, when it is of the spec. AWS KMS tells no difference between what
+    /// is none and what was damaged on its way.
     private func canonical(
         _ material: SecretBytes, for spec: KeySpec
     ) throws(KMSError) -> SecretBytes {
-        let wrong = KMSError(
-            .incorrectKeyMaterial,
-            "The key material is not valid for the key spec \(spec.rawValue).")
-        if let count = spec.rawMaterialBytes {
-            guard material.count == count else { throw wrong }
+        if let counts = spec.importableBytes {
+            guard counts.contains(material.count) else { throw .invalidCiphertext }
             return material
         }
         guard let asymmetric = spec.asymmetric,
             let pair = try? AsymmetricPrivateKey(importing: material, as: asymmetric)
-        else { throw wrong }
+        else { throw .invalidCiphertext }
         return pair.pkcs8
     }
+
+    // MARK: Deletion
 
     func deleteImportedKeyMaterial(_ request: inout Request) throws(KMSError) -> Structure {
         let name = try request.text(.keyID)
         let wanted = request.input.text(.keyMaterialID)
-        let (arn, id) = try change(for: &request) { snapshot, change, request throws(KMSError) in
+        let (entry, materialID) = try change(for: &request) {
+            snapshot, change, request throws(KMSError) in
             let entry = try self.key(named: name, in: snapshot, group: .read, for: &request)
             guard entry.record.origin == .external else {
                 throw EmbeddedKeyService.wrongOrigin(of: entry)
             }
-            let version =
-                wanted.map { id in
-                    entry.materials.first { $0.materialID.description == id }
-                } ?? entry.current
-            guard var material = version else {
-                guard wanted == nil else {
-                    throw .notFound("Key material '\(wanted ?? "")' does not exist")
-                }
-                return (entry.arnText, nil as KeyMaterialID?)
+            guard let material = try importedMaterial(wanted, of: entry) else {
+                return (entry, nil as KeyMaterialID?)
             }
-            guard material.material != nil else { return (entry.arnText, material.materialID) }
-            material.material = nil
-            change.materials = [material]
-            if material.isPendingRotation {
-                change.materials += replicas(of: entry, in: snapshot).compactMap { replica in
-                    guard var copy = replica.material(version: material.version) else {
-                        return nil
-                    }
-                    copy.material = nil
-                    return copy
-                }
+            if material.isPendingRotation, !entry.isReplica {
+                forget(material, of: entry, in: snapshot, &change)
+            } else if material.material != nil {
+                takeAway(material, of: entry, &change)
             }
-            var record = entry.record
-            if !material.isPendingRotation,
-                record.state == .enabled || record.state == .disabled
-            {
-                record.state = .pendingImport
-                change.keys = [record]
-            }
-            return (entry.arnText, material.materialID)
+            return (entry, material.materialID)
         }
         keyPairs.forgetAll()
-        request.answer("keyId", arn)
-        return Structure([
-            .keyID: .text(arn), .keyMaterialID: id.map { .text($0.description) },
-        ])
+        request.answer("keyId", entry.arnText)
+        return importAnswer(entry, materialID)
     }
+
+    /// What a request to delete names, or else what is current; nil before the first import.
+    private func importedMaterial(
+        _ wanted: String?, of entry: KeyEntry
+    ) throws(KMSError) -> MaterialRecord? {
+        guard let wanted else { return entry.current }
+        guard let material = entry.materials.first(where: { $0.materialID.description == wanted })
+        else {
+            throw .validation(
+                "Key material (id: \(wanted)) has never been imported into KMS key "
+                    + "\(entry.arnText).")
+        }
+        return material
+    }
+
+    /// No ciphertext was made with material that waits, so nothing has to be known of it any more;
+    /// that of the replicas goes along.
+    private func forget(
+        _ pending: MaterialRecord, of entry: KeyEntry, in snapshot: KeystoreSnapshot,
+        _ change: inout KeystoreChange
+    ) {
+        let copies = replicas(of: entry, in: snapshot).compactMap {
+            $0.material(version: pending.version)
+        }
+        change.deletedMaterials = [pending] + copies.filter(\.isPendingRotation)
+    }
+
+    /// The key keeps its place: the same material may come back, and no other.
+    private func takeAway(
+        _ material: MaterialRecord, of entry: KeyEntry, _ change: inout KeystoreChange
+    ) {
+        var gone = material
+        gone.material = nil
+        change.materials = [gone]
+        var record = entry.record
+        guard !material.isPendingRotation, record.state == .enabled || record.state == .disabled
+        else { return }
+        record.state = .pendingImport
+        change.keys = [record]
+    }
+}
+
+extension KeyEntry {
+    /// Whether another Region's key leads.
+    fileprivate var isReplica: Bool { record.id.isMultiRegion && !record.isPrimary }
 }
 
 /// The replicas of a primary key; none of other keys.
@@ -203,34 +237,25 @@ private struct ImportPlan {
     let materialID: String?
     let now: Timestamp
 
-    private static let isOther = KMSError(
-        .incorrectKeyMaterial,
-        "The key material in the request is not the same key material that was previously "
-            + "imported into this KMS key.")
-
     /// - Returns: the version that has the material now.
     func apply(
         to entry: KeyEntry, in snapshot: KeystoreSnapshot, _ change: inout KeystoreChange
     ) throws(KMSError) -> MaterialRecord {
-        try refuseUnlessSymmetric(entry)
+        try refuseMembers(for: entry)
         let fingerprint = fingerprint(of: entry)
         let known = entry.materials.first { $0.imported?.fingerprint == fingerprint }
-        let isFirst = entry.materials.isEmpty
-        let wantsNew = importType.map { $0 == .newKeyMaterial } ?? isFirst
         let version: MaterialRecord
         if let known {
-            guard materialID == nil || materialID == known.materialID.description else {
-                throw ImportPlan.isOther
-            }
-            version = again(known)
-        } else if !wantsNew {
-            throw ImportPlan.isOther
-        } else if isFirst {
-            version = new(entry, number: 1, fingerprint, isPendingRotation: false)
-        } else if entry.record.spec == .symmetricDefault {
+            version = try again(known, of: entry)
+        } else if entry.materials.isEmpty {
+            version = try first(of: entry, fingerprint)
+        } else if importType == .newKeyMaterial {
             version = try next(of: entry, fingerprint)
         } else {
-            throw ImportPlan.isOther
+            throw isOther(than: entry)
+        }
+        guard materialID == nil || materialID == version.materialID.description else {
+            throw isOther(than: entry)
         }
         change.materials.append(version)
         prepareReplicas(of: entry, version, in: snapshot, &change)
@@ -238,18 +263,40 @@ private struct ImportPlan {
         return version
     }
 
-    /// These members tell versions apart, and only symmetric keys have more than one.
-    private func refuseUnlessSymmetric(_ entry: KeyEntry) throws(KMSError) {
+    /// AWS KMS tells which material it expects: the one that was named, or the key's own.
+    private func isOther(than entry: KeyEntry) -> KMSError {
+        let expected = materialID ?? entry.current?.materialID.description ?? ""
+        return KMSError(
+            .incorrectKeyMaterial,
+            "Imported key material does not have the expected identifier (\(expected)).")
+    }
+
+    /// These members tell versions apart. Only symmetric keys have more than one, and of replicas
+    /// the primary decides.
+    private func refuseMembers(for entry: KeyEntry) throws(KMSError) {
+        if entry.record.spec != .symmetricDefault {
+            for (name, isSet) in [
+                ("importType", importType != nil), ("keyMaterialDescription", description != nil),
+                ("keyMaterialId", materialID != nil),
+            ] where isSet {
+                throw .validation(
+                    "Input parameter \(name) cannot be used with \(entry.record.spec.rawValue) "
+                        + "imported keys.")
+            }
+        }
         if importType == .newKeyMaterial, materialID != nil {
             throw .validation(
-                "KeyMaterialId cannot be specified when ImportType is NEW_KEY_MATERIAL.")
+                "Input parameter keyMaterialId cannot be used with NEW_KEY_MATERIAL importType.")
         }
-        guard entry.record.spec != .symmetricDefault else { return }
-        for (name, isSet) in [
-            ("ImportType", importType != nil), ("KeyMaterialDescription", description != nil),
-            ("KeyMaterialId", materialID != nil),
-        ] where isSet {
-            throw .validation("\(name) is only valid for symmetric encryption KMS keys.")
+        guard entry.isReplica else { return }
+        if importType == .newKeyMaterial {
+            throw .validation(
+                "Input parameter ImportType NEW_KEY_MATERIAL cannot be used on replica "
+                    + "Multi-Region keys")
+        }
+        if description != nil {
+            throw .validation(
+                "Key material description can only be specified on primary Multi-Region keys")
         }
     }
 
@@ -260,7 +307,17 @@ private struct ImportPlan {
     }
 
     /// Material that was there before: only its validity and description are new.
-    private func again(_ known: MaterialRecord) -> MaterialRecord {
+    private func again(
+        _ known: MaterialRecord, of entry: KeyEntry
+    ) throws(KMSError) -> MaterialRecord {
+        // What waits for its import as for a rotation is new to this Region.
+        let isExpected = known.isPendingRotation && known.material == nil
+        guard importType != .newKeyMaterial || isExpected else {
+            throw KMSError(
+                .incorrectKeyMaterial,
+                "Key material (id: \(known.materialID)) being imported as NEW_KEY_MATERIAL is "
+                    + "already associated with KMS key \(entry.arnText).")
+        }
         var version = known
         version.material = material
         version.imported?.validity = validity
@@ -285,19 +342,28 @@ private struct ImportPlan {
         return version
     }
 
+    private func first(
+        of entry: KeyEntry, _ fingerprint: [UInt8]
+    ) throws(KMSError) -> MaterialRecord {
+        guard importType != .existingKeyMaterial else {
+            throw KMSError(
+                .incorrectKeyMaterial,
+                "The key material in the request is not the same key material that was "
+                    + "previously imported into this KMS key.")
+        }
+        return new(entry, number: 1, fingerprint, isPendingRotation: false)
+    }
+
     /// New material for a key that has some: it waits for a rotation on demand.
     private func next(
         of entry: KeyEntry, _ fingerprint: [UInt8]
     ) throws(KMSError) -> MaterialRecord {
-        guard !entry.record.id.isMultiRegion || entry.record.isPrimary else {
-            throw .unsupportedOperation("\(entry.arnText) is not a multi-region primary key.")
-        }
         var number = UInt32(entry.materials.count) + 1
         if let last = entry.materials.last, last.isPendingRotation {
             guard last.material == nil else {
                 throw .invalidState(
                     "New key material (id: \(hexText(fingerprint))) cannot be imported into KMS "
-                        + "key \(entry.record.id), because another key material (id: "
+                        + "key \(entry.arnText), because another key material (id: "
                         + "\(last.materialID)) is pending rotation.")
             }
             number = last.version
@@ -323,11 +389,15 @@ private struct ImportPlan {
         }
     }
 
-    /// A key works when all the material is there that it ever worked with.
+    /// A key works when all the material is there that it ever worked with. The same material
+    /// again also enables a disabled key, as in AWS KMS.
     private func enable(
         _ entry: KeyEntry, with version: MaterialRecord, _ change: inout KeystoreChange
     ) {
-        guard entry.record.state == .pendingImport else { return }
+        guard
+            entry.record.state == .pendingImport
+                || (entry.record.state == .disabled && !version.isPendingRotation)
+        else { return }
         let isMissing = entry.materials.contains { other in
             other.version != version.version && !other.isPendingRotation && other.material == nil
         }

@@ -40,6 +40,7 @@ extension EmbeddedKeyService {
                     region: region.storedName, id: id, name: name, clusterID: clusterID,
                     trustAnchor: anchor, password: password, creationDate: now)
             ]
+            request.event.customKeyStoreID = id
             request.answer("customKeyStoreId", id)
         }
         return Structure([.customKeyStoreID: .text(id)])
@@ -68,16 +69,14 @@ extension EmbeddedKeyService {
     func connectCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
         let snapshot = try state(for: request)
         try authorizer.authorize(request, in: snapshot)
-        let store = try keyStore(request, in: snapshot)
-        guard store.state != .connected else {
-            throw KMSError(
-                .keyStoreInvalidState, "The custom key store \(store.id) is connected.")
-        }
+        let store = try keyStore(for: &request, in: snapshot)
+        // One that is connected connects anew; one that failed is disconnected first.
+        guard store.state != .failed else { throw mustBeDisconnected(store) }
         // The token first: what it answers is what the keystore is to remember.
         let failure = keyStores.connect(store, snapshot.tokens[store.clusterID])
         request.event.connectionFailure = failure?.reason
         try change(for: &request) { snapshot, change, request throws(KMSError) in
-            var record = try keyStore(request, in: snapshot)
+            var record = try keyStore(for: &request, in: snapshot)
             record.state = failure == nil ? .connected : .failed
             record.connectionError = failure?.code
             change.keyStores = [record]
@@ -88,7 +87,7 @@ extension EmbeddedKeyService {
     func disconnectCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
         let id = try change(for: &request) { snapshot, change, request throws(KMSError) in
             try authorizer.authorize(request, in: snapshot)
-            var record = try keyStore(request, in: snapshot)
+            var record = try keyStore(for: &request, in: snapshot)
             guard record.state != .disconnected else {
                 throw KMSError(
                     .keyStoreInvalidState, "The custom key store \(record.id) is not connected.")
@@ -106,12 +105,11 @@ extension EmbeddedKeyService {
         let input = request.input
         try change(for: &request) { snapshot, change, request throws(KMSError) in
             try authorizer.authorize(request, in: snapshot)
-            var record = try keyStore(request, in: snapshot)
-            guard record.state == .disconnected || record.state == .failed else {
-                throw KMSError(
-                    .keyStoreInvalidState,
-                    "The custom key store \(record.id) must be disconnected first.")
-            }
+            var record = try keyStore(for: &request, in: snapshot)
+            guard
+                record.state == .disconnected
+                    || (record.state == .connected && EmbeddedKeyService.onlyRenames(input))
+            else { throw mustBeDisconnected(record) }
             if let name = input.text(.newCustomKeyStoreName), name != record.name {
                 try refuse(name: name, in: snapshot.region(scope))
                 record.name = name
@@ -132,12 +130,8 @@ extension EmbeddedKeyService {
     func deleteCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
         try change(for: &request) { snapshot, change, request throws(KMSError) in
             try authorizer.authorize(request, in: snapshot)
-            let record = try keyStore(request, in: snapshot)
-            guard record.state == .disconnected || record.state == .failed else {
-                throw KMSError(
-                    .keyStoreInvalidState,
-                    "The custom key store \(record.id) must be disconnected first.")
-            }
+            let record = try keyStore(for: &request, in: snapshot)
+            guard record.state == .disconnected else { throw mustBeDisconnected(record) }
             let keys = snapshot.region(scope).keys.values
             guard !keys.contains(where: { $0.record.customKeyStoreID == record.id }) else {
                 throw KMSError(
@@ -149,12 +143,17 @@ extension EmbeddedKeyService {
     }
 
     func describeCustomKeyStores(_ request: inout Request) throws(KMSError) -> Structure {
+        let input = request.input
+        guard input[.customKeyStoreID] == nil || input[.customKeyStoreName] == nil else {
+            throw .validation(
+                "You can specify either CustomKeyStoreId or CustomKeyStoreName, but not both.")
+        }
         let snapshot = try state(for: request)
         try authorizer.authorize(request, in: snapshot)
         var stores = snapshot.region(scope).keyStores.values.sorted { $0.name < $1.name }
-        if request.input.text(.customKeyStoreID) != nil {
-            stores = [try keyStore(request, in: snapshot)]
-        } else if let name = request.input.text(.customKeyStoreName) {
+        if input.text(.customKeyStoreID) != nil {
+            stores = [try keyStore(for: &request, in: snapshot)]
+        } else if let name = input.text(.customKeyStoreName) {
             stores = stores.filter { $0.name == name }
             guard !stores.isEmpty else {
                 throw KMSError(
@@ -165,13 +164,28 @@ extension EmbeddedKeyService {
             request, .customKeyStores, stores, by: \.name, \.structure)
     }
 
+    /// Whether UpdateCustomKeyStore is asked for a name alone: what a connected store can get.
+    private static func onlyRenames(_ input: Structure) -> Bool {
+        input[.newCustomKeyStoreName] != nil
+            && input.members.allSatisfy {
+                $0.member == .customKeyStoreID || $0.member == .newCustomKeyStoreName
+            }
+    }
+
+    private func mustBeDisconnected(_ store: CustomKeyStoreRecord) -> KMSError {
+        KMSError(
+            .keyStoreInvalidState, "The custom key store \(store.id) must be disconnected first.")
+    }
+
+    /// Finds the custom key store that a request names, and notes it in the event.
     private func keyStore(
-        _ request: Request, in snapshot: KeystoreSnapshot
+        for request: inout Request, in snapshot: KeystoreSnapshot
     ) throws(KMSError) -> CustomKeyStoreRecord {
         let id = try request.text(.customKeyStoreID)
         guard let store = snapshot.region(scope).keyStores[id] else {
             throw KMSError(.keyStoreNotFound, "The custom key store \(id) does not exist.")
         }
+        request.event.customKeyStoreID = store.id
         return store
     }
 }

@@ -124,8 +124,8 @@ extension EmbeddedKeyService {
             // The custom key store's state is not the record's.
             let state = snapshot.region(entry.arn.scope).state(of: entry)
             record.state = try state.applying(event, to: entry.arn, now: now)
-            // Cancelling a deletion lets a key be enabled whose material is not there.
-            if event == .enable, entry.lacksMaterial { record.state = .pendingImport }
+            // Its material may have gone while the key waited for its deletion.
+            if entry.lacksMaterial { record.state = .pendingImport }
         }.0
     }
 }
@@ -142,7 +142,11 @@ extension KeyEntry {
         {
             metadata.currentMaterialID = current?.materialID
         }
-        if let current, current.material != nil { metadata.validity = current.imported?.validity }
+        if record.origin == .external, !lacksMaterial {
+            // The key ends with the first of all the material that it works with.
+            metadata.validity = MaterialValidity(
+                validTo: materials.lazy.compactMap(\.endOfUse).min())
+        }
         metadata.customKeyStoreID = record.customKeyStoreID
         metadata.clusterID = record.customKeyStoreID.flatMap {
             snapshot.region(arn.scope).keyStores[$0]?.clusterID

@@ -9,7 +9,8 @@ extension EmbeddedKeyService {
             for: &request)
         return Structure([
             .keyID: .text(entry.arnText),
-            .keyLastUsage: try lastUsage(of: entry).map(Value.structure),
+            // Empty for a key that was not used yet.
+            .keyLastUsage: .structure(try lastUsage(of: entry) ?? Structure()),
             .trackingStartDate: .time(entry.record.creationDate),
             .keyCreationDate: .time(entry.record.creationDate),
         ])

@@ -4,48 +4,90 @@ internal import KMSStore
 extension EmbeddedKeyService {
     func replicateKey(_ request: inout Request) throws(KMSError) -> Structure {
         let name = try request.text(.keyID)
-        let target = try otherRegion(try request.text(.replicaRegion))
-        let policy = try newPolicy(for: request, member: .policy)
+        let region = try request.text(.replicaRegion)
         let tags = try TagSet().adding(request.input.structures(.tags).compactMap(Tag.init)).sorted
-        let description = request.input.text(.description)
-        let now = request.now
-        let (metadata, text) = try change(for: &request) {
+        let (made, policy) = try change(for: &request) {
             snapshot, change, request throws(KMSError) in
             let primary = try self.key(
                 named: name, in: snapshot, group: .replicate, for: &request)
             try refuseUnlessPrimary(primary)
+            let target = try replicaScope(region, in: snapshot)
             try permitCreation(request, in: target, snapshot)
-            let siblings = snapshot.siblings(of: primary.record.id)
-            guard !siblings.contains(where: { $0.arn.scope.region == target.region }) else {
-                throw .alreadyExists(
-                    "The replica key already exists in the Region \(target.region).")
-            }
-            guard snapshot.region(target).keys.count < KMSLimit.keys else {
-                throw .limitExceeded("The account has reached its quota of keys.")
-            }
-            let (record, materials) = replica(
-                of: primary, in: snapshot.storedName(of: target), now: now)
-            var replica = record
-            replica.policy = policy
-            replica.tags = tags
-            replica.description = description ?? ""
-            change.keys = [replica]
+            try refuseSecondReplica(of: primary, in: target, snapshot)
+            let (shared, materials) = replica(
+                of: primary, in: snapshot.storedName(of: target), now: request.now)
+            var record = shared
+            record.tags = tags
+            record.description = request.input.text(.description) ?? ""
+            record.policy = try newPolicy(
+                of: KeyEntry(new: record, materials: [], scope: target), for: request,
+                in: snapshot)
+            change.keys = [record]
             change.materials = materials
-            let entry = KeyEntry(new: replica, materials: materials, scope: target)
+            let entry = KeyEntry(new: record, materials: materials, scope: target)
             request.event.resources.append(entry.arnText)
             request.answer("replicaKeyId", entry.arn.keyID.description)
             request.answer("replicaArn", entry.arnText)
-            var metadata = entry.metadata(in: snapshot)
-            metadata.multiRegion = MultiRegionView(
-                isPrimary: false, primary: primary.arn,
-                replicas: (siblings.filter { !$0.record.isPrimary }.map(\.arn) + [entry.arn])
-                    .sorted { $0.scope.region < $1.scope.region })
-            return (metadata, policy ?? PolicyDocument.defaultText(account: authorizer.account))
+            return (metadata(of: entry, replicating: primary, in: snapshot), record.policy)
         }
         return Structure([
-            .replicaKeyMetadata: .structure(metadata.structure), .replicaPolicy: .text(text),
-            .replicaTags: .tags(tags),
+            .replicaKeyMetadata: .structure(made.structure),
+            .replicaPolicy: .text(
+                policy ?? PolicyDocument.defaultText(account: authorizer.account)),
+            // Recorded from AWS: not an empty list.
+            .replicaTags: tags.isEmpty ? nil : .tags(tags),
         ])
+    }
+
+    /// What DescribeKey will say of a replica that the snapshot does not hold yet.
+    private func metadata(
+        of replica: KeyEntry, replicating primary: KeyEntry, in snapshot: KeystoreSnapshot
+    ) -> KeyMetadata {
+        let others = snapshot.siblings(of: primary.record.id).filter { !$0.record.isPrimary }
+        var metadata = replica.metadata(in: snapshot)
+        metadata.multiRegion = MultiRegionView(
+            isPrimary: false, primary: primary.arn,
+            replicas: (others.map(\.arn) + [replica.arn])
+                .sorted { $0.scope.region < $1.scope.region })
+        return metadata
+    }
+
+    /// A keystore may have Regions of its owner's own naming. So a name that AWS does not know is
+    /// refused only to a key in a Region of AWS, and only while the keystore has no such Region.
+    private func replicaScope(
+        _ region: String, in snapshot: KeystoreSnapshot
+    ) throws(KMSError) -> AccountScope {
+        guard region != scope.region else {
+            throw .validation("\(region) cannot have a replica because it contains the primary.")
+        }
+        let invalid = KMSError.validation(
+            "Region \(region) is not a valid Region or multi-Region keys are not supported in "
+                + "Region \(region).")
+        guard let target = AccountScope(account: scope.account, region: region) else {
+            throw invalid
+        }
+        guard target.partition == scope.partition else {
+            throw .validation(
+                "The replica key Region must be in the same AWS partition as the primary key "
+                    + "Region.")
+        }
+        guard target.isOfAWS || !scope.isOfAWS || snapshot.regions[region] != nil else {
+            throw invalid
+        }
+        return target
+    }
+
+    private func refuseSecondReplica(
+        of primary: KeyEntry, in target: AccountScope, _ snapshot: KeystoreSnapshot
+    ) throws(KMSError) {
+        let keys = snapshot.region(target).keys
+        guard keys[primary.record.id] == nil else {
+            throw .alreadyExists(
+                "You can create only one replica of each primary key in each AWS Region.")
+        }
+        guard keys.count < KMSLimit.keys else {
+            throw .limitExceeded("The account has reached its quota of keys.")
+        }
     }
 
     /// A replica is a new key of its Region: that is the account's to allow.
@@ -78,46 +120,54 @@ extension EmbeddedKeyService {
 
     func updatePrimaryRegion(_ request: inout Request) throws(KMSError) -> Structure {
         let name = try request.text(.keyID)
-        let target = try otherRegion(try request.text(.primaryRegion))
+        let region = try request.text(.primaryRegion)
         try change(for: &request) { snapshot, change, request throws(KMSError) in
             let primary = try self.key(
                 named: name, in: snapshot, group: .updatePrimary, for: &request)
+            try refuseReplica(primary)
             try refuseUnlessPrimary(primary)
-            let replica = snapshot.siblings(of: primary.record.id)
-                .first { $0.arn.scope.region == target.region }
-            guard let replica else {
-                throw .notFound(
-                    "Key '\(KeyARN(scope: target, keyID: primary.record.id))' does not exist")
+            // Recorded from AWS: what is so already succeeds.
+            if region != scope.region {
+                try promoteReplica(
+                    of: primary, in: region, snapshot: snapshot, &change, for: &request)
             }
-            request.note(replica)
-            // Both keys' policies have to allow it.
-            try authorizer.authorize(request, on: replica, in: snapshot)
-            try replica.record.state.permit(.updatePrimary, on: replica.arn)
-            var old = primary.record
-            var new = replica.record
-            old.isPrimary = false
-            new.isPrimary = true
-            // The schedule is the primary's.
-            new.rotation = old.rotation
-            old.rotation = nil
-            change.keys = [old, new]
         }
         return Structure()
+    }
+
+    private func promoteReplica(
+        of primary: KeyEntry, in region: String, snapshot: KeystoreSnapshot,
+        _ change: inout KeystoreChange, for request: inout Request
+    ) throws(KMSError) {
+        let siblings = snapshot.siblings(of: primary.record.id)
+        guard let replica = siblings.first(where: { $0.arn.scope.region == region }) else {
+            throw .validation(
+                "\(primary.record.id) does not have a replica key in the specified Region.")
+        }
+        request.note(replica)
+        // Both keys' policies have to allow it.
+        try authorizer.authorize(request, on: replica, in: snapshot)
+        try replica.record.state.permit(.updatePrimary, on: replica.arn)
+        var old = primary.record
+        var new = replica.record
+        old.isPrimary = false
+        new.isPrimary = true
+        // The schedule is the primary's.
+        new.rotation = old.rotation
+        old.rotation = nil
+        change.keys = [old, new]
+    }
+
+    /// Recorded from AWS: of a replica, UpdatePrimaryRegion speaks otherwise than ReplicateKey.
+    private func refuseReplica(_ entry: KeyEntry) throws(KMSError) {
+        guard !entry.record.id.isMultiRegion || entry.record.isPrimary else {
+            throw .invalidState("\(entry.arnText) is not a multi-Region primary key.")
+        }
     }
 
     private func refuseUnlessPrimary(_ entry: KeyEntry) throws(KMSError) {
         guard entry.record.id.isMultiRegion, entry.record.isPrimary else {
             throw .unsupportedOperation("\(entry.arnText) is not a multi-region primary key.")
         }
-    }
-
-    private func otherRegion(_ name: String) throws(KMSError) -> AccountScope {
-        guard let other = AccountScope(account: scope.account, region: name) else {
-            throw .validation("The Region \(name) is not valid.")
-        }
-        guard other.region != scope.region else {
-            throw .validation("The Region must differ from the Region of the primary key.")
-        }
-        return other
     }
 }

@@ -3,7 +3,7 @@ internal import KMSStore
 
 extension EmbeddedKeyService {
     /// The only name that a key policy can have.
-    private static let policyName = "default"
+    static let policyName = "default"
 
     func getKeyPolicy(_ request: inout Request) throws(KMSError) -> Structure {
         let entry = try key(
@@ -30,11 +30,11 @@ extension EmbeddedKeyService {
     }
 
     func putKeyPolicy(_ request: inout Request) throws(KMSError) -> Structure {
-        _ = try key(
-            named: try request.text(.keyID), in: try state(for: request), group: .read,
-            for: &request)
+        let snapshot = try state(for: request)
+        let entry = try key(
+            named: try request.text(.keyID), in: snapshot, group: .read, for: &request)
         try refuseOtherPolicy(request)
-        let policy = try newPolicy(for: request, member: .policy)
+        let policy = try newPolicy(of: entry, for: request, in: snapshot)
         try edit(group: .read, for: &request) { _, _, record throws(KMSError) in
             record.policy = policy
         }
@@ -51,17 +51,22 @@ extension EmbeddedKeyService {
     /// The text of a policy that a key is to get, once it was found well formed, to name
     /// principals that exist, and to leave the caller able to change it.
     ///
+    /// Whether a named principal exists is told only to who may put a policy: ask the authorizer
+    /// first.
+    ///
+    /// - Parameter key: as it is, or as it is about to be made.
     /// - Returns: nil where the request has none: the default one.
-    func newPolicy(for request: Request, member: Member) throws(KMSError) -> String? {
-        guard let text = request.input.text(member) else { return nil }
-        let snapshot = try state(for: request)
+    func newPolicy(
+        of key: KeyEntry, for request: Request, in snapshot: KeystoreSnapshot
+    ) throws(KMSError) -> String? {
+        guard let text = request.input.text(.policy) else { return nil }
         do throws(PolicyError) {
             let policy = try PolicyDocument(parsing: text)
             for principal in policy.principals {
                 try refuseUnknown(principal, in: snapshot)
             }
             if !request.input.flag(.bypassPolicyLockoutSafetyCheck) {
-                try checkLockout(policy, for: request, in: snapshot)
+                try checkLockout(policy, of: key, for: request, in: snapshot)
             }
         } catch {
             throw KMSError(error)
@@ -70,13 +75,14 @@ extension EmbeddedKeyService {
     }
 
     private func checkLockout(
-        _ policy: PolicyDocument, for request: Request, in snapshot: KeystoreSnapshot
+        _ policy: PolicyDocument, of key: KeyEntry, for request: Request,
+        in snapshot: KeystoreSnapshot
     ) throws(PolicyError) {
         guard let principal = Principal(request.caller.principalARN) else { throw .lockout }
         try policy.checkLockout(
-            of: principal, key: scope.anyKeyARN,
+            of: principal, key: key.arnText,
             isAdministrator: authorizer.isTrusted(principal, in: snapshot),
-            from: RequestConditions(request: request, key: nil, snapshot: snapshot))
+            from: RequestConditions(request: request, key: key, snapshot: snapshot))
     }
 
     /// Principals of this account must exist: local users always may, others need an access key.
@@ -102,12 +108,5 @@ extension EmbeddedKeyService {
         // A keystore has no roles and no federation.
         case .role, .assumedRole, .federatedUser: false
         }
-    }
-}
-
-extension AccountScope {
-    /// What a policy's `Resource` is matched with before its key is there.
-    fileprivate var anyKeyARN: String {
-        KeyARN(scope: self, keyID: KeyID(high: 0, low: 0, isMultiRegion: false)).description
     }
 }

@@ -3,12 +3,14 @@ internal import KMSStore
 
 extension EmbeddedKeyService {
     func enableKeyRotation(_ request: inout Request) throws(KMSError) -> Structure {
-        let days =
-            request.input.number(.rotationPeriodInDays) ?? KMSLimit.defaultRotationPeriodDays
-        let now = request.now
+        let asked = request.input.number(.rotationPeriodInDays)
+        let (operation, now) = (request.operation, request.now)
         try edit(group: .read, for: &request) { entry, snapshot, record throws(KMSError) in
-            try refuseUnlessRotating(entry, in: snapshot)
-            // The same period again does not put the next rotation off.
+            try refuseUnlessSymmetric(entry)
+            try permitChange(of: entry, by: operation, in: snapshot)
+            // Recorded from AWS: a key that rotates keeps its period where none is asked for, and
+            // the same period again does not put the next rotation off.
+            let days = asked ?? record.rotation?.periodDays ?? KMSLimit.defaultRotationPeriodDays
             if record.rotation?.periodDays != days {
                 record.rotation = RotationSchedule(periodDays: days, base: now)
             }
@@ -17,20 +19,21 @@ extension EmbeddedKeyService {
     }
 
     func disableKeyRotation(_ request: inout Request) throws(KMSError) -> Structure {
+        let operation = request.operation
         try edit(group: .read, for: &request) { entry, snapshot, record throws(KMSError) in
-            try refuseUnlessRotating(entry, in: snapshot)
+            // Recorded from AWS: what never rotates can be told not to.
+            try permitChange(of: entry, by: operation, in: snapshot)
             record.rotation = nil
         }
         return Structure()
     }
 
-    /// Only symmetric keys that were made here rotate by themselves; replicas follow their primary.
-    private func refuseUnlessRotating(
-        _ entry: KeyEntry, in snapshot: KeystoreSnapshot
+    /// Only keys that were made here rotate by themselves; replicas follow their primary.
+    private func permitChange(
+        of entry: KeyEntry, by operation: KMSOperation, in snapshot: KeystoreSnapshot
     ) throws(KMSError) {
-        try refuseUnlessSymmetric(entry)
         try refuseUnlessMadeHere(entry)
-        try refuseReplica(entry)
+        try refuseReplica(entry, operation)
         try snapshot.region(entry.arn.scope).state(of: entry)
             .permit(.changeRotation, on: entry.arn)
     }
@@ -59,9 +62,13 @@ extension EmbeddedKeyService {
                 + "this operation.")
     }
 
-    private func refuseReplica(_ entry: KeyEntry) throws(KMSError) {
+    private func refuseReplica(
+        _ entry: KeyEntry, _ operation: KMSOperation
+    ) throws(KMSError) {
         guard !entry.record.id.isMultiRegion || entry.record.isPrimary else {
-            throw .unsupportedOperation("\(entry.arnText) is not a multi-region primary key.")
+            throw .unsupportedOperation(
+                "\(entry.arnText) is a multi-region replica key which is not valid for "
+                    + "\(operation.rawValue).")
         }
     }
 
@@ -69,13 +76,12 @@ extension EmbeddedKeyService {
         let snapshot = try state(for: request)
         let entry = try key(
             named: try request.text(.keyID), in: snapshot, group: .read, for: &request)
-        try refuseUnlessMadeHere(entry)
+        try refuseCustomKeyStore(entry)
         // Replicas tell their primary's setting.
         let rotation =
             snapshot.siblings(of: entry.record.id).first { $0.record.isPrimary }?.record.rotation
             ?? entry.record.rotation
-        // A key that waits for its deletion reads false; cancelling brings the setting back.
-        let isEnabled = rotation != nil && !entry.record.state.awaitsDeletion
+        let isEnabled = rotation != nil && !entry.record.state.hidesRotation
         return Structure([
             .keyID: .text(entry.arnText), .keyRotationEnabled: .flag(isEnabled),
             .rotationPeriodInDays: isEnabled ? rotation.map { .number($0.periodDays) } : nil,
@@ -90,7 +96,7 @@ extension EmbeddedKeyService {
             let entry = try self.key(named: name, in: snapshot, group: .read, for: &request)
             try refuseUnlessSymmetric(entry)
             try refuseCustomKeyStore(entry)
-            try refuseReplica(entry)
+            try refuseReplica(entry, request.operation)
             try snapshot.region(scope).state(of: entry).permit(.rotateOnDemand, on: entry.arn)
             try refuseTooMany(entry)
             try refuseNearAutomatic(entry, now: work.now)
@@ -144,8 +150,13 @@ extension EmbeddedKeyService {
         let snapshot = try state(for: request)
         let entry = try key(
             named: try request.text(.keyID), in: snapshot, group: .read, for: &request)
-        try refuseUnlessSymmetric(entry)
         try refuseCustomKeyStore(entry)
+        // A key that never rotates has no list of its materials, and an empty one of rotations.
+        guard entry.record.spec == .symmetricDefault || request.input[.includeKeyMaterial] == nil
+        else {
+            throw .validation(
+                "Input parameter includeKeyMaterial can only be used with symmetric keys.")
+        }
         let all = request.input.text(.includeKeyMaterial) == "ALL_KEY_MATERIAL"
         let materials = entry.materials.filter { all || $0.rotationType != nil }
         return try PageSize.rotations.answer(
@@ -153,6 +164,14 @@ extension EmbeddedKeyService {
         ) { material in
             material.rotation(of: entry, in: snapshot)
         }
+    }
+}
+
+extension KeyState {
+    /// A key that waits for its deletion reads as not rotating; cancelling brings the setting back.
+    /// Recorded from AWS: while a primary key still waits for its replicas, the setting is shown.
+    fileprivate var hidesRotation: Bool {
+        if case .pendingDeletion = self { true } else { false }
     }
 }
 

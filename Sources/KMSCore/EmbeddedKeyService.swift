@@ -131,18 +131,19 @@ final class EmbeddedKeyService: KeyService {
     func logStrays() {
         guard let strays = try? outbox.takeStrays() else { return }
         for stray in strays {
-            guard let isLogged = try? isLogged(stray) else { continue }
-            if isLogged { outbox.forget([stray.id]) } else { keepUnlogged([stray]) }
+            if isLogged(stray) { outbox.forget([stray.id]) } else { keepUnlogged([stray]) }
         }
         try? recordUnlogged()
     }
 
-    private func isLogged(_ event: EncodedEvent) throws -> Bool {
+    /// A log that can't be read to its end answers as far as it can: an event that stands there
+    /// twice is better than one that is nowhere.
+    private func isLogged(_ event: EncodedEvent) -> Bool {
         var isFound = false
         let filter = UsageLogFilter(
             since: event.time, until: event.time.advanced(byMilliseconds: 1),
             eventName: event.operation)
-        try shared.reader.forEach(filter) { isFound = isFound || $0.eventID == event.id }
+        try? shared.reader.forEach(filter) { isFound = isFound || $0.eventID == event.id }
         return isFound
     }
 

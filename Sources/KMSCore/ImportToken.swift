@@ -44,7 +44,7 @@ struct ImportToken {
         let cipher = AESGCM256()
         cipher.use(key)
         guard var plain = try? cipher.open(bytes, authenticating: ImportToken.label) else {
-            throw KMSError(.invalidImportToken, "The import token is not valid.")
+            throw KMSError(.invalidImportToken)
         }
         defer { wipe(&plain) }
         var reader = RecordReader(plain)
@@ -59,7 +59,7 @@ struct ImportToken {
             privateKey = try reader.secret()
             try reader.finish()
         } catch {
-            throw KMSError(.invalidImportToken, "The import token is not valid.")
+            throw KMSError(.invalidImportToken)
         }
     }
 

@@ -15,4 +15,5 @@ enum KMSLimit {
     static let rotationDistanceMilliseconds: Int64 = 20 * 60 * 1000
     static let importTokenHours = 24
     static let importedValidityDays = 365
+    static let importedHMACBytes = 128
 }

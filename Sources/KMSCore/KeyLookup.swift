@@ -24,11 +24,11 @@ extension RegionSnapshot {
             try check(arn.scope, of: text, denial)
             return try existing(arn)
         case .alias(let name):
-            guard takesAliases else { throw .notFound("Invalid keyId '\(text)'") }
+            guard takesAliases else { throw .noAliases }
             alias = name
             return try target(of: name)
         case .aliasARN(let other, let name):
-            guard takesAliases else { throw .notFound("Invalid keyId '\(text)'") }
+            guard takesAliases else { throw .noAliases }
             try check(other, of: text, denial)
             alias = name
             return try target(of: name)
@@ -53,6 +53,12 @@ extension RegionSnapshot {
         }
         return try existing(KeyARN(scope: scope, keyID: alias.target))
     }
+}
+
+extension KMSError {
+    /// Recorded from AWS, for alias names and alias ARNs alike.
+    fileprivate static let noAliases = KMSError.invalidARN(
+        "Key Aliases are not supported for this operation.")
 }
 
 extension EmbeddedKeyService {
@@ -92,7 +98,7 @@ extension EmbeddedKeyService {
         for request: inout Request
     ) throws(KMSError) {
         request.note(entry)
-        try authorizer.authorize(request, on: entry, in: snapshot)
+        request.note(try authorizer.authorize(request, on: entry, in: snapshot))
         try snapshot.region(entry.arn.scope).state(of: entry).permit(group, on: entry.arn)
     }
 }
@@ -103,5 +109,6 @@ extension Request {
         if !event.resources.contains(entry.arnText) { event.resources.append(entry.arnText) }
         // What a request costs at AWS depends on its key.
         event.keySpec = entry.record.spec.rawValue
+        if let store = entry.record.customKeyStoreID { event.customKeyStoreID = store }
     }
 }

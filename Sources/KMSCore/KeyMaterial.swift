@@ -56,6 +56,11 @@ extension KeySpec {
         }
     }
 
+    /// How long imported material of a symmetric or HMAC key may be; nil for pairs.
+    var importableBytes: ClosedRange<Int>? {
+        rawMaterialBytes.map { $0...(family == .hmac ? KMSLimit.importedHMACBytes : $0) }
+    }
+
     /// The spec's name among libcrypto's kinds of pairs.
     var asymmetric: AsymmetricKeySpec? {
         switch self {

@@ -94,6 +94,11 @@ struct Request {
         event.keyVersion = material.version
     }
 
+    /// The grant that allowed the request, where one did.
+    mutating func note(_ authority: Decision.Authority) {
+        if case .grant(let id) = authority { event.grantID = id.description }
+    }
+
     // MARK: Members
 
     /// A text that the service model requires: the form was checked before.

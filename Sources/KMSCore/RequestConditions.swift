@@ -74,7 +74,10 @@ struct RequestConditions: ConditionSource {
         case .scheduleKeyDeletionPendingWindowInDays:
             operation == .scheduleKeyDeletion
                 ? number(.pendingWindowInDays) ?? .number(KMSLimit.defaultPendingWindowDays) : nil
-        case .rotationPeriodInDays: number(.rotationPeriodInDays)
+        // Recorded from AWS: the default one even for a key that keeps another period.
+        case .rotationPeriodInDays:
+            operation == .enableKeyRotation
+                ? number(.rotationPeriodInDays) ?? .number(KMSLimit.defaultRotationPeriodDays) : nil
         case .validTo: input.time(.validTo).map { .time($0) }
         case .expirationModel: text(.expirationModel)
         case .replicaRegion: text(.replicaRegion)
@@ -82,7 +85,9 @@ struct RequestConditions: ConditionSource {
         case .bypassPolicyLockoutSafetyCheck:
             input[.bypassPolicyLockoutSafetyCheck] == nil
                 ? nil : .flag(input.flag(.bypassPolicyLockoutSafetyCheck))
-        case .policyName: text(.policyName)
+        case .policyName:
+            operation == .getKeyPolicy || operation == .putKeyPolicy
+                ? text(.policyName) ?? .text(EmbeddedKeyService.policyName) : nil
         case .grantIsForAWSResource: .flag(false)
         case .grantConstraintType, .grantOperations, .granteePrincipal, .retiringPrincipal:
             facts.grantTerms?.value(of: .named(name))

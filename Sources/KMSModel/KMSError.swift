@@ -56,11 +56,18 @@ package struct KMSError: Error, Hashable, Sendable {
     package let message: String
     /// Whether the service's own disk was full: room mends it. Nothing on the wire tells it.
     package let isOutOfSpace: Bool
+    /// What the usage log says: `message`, but where the caller must not know it all. Nothing on
+    /// the wire tells it.
+    package let loggedMessage: String
 
-    package init(_ code: Code, _ message: String = "", isOutOfSpace: Bool = false) {
+    package init(
+        _ code: Code, _ message: String = "", isOutOfSpace: Bool = false,
+        loggedMessage: String? = nil
+    ) {
         self.code = code
         self.message = message
         self.isOutOfSpace = isOutOfSpace
+        self.loggedMessage = loggedMessage ?? message
     }
 
     /// The exception's name on the wire.
@@ -126,6 +133,6 @@ extension KMSError {
         .incorrectKey,
         "The key ID in the request does not identify a CMK that can perform this operation.")
     package static let invalidCiphertext = KMSError(.invalidCiphertext)
-    package static let invalidMarker = KMSError(.invalidMarker, "Could not deserialize marker")
+    package static let invalidMarker = KMSError(.invalidMarker)
     package static let notAuthorized = KMSError(.notAuthorized)
 }

@@ -111,8 +111,8 @@ extension KeyState {
         switch self {
         case .disabled: .disabled("\(arn) is disabled.")
         case .pendingImport: .invalidState("\(arn) is pending import.")
-        case .pendingDeletion, .pendingReplicaDeletion:
-            .invalidState("\(arn) is pending deletion.")
+        case .pendingDeletion: .invalidState("\(arn) is pending deletion.")
+        case .pendingReplicaDeletion: .invalidState("\(arn) is pending replica deletion.")
         case .unavailable: .invalidState("\(arn) is unavailable.")
         case .enabled: preconditionFailure("BUG: an enabled key refuses nothing")
         }

@@ -187,14 +187,14 @@ package final class KeyEntry: Sendable {
         version >= 1 && version <= materials.count ? materials[Int(version) - 1] : nil
     }
 
-    /// When this key is to be rotated or deleted, or some of its material expires.
+    /// When this key is to be rotated or deleted, or material expires that it works with.
     package var nextDue: Timestamp? {
         switch record.state {
         case .pendingDeletion(let date): return date
         case .pendingReplicaDeletion: return nil
         case .enabled, .disabled, .pendingImport, .unavailable: break
         }
-        let expiry = materials.lazy.compactMap(\.expiry).min()
+        let expiry = materials.lazy.compactMap(\.endOfUse).min()
         guard record.state == .enabled, let rotation = record.rotation?.next else { return expiry }
         return expiry.map { min($0, rotation) } ?? rotation
     }
@@ -203,6 +203,10 @@ package final class KeyEntry: Sendable {
 extension MaterialRecord {
     /// When material that is there expires.
     package var expiry: Timestamp? { material == nil ? nil : imported?.validity.validTo }
+
+    /// When material that is there expires, and the key with it. Material that waits for a rotation
+    /// takes nothing along, so it stays, even beyond its date, until a rotation makes it current.
+    package var endOfUse: Timestamp? { isPendingRotation ? nil : expiry }
 }
 
 /// The settings that are fixed when a keystore is made.
@@ -250,6 +254,8 @@ struct KeystoreSettings: Hashable, Sendable {
 package struct KeystoreChange: Sendable {
     package var keys: [KeyRecord] = []
     package var materials: [MaterialRecord] = []
+    /// Each the newest version of its key, so that the others stay without a gap.
+    package var deletedMaterials: [MaterialRecord] = []
     package var aliases: [AliasEntry] = []
     package var deletedAliases: [AliasPlace] = []
     /// Of each key at most one.
@@ -272,7 +278,8 @@ package struct KeystoreChange: Sendable {
     package init() {}
 
     package var isEmpty: Bool {
-        keys.isEmpty && materials.isEmpty && aliases.isEmpty && deletedAliases.isEmpty
+        keys.isEmpty && materials.isEmpty && deletedMaterials.isEmpty && aliases.isEmpty
+            && deletedAliases.isEmpty
             && deletedKeys.isEmpty && grants.isEmpty && principals.isEmpty
             && deletedPrincipals.isEmpty
             && tokens.isEmpty && deletedTokens.isEmpty && keyStores.isEmpty

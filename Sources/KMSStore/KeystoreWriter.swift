@@ -58,6 +58,7 @@ struct KeystoreWriter {
         gone += change.deletedPrincipals.map { RowKey.principal($0, keys) }
         gone += change.deletedTokens.map(RowKey.token)
         gone += change.deletedKeyStores.map { RowKey.keyStore($0.id) }
+        gone += change.deletedMaterials.map(\.rowKey)
         for place in change.deletedKeys {
             gone.append(.key(place))
             gone += (model.key(place)?.materials ?? []).map(\.rowKey)

@@ -46,7 +46,8 @@ extension UsageEvent {
             json.raw(#","errorCode":"#)
             json.string(error.exceptionName)
             json.raw(#","errorMessage":"#)
-            json.string(error.message)
+            // It may repeat what somebody sent, and an event has a bound.
+            json.string(error.loggedMessage.firstScalars(8192))
         }
         json.raw(#","requestParameters":"#)
         if isServiceEvent { json.raw("null") } else { writeRequest(to: json) }

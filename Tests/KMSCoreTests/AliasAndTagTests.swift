@@ -202,7 +202,7 @@ import Testing
     @Test(arguments: ["x", "abc", "ff", "zz"])
     func `a marker that no page gave is refused`(_ marker: String) throws {
         let kms = try TestKeystore()
-        #expect(throws: KMSError.invalidMarker) {
+        #expect(throws: KMSError(.invalidMarker, "")) {
             try kms.service.listKeys(PageRequest(marker: marker), as: kms.owner)
         }
     }

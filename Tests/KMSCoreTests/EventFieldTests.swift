@@ -138,6 +138,50 @@ import Testing
         #expect(answers[3] == nil && answers[4] == nil)
     }
 
+    private func additional(_ record: [String: Any], _ name: String) -> String? {
+        (record["additionalEventData"] as? [String: Any])?[name] as? String
+    }
+
+    @Test func `an event names the grant that allowed it, and the one that was retired`() throws {
+        let people = try PermissionTests.People()
+        let kms = people.store
+        let key = try kms.key()
+        let granted = try people.grant(key, to: people.bob, ["Encrypt", "CreateGrant"])
+        let id = try #require(granted.text(.grantID))
+        let records = try records(kms) {
+            #expect(try people.encrypt(key, as: people.bob) == nil)
+            #expect(try people.encrypt(key, as: kms.owner) == nil)
+            try people.grant(key, to: people.alice, ["Encrypt"], as: people.bob)
+            try people.grant(key, to: people.alice, ["Decrypt"])
+            try kms.ask(.retireGrant, Structure([.grantToken: granted[.grantToken]]))
+            #expect(try people.encrypt(key, as: people.bob) != nil)
+        }
+        #expect(records.map { additional($0, "grantId") } == [id, nil, id, nil, id, nil])
+        // What CreateGrant made is in its answer.
+        let made = records[2]["responseElements"] as? [String: Any]
+        #expect(made?["grantId"] != nil && made?["grantId"] as? String != id)
+    }
+
+    @Test func `an event names the custom key store that it is about`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.unavailableKey()
+        let store = Structure([.customKeyStoreID: .text("cks-0123456789abcdef0")])
+        let records = try records(kms) {
+            try kms.ask(.connectCustomKeyStore, store)
+            try kms.ask(.disconnectCustomKeyStore, store)
+            _ = try kms.refusal(.deleteCustomKeyStore, store)
+            _ = try kms.refusal(.generateRandom, store.with(.numberOfBytes, .number(8)))
+            try kms.ask(.describeKey, Structure([.keyID: .text(key)]))
+            _ = try kms.refusal(
+                .encrypt, Structure([.keyID: .text(key), .plaintext: .secret(secret("x"))]))
+            try kms.ask(.describeKey, Structure([.keyID: .text(try kms.key())]))
+        }
+        // The last two are about a key that is in none.
+        #expect(
+            records.map { additional($0, "customKeyStoreId") }
+                == [String?](repeating: "cks-0123456789abcdef0", count: 6) + [nil, nil])
+    }
+
     @Test func `denials and dry runs are logged, and count as no use of the key`() throws {
         let kms = try TestKeystore()
         let key = try kms.key()
@@ -151,7 +195,9 @@ import Testing
                 "AccessDeniedException", "DryRunOperationException",
             ])
         let usage = Structure([.keyID: .text(key)])
-        #expect(try kms.ask(.getKeyLastUsage, usage)[.keyLastUsage] == nil)
+        let unused = try #require(
+            try kms.ask(.getKeyLastUsage, usage).structure(.keyLastUsage))
+        #expect(unused.isEmpty)
         kms.clock.advance(minutes: 5)
         try kms.ask(.encrypt, input)
         let last = try kms.ask(.getKeyLastUsage, usage).structure(.keyLastUsage)

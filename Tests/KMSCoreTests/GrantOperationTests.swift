@@ -89,15 +89,46 @@ import Testing
             }
             #expect(refusal?.code == .validation)
         }
+        #expect(
+            throws: KMSError.validation(
+                "Operations [Encrypt] are not supported when creating a grant for a symmetric KMS "
+                    + "key with key usage GENERATE_VERIFY_MAC. Valid operations are [CreateGrant, "
+                    + "RetireGrant, DescribeKey, GenerateMac, VerifyMac]")
+        ) { try people.grant(coding, to: people.bob, ["Encrypt"]) }
         let context = Structure([.encryptionContextEquals: .context(EncryptionContext(["a": "b"]))])
         #expect(
             throws: KMSError.validation(
-                "Encryption context grant constraints are supported only for symmetric encryption "
-                    + "KMS keys.")
+                "EncryptionContext is supported only when creating a grant for a symmetric "
+                    + "encryption KMS key.")
         ) {
             try people.grant(
                 signing, to: people.bob, ["Sign"], with: [.constraints: .structure(context)])
         }
+    }
+
+    @Test func `grants are listed by a principal or by a service, not by both`() throws {
+        let people = try People()
+        let key = try people.store.key()
+        let (person, service) = (
+            Value.text(people.bob.principalARN), Value.text("s3.amazonaws.com")
+        )
+        #expect(
+            try people.store.refusal(
+                .listGrants,
+                Structure([
+                    .keyID: .text(key), .granteePrincipal: person,
+                    .granteeServicePrincipal: service,
+                ]))
+                == .validation(
+                    "You can specify either GranteePrincipal or GranteeServicePrincipal, but not "
+                        + "both."))
+        #expect(
+            try people.store.refusal(
+                .listRetirableGrants,
+                Structure([.retiringPrincipal: person, .retiringServicePrincipal: service]))
+                == .validation(
+                    "You can specify either RetiringPrincipal or RetiringServicePrincipal, but "
+                        + "not both."))
     }
 
     @Test func `unknown principals get no grant`() throws {

@@ -8,6 +8,8 @@ import Testing
         let algorithm: WrappingAlgorithm
         let spec: WrappingKeySpec
         var testDescription: String { "\(algorithm.rawValue) \(spec.rawValue)" }
+        /// Whether the material is under an AES key, and only that under the public one.
+        var isHybrid: Bool { algorithm.rawValue.hasPrefix("RSA_AES") }
     }
 
     static let wrappings =
@@ -21,24 +23,30 @@ import Testing
         } + [Wrapping(algorithm: .sm2pke, spec: .sm2)]
 
     static let material = [UInt8](0..<32)
-    static let isOther = KMSError(
-        .incorrectKeyMaterial,
-        "The key material in the request is not the same key material that was previously "
-            + "imported into this KMS key.")
+
+    /// For material that is not the one with that id.
+    static func isOther(than id: String) -> KMSError {
+        KMSError(
+            .incorrectKeyMaterial,
+            "Imported key material does not have the expected identifier (\(id)).")
+    }
 
     // MARK: Wrapping
 
     @Test(arguments: wrappings)
     func `material comes in under every wrapping`(_ wrapping: Wrapping) throws {
         let kms = try TestKeystore()
-        let key = try kms.key(.symmetricDefault, nil, .external)
+        let spec = wrapping.isHybrid ? KeySpec.eccNistP521 : .symmetricDefault
+        let key = try kms.key(spec, nil, .external)
         #expect(try kms.state(key) == "PendingImport")
         #expect(try kms.metadata(key)[.currentKeyMaterialID] == nil)
         let answer = try kms.importMaterial(
-            Self.material, into: key, wrapping.algorithm, wrapping.spec)
+            try Self.material(spec), into: key, wrapping.algorithm, wrapping.spec)
         let metadata = try kms.metadata(key)
         #expect(metadata.text(.keyState) == "Enabled")
         #expect(metadata.text(.currentKeyMaterialID) == answer.text(.keyMaterialID))
+        // Only material of symmetric encryption keys has a name.
+        #expect((answer.text(.keyMaterialID) == nil) == spec.isAsymmetric)
         #expect(metadata.text(.expirationModel) == "KEY_MATERIAL_DOES_NOT_EXPIRE")
         #expect(metadata[.validTo] == nil)
     }
@@ -72,9 +80,9 @@ import Testing
             KeySpec.symmetricDefault, .hmac224, .hmac512, .rsa2048, .eccNistP256, .eccNistP521,
             .eccSecgP256k1, .eccNistEdwards25519,
         ] {
-            let isWrap = wrapping.algorithm.rawValue.hasPrefix("RSA_AES")
-            // Too long for OAEP.
-            guard isWrap || (spec != .rsa2048 && spec != .eccNistP521) else { continue }
+            let needsMore: [KeySpec] = [.rsa2048, .eccNistP521, .eccNistEdwards25519]
+            let fits = wrapping.isHybrid ? spec.isAsymmetric : !needsMore.contains(spec)
+            guard fits else { continue }
             let material = try Self.material(spec)
             let key = try kms.key(spec, nil, .external)
             let parameters = try kms.importParameters(key, wrapping.algorithm, wrapping.spec)
@@ -114,24 +122,26 @@ import Testing
     @Test func `wrappings that do not fit the key are refused when the token is asked for`() throws
     {
         let kms = try TestKeystore()
-        for (spec, algorithm, wrappingSpec) in [
-            (KeySpec.rsa2048, WrappingAlgorithm.rsaesOaepSha256, WrappingKeySpec.rsa4096),
-            (.rsa2048, .rsaesOaepSha1, .rsa4096), (.eccNistP521, .rsaesOaepSha256, .rsa2048),
+        let unfit: [(KeySpec, WrappingAlgorithm, WrappingKeySpec)] = [
+            (.rsa2048, .rsaesOaepSha256, .rsa4096), (.rsa2048, .rsaesOaepSha1, .rsa4096),
+            (.eccNistP521, .rsaesOaepSha256, .rsa2048),
+            (.eccNistEdwards25519, .rsaesOaepSha256, .rsa2048),
+            (.eccNistP256, .rsaAesKeyWrapSha256, .sm2),
+            (.symmetricDefault, .rsaAesKeyWrapSha256, .rsa2048),
+            (.symmetricDefault, .rsaAesKeyWrapSha1, .rsa4096),
+            (.hmac384, .rsaAesKeyWrapSha256, .rsa2048),
+            (.symmetricDefault, .rsaesPkcs1V15, .rsa2048),
             (.symmetricDefault, .sm2pke, .rsa2048), (.symmetricDefault, .rsaesOaepSha1, .sm2),
-        ] {
+        ]
+        for (spec, algorithm, wrappingSpec) in unfit {
             let key = try kms.key(spec, nil, .external)
             #expect(
                 throws: KMSError.validation(
-                    "WrappingAlgorithm \(algorithm.rawValue) with WrappingKeySpec "
-                        + "\(wrappingSpec.rawValue) is not compatible with KeySpec "
-                        + "\(spec.rawValue)")
+                    "Wrapping algorithm \(algorithm.rawValue) and wrapping key spec "
+                        + "\(wrappingSpec.rawValue) cannot be used to import a \(spec.rawValue) "
+                        + "key.")
             ) { try kms.importParameters(key, algorithm, wrappingSpec) }
         }
-        let key = try kms.key(.symmetricDefault, nil, .external)
-        #expect(
-            throws: KMSError.unsupportedOperation(
-                "The wrapping algorithm RSAES_PKCS1_V1_5 is not supported any more.")
-        ) { try kms.importParameters(key, .rsaesPkcs1V15, .rsa2048) }
     }
 
     @Test(arguments: [
@@ -140,18 +150,45 @@ import Testing
     func `material of another kind or length is refused`(_ spec: KeySpec) throws {
         let kms = try TestKeystore()
         let key = try kms.key(spec, nil, .external)
-        var wrong: [[UInt8]] = [
-            [1], [UInt8](repeating: 1, count: 33), try Self.material(.eccNistP256),
+        let isHMAC = spec == .hmac224 || spec == .hmac384
+        let right = try Self.material(spec)
+        let tooLong = isHMAC ? [UInt8](repeating: 1, count: 129) : right + [0]
+        let wrapping = spec.isAsymmetric ? WrappingAlgorithm.rsaAesKeyWrapSha256 : .rsaesOaepSha256
+        let wrong: [[UInt8]] = [
+            [1], Array(right.dropLast()), tooLong, try Self.material(.eccNistP256),
         ]
-        if let right = try? Self.material(spec) { wrong.append(right + [0]) }
         for material in wrong {
-            #expect(
-                throws: KMSError(
-                    .incorrectKeyMaterial,
-                    "The key material is not valid for the key spec \(spec.rawValue).")
-            ) { try kms.importMaterial(material, into: key, .rsaAesKeyWrapSha256) }
+            #expect(throws: KMSError.invalidCiphertext) {
+                try kms.importMaterial(material, into: key, wrapping)
+            }
         }
         #expect(try kms.state(key) == "PendingImport")
+    }
+
+    @Test(
+        arguments: zip(
+            [KeySpec.hmac224, .hmac256, .hmac384, .hmac512],
+            [HashFunction.sha224, .sha256, .sha384, .sha512]))
+    func `material of an HMAC key is as long as its hash, or longer up to 128 bytes`(
+        _ spec: KeySpec, _ hash: HashFunction
+    ) throws {
+        let kms = try TestKeystore()
+        let algorithm = try #require(spec.macAlgorithms.first)
+        for count in [hash.byteCount, hash.byteCount + 1, 128] {
+            let key = try kms.key(spec, nil, .external)
+            let material = [UInt8](repeating: 5, count: count)
+            #expect(try kms.importMaterial(material, into: key)[.keyMaterialID] == nil)
+            let code = try kms.ask(
+                .generateMAC,
+                Structure([
+                    .keyID: .text(key), .message: .secret(secret("m")),
+                    .macAlgorithm: .choice(algorithm),
+                ])
+            ).bytes(.mac)
+            let expected = HMAC.authenticationCode(
+                for: Array("m".utf8), key: secret(material), hash)
+            #expect(code == expected)
+        }
     }
 
     // MARK: Tokens
@@ -174,7 +211,7 @@ import Testing
         let wrapped = try TestKeystore.wrap(Self.material, parameters)
         #expect(
             try kms.refusal(.importKeyMaterial, request(other, parameters, wrapped))
-                == KMSError(.invalidImportToken, "The import token belongs to another key."))
+                == KMSError(.invalidImportToken))
         var input = request(key, parameters, wrapped)
         for index in stride(from: 0, to: parameters.token.count, by: 97) {
             var changed = parameters.token
@@ -182,7 +219,7 @@ import Testing
             input[.importToken] = .bytes(changed)
             #expect(
                 try kms.refusal(.importKeyMaterial, input)
-                    == KMSError(.invalidImportToken, "The import token is not valid."))
+                    == KMSError(.invalidImportToken))
         }
         for token in [Array(parameters.token.dropLast()), parameters.token + [0], [1]] {
             input[.importToken] = .bytes(token)

@@ -20,17 +20,17 @@ import Testing
         #expect(throws: needsDate) { try importing("KEY_MATERIAL_EXPIRES", nil) }
         #expect(
             throws: KMSError.validation(
-                "A validTo date must not be set if the ExpirationModel is "
+                "A validTo date cannot be set if the ExpirationModel is "
                     + "KEY_MATERIAL_DOES_NOT_EXPIRE")
         ) { try importing("KEY_MATERIAL_DOES_NOT_EXPIRE", now.advanced(byDays: 1)) }
-        for date in [
-            now, now.advanced(byDays: -1), now.advanced(byMilliseconds: 365 * 86_400_000 + 1),
-        ] {
-            #expect(
-                throws: KMSError.validation(
-                    "ValidTo must be in the future, and at most 365 days from now.")
-            ) { try importing(nil, date) }
+        for date in [now, now.advanced(byDays: -1)] {
+            #expect(throws: KMSError.validation("ValidTo must be in the future")) {
+                try importing(nil, date)
+            }
         }
+        #expect(
+            throws: KMSError.validation("ValidTo must be less than 365 days in the future")
+        ) { try importing(nil, now.advanced(byMilliseconds: 365 * 86_400_000 + 1)) }
         try importing(nil, now.advanced(byDays: 365))
         #expect(try kms.metadata(key).time(.validTo) == now.advanced(byDays: 365))
         // Importing again changes the model.
@@ -45,10 +45,11 @@ import Testing
         let kms = try TestKeystore()
         let key = try kms.key(.symmetricDefault, nil, .external)
         let date = kms.clock.now().advanced(byDays: 2)
-        let id = try kms.importMaterial(
-            ImportTests.material, into: key,
-            options: [.expirationModel: nil, .validTo: .time(date)]
-        ).text(.keyMaterialID)
+        let id = try #require(
+            try kms.importMaterial(
+                ImportTests.material, into: key,
+                options: [.expirationModel: nil, .validTo: .time(date)]
+            ).text(.keyMaterialID))
         let blob = try StateTableTests.blob(kms, key)
         let opening = Structure([.ciphertextBlob: .bytes(blob)])
         kms.clock.advance(minutes: 2 * 24 * 60 - 1)
@@ -62,7 +63,7 @@ import Testing
         #expect(metadata[.expirationModel] == nil && metadata[.validTo] == nil)
         let events = try kms.events().filter { $0.eventName == "DeleteExpiredKeyMaterial" }
         #expect(events.count == 1 && events.first?.keyARNs == [key])
-        #expect(throws: ImportTests.isOther) {
+        #expect(throws: ImportTests.isOther(than: id)) {
             try kms.importMaterial(ImportTests.material.reversed(), into: key)
         }
         #expect(
@@ -84,13 +85,20 @@ import Testing
                 }
             use.1[.keyID] = .text(key)
             #expect(try kms.refusal(use.0, use.1) == nil)
-            try kms.ask(.deleteImportedKeyMaterial, Structure([.keyID: .text(key)]))
+            let answer = try kms.ask(.deleteImportedKeyMaterial, Structure([.keyID: .text(key)]))
+            #expect((answer.text(.keyMaterialID) != nil) == (spec == .symmetricDefault))
             #expect(
                 try kms.refusal(use.0, use.1) == .invalidState("\(key) is pending import."))
             // Nothing happens the second time.
             try kms.ask(.deleteImportedKeyMaterial, Structure([.keyID: .text(key)]))
             let wrong = spec == .eccNistP256 ? try ImportTests.material(spec) : material.reversed()
-            #expect(throws: ImportTests.isOther) { try kms.importMaterial(wrong, into: key) }
+            let refusal = #expect(throws: KMSError.self) {
+                try kms.importMaterial(wrong, into: key)
+            }
+            #expect(refusal?.code == .incorrectKeyMaterial)
+            #expect(
+                refusal?.message.hasPrefix(
+                    "Imported key material does not have the expected identifier (") == true)
             try kms.importMaterial(material, into: key)
             #expect(try kms.refusal(use.0, use.1) == nil)
         }
@@ -105,10 +113,28 @@ import Testing
         try kms.ask(.deleteImportedKeyMaterial, input)
         #expect(try kms.state(key) == "PendingDeletion")
         try kms.ask(.cancelKeyDeletion, input)
-        #expect(try kms.state(key) == "Disabled")
         // Without its material it cannot be more than this.
-        try kms.ask(.enableKey, input)
         #expect(try kms.state(key) == "PendingImport")
+        #expect(
+            try kms.refusal(.enableKey, input) == .invalidState("\(key) is pending import."))
+        try kms.importMaterial(ImportTests.material, into: key)
+        #expect(try kms.state(key) == "Enabled")
+        try kms.ask(.scheduleKeyDeletion, input)
+        try kms.ask(.cancelKeyDeletion, input)
+        #expect(try kms.state(key) == "Disabled")
+    }
+
+    @Test func `the same material again enables a disabled key, and other material does not`()
+        throws
+    {
+        let kms = try TestKeystore()
+        let key = try kms.key(.symmetricDefault, nil, .external)
+        try kms.importMaterial(ImportTests.material, into: key)
+        try kms.ask(.disableKey, Structure([.keyID: .text(key)]))
+        try kms.importMaterial(
+            ImportTests.material.reversed(), into: key,
+            options: [.importType: .text("NEW_KEY_MATERIAL")])
+        #expect(try kms.state(key) == "Disabled")
         try kms.importMaterial(ImportTests.material, into: key)
         #expect(try kms.state(key) == "Enabled")
     }

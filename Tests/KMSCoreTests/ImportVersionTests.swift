@@ -27,13 +27,16 @@ import Testing
         let kms = try TestKeystore()
         let key = try kms.key(.symmetricDefault, nil, .external)
         let input = Structure([.keyID: .text(key)])
-        try kms.importMaterial(ImportTests.material, into: key)
+        let oldID = try #require(
+            try kms.importMaterial(ImportTests.material, into: key).text(.keyMaterialID))
         let old = try StateTableTests.blob(kms, key)
         #expect(
             try kms.refusal(.rotateKeyOnDemand, input)
                 == .invalidState(
                     "No available key material pending rotation for the key: \(key)."))
-        #expect(throws: ImportTests.isOther) { try kms.importMaterial(Self.second, into: key) }
+        #expect(throws: ImportTests.isOther(than: oldID)) {
+            try kms.importMaterial(Self.second, into: key)
+        }
         let id = try #require(
             try kms.importMaterial(Self.second, into: key, options: Self.new).text(.keyMaterialID))
         #expect(try states(kms, key) == ["CURRENT", "PENDING_ROTATION"])
@@ -43,11 +46,11 @@ import Testing
         let refusal = #expect(throws: KMSError.self) {
             try kms.importMaterial(Self.third, into: key, options: Self.new)
         }
+        #expect(refusal?.message.hasPrefix("New key material (id: ") == true)
         #expect(
-            refusal?.message.hasPrefix("New key material (id: ") == true
-                && refusal?.message.hasSuffix(
-                    "because another key material (id: \(id)) is pending rotation.") == true
-        )
+            refusal?.message.hasSuffix(
+                " cannot be imported into KMS key \(key), because another key material (id: "
+                    + "\(id)) is pending rotation.") == true)
         #expect(refusal?.code == .invalidState)
         #expect(try kms.metadata(key).text(.currentKeyMaterialID) != id)
         try kms.ask(.rotateKeyOnDemand, input)
@@ -87,10 +90,125 @@ import Testing
         #expect(
             try kms.refusal(.rotateKeyOnDemand, Structure([.keyID: .text(key)]))?.code
                 == .invalidState)
-        // Another one may take its place.
+        #expect(try states(kms, key) == ["CURRENT"])
+        #expect(
+            try kms.refusal(
+                .deleteImportedKeyMaterial,
+                Structure([.keyID: .text(key), .keyMaterialID: .text(id)]))
+                == .validation(
+                    "Key material (id: \(id)) has never been imported into KMS key \(key)."))
+        // It may come back as new, and another one may take its place.
+        #expect(
+            try kms.importMaterial(Self.second, into: key, options: Self.new)
+                .text(.keyMaterialID) == id)
+        try kms.ask(
+            .deleteImportedKeyMaterial,
+            Structure([.keyID: .text(key), .keyMaterialID: .text(id)]))
         try kms.importMaterial(Self.third, into: key, options: Self.new)
         try kms.ask(.rotateKeyOnDemand, Structure([.keyID: .text(key)]))
         #expect(try states(kms, key) == ["NON_CURRENT", "CURRENT"])
+    }
+
+    @Test func `waiting material that goes is gone for other processes and for later ones`() throws
+    {
+        let kms = try TestKeystore()
+        let key = try kms.key(.symmetricDefault, nil, .external)
+        try kms.importMaterial(ImportTests.material, into: key)
+        let blob = try StateTableTests.blob(kms, key)
+        let id = try #require(
+            try kms.importMaterial(Self.second, into: key, options: Self.new).text(.keyMaterialID))
+        let all = Structure([
+            .keyID: .text(key), .includeKeyMaterial: .text("ALL_KEY_MATERIAL"),
+        ])
+        let other = try kms.again()
+        defer { other.close() }
+        #expect(
+            try other.service.answer(.listKeyRotations, all, as: kms.owner)
+                .structures(.rotations).count == 2)
+        try kms.ask(
+            .deleteImportedKeyMaterial,
+            Structure([.keyID: .text(key), .keyMaterialID: .text(id)]))
+        let later = try kms.again()
+        defer { later.close() }
+        for keystore in [other, later] {
+            #expect(
+                try keystore.service.answer(.listKeyRotations, all, as: kms.owner)
+                    .structures(.rotations).count == 1)
+            _ = try keystore.service.answer(
+                .decrypt, Structure([.ciphertextBlob: .bytes(blob)]), as: kms.owner)
+        }
+    }
+
+    @Test func `material that waits may outlive its date, and ends the key once it is current`()
+        throws
+    {
+        let kms = try TestKeystore()
+        let key = try kms.key(.symmetricDefault, nil, .external)
+        try kms.importMaterial(ImportTests.material, into: key)
+        let opening = Structure([.ciphertextBlob: .bytes(try StateTableTests.blob(kms, key))])
+        let date = kms.clock.now().advanced(byDays: 1)
+        let id = try kms.importMaterial(
+            Self.second, into: key,
+            options: [
+                .importType: .text("NEW_KEY_MATERIAL"), .expirationModel: nil,
+                .validTo: .time(date),
+            ]
+        ).text(.keyMaterialID)
+        kms.clock.advance(days: 2)
+        let metadata = try kms.metadata(key)
+        #expect(metadata.text(.keyState) == "Enabled")
+        #expect(metadata.text(.expirationModel) == "KEY_MATERIAL_DOES_NOT_EXPIRE")
+        #expect(try kms.refusal(.decrypt, opening) == nil)
+        #expect(try states(kms, key) == ["CURRENT", "PENDING_ROTATION"])
+        let waiting = try #require(try rotations(kms, key).last)
+        #expect(waiting.text(.importState) == "IMPORTED")
+        #expect(waiting.time(.validTo) == date)
+        #expect(try !kms.eventNames().contains("DeleteExpiredKeyMaterial"))
+        try kms.ask(.rotateKeyOnDemand, Structure([.keyID: .text(key)]))
+        #expect(
+            try kms.refusal(.decrypt, opening) == .invalidState("\(key) is pending import."))
+        #expect(try kms.metadata(key).text(.keyState) == "PendingImport")
+        #expect(try kms.metadata(key).text(.currentKeyMaterialID) == id)
+        // Everything comes back with it.
+        try kms.importMaterial(Self.second, into: key)
+        #expect(try kms.state(key) == "Enabled")
+        #expect(try kms.refusal(.decrypt, opening) == nil)
+    }
+
+    @Test func `a key is valid as long as all the material that it works with`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key(.symmetricDefault, nil, .external)
+        let (near, far) = (
+            kms.clock.now().advanced(byDays: 5), kms.clock.now().advanced(byDays: 9)
+        )
+        func importing(_ material: [UInt8], until date: Timestamp?, _ type: String? = nil) throws {
+            try kms.importMaterial(
+                material, into: key,
+                options: [
+                    .importType: type.map(Value.text), .validTo: date.map(Value.time),
+                    .expirationModel: .text(
+                        date == nil ? "KEY_MATERIAL_DOES_NOT_EXPIRE" : "KEY_MATERIAL_EXPIRES"),
+                ])
+        }
+        func validTo() throws -> Timestamp? { try kms.metadata(key).time(.validTo) }
+        try importing(ImportTests.material, until: near)
+        try importing(Self.second, until: far, "NEW_KEY_MATERIAL")
+        #expect(try validTo() == near)
+        try kms.ask(.rotateKeyOnDemand, Structure([.keyID: .text(key)]))
+        // Not the current material's date, but the first.
+        #expect(try validTo() == near)
+        let first = try #require(try rotations(kms, key).first?.text(.keyMaterialID))
+        try kms.ask(
+            .deleteImportedKeyMaterial,
+            Structure([.keyID: .text(key), .keyMaterialID: .text(first)]))
+        let metadata = try kms.metadata(key)
+        #expect(metadata.text(.keyState) == "PendingImport")
+        #expect(metadata[.validTo] == nil && metadata[.expirationModel] == nil)
+        try importing(ImportTests.material, until: nil)
+        #expect(try validTo() == far)
+        try importing(Self.second, until: nil)
+        #expect(try kms.metadata(key).text(.expirationModel) == "KEY_MATERIAL_DOES_NOT_EXPIRE")
+        #expect(try validTo() == nil)
     }
 
     @Test func `an id follows from key and material, and must be the material's`() throws {
@@ -104,17 +222,30 @@ import Testing
         #expect(
             try kms.importMaterial(ImportTests.material, into: other).text(.keyMaterialID) != id)
         let wrong = String(repeating: "0", count: 64)
-        #expect(throws: ImportTests.isOther) {
-            try kms.importMaterial(
-                ImportTests.material, into: key, options: [.keyMaterialID: .text(wrong)])
+        let empty = try kms.key(.symmetricDefault, nil, .external)
+        for key in [key, empty] {
+            #expect(throws: ImportTests.isOther(than: wrong)) {
+                try kms.importMaterial(
+                    ImportTests.material, into: key, options: [.keyMaterialID: .text(wrong)])
+            }
+            #expect(
+                try kms.refusal(
+                    .deleteImportedKeyMaterial,
+                    Structure([.keyID: .text(key), .keyMaterialID: .text(wrong)]))
+                    == .validation(
+                        "Key material (id: \(wrong)) has never been imported into KMS key "
+                            + "\(key)."))
         }
+        #expect(try kms.state(empty) == "PendingImport")
         #expect(
-            try kms.refusal(
-                .deleteImportedKeyMaterial,
-                Structure([.keyID: .text(key), .keyMaterialID: .text(wrong)]))?.code == .notFound)
+            throws: KMSError(
+                .incorrectKeyMaterial,
+                "Key material (id: \(id)) being imported as NEW_KEY_MATERIAL is already "
+                    + "associated with KMS key \(key).")
+        ) { try kms.importMaterial(ImportTests.material, into: key, options: Self.new) }
         #expect(
             throws: KMSError.validation(
-                "KeyMaterialId cannot be specified when ImportType is NEW_KEY_MATERIAL.")
+                "Input parameter keyMaterialId cannot be used with NEW_KEY_MATERIAL importType.")
         ) {
             try kms.importMaterial(
                 Self.second, into: key,
@@ -127,23 +258,25 @@ import Testing
     @Test func `a first import that calls itself the second is refused`() throws {
         let kms = try TestKeystore()
         let key = try kms.key(.symmetricDefault, nil, .external)
-        #expect(throws: ImportTests.isOther) {
+        let refusal = #expect(throws: KMSError.self) {
             try kms.importMaterial(
                 ImportTests.material, into: key,
                 options: [.importType: .text("EXISTING_KEY_MATERIAL")])
         }
+        #expect(refusal?.code == .incorrectKeyMaterial)
     }
 
     @Test func `only symmetric keys have material by names`() throws {
         let kms = try TestKeystore()
         let key = try kms.key(.hmac256, nil, .external)
-        for (member, value) in [
-            (Member.importType, "NEW_KEY_MATERIAL"), (.keyMaterialDescription, "x"),
-            (.keyMaterialID, String(repeating: "0", count: 64)),
+        for (member, name, value) in [
+            (Member.importType, "importType", "NEW_KEY_MATERIAL"),
+            (.keyMaterialDescription, "keyMaterialDescription", "x"),
+            (.keyMaterialID, "keyMaterialId", String(repeating: "0", count: 64)),
         ] {
             #expect(
                 throws: KMSError.validation(
-                    "\(member.rawValue) is only valid for symmetric encryption KMS keys.")
+                    "Input parameter \(name) cannot be used with HMAC_256 imported keys.")
             ) {
                 try kms.importMaterial(
                     ImportTests.material, into: key, options: [member: .text(value)])
@@ -170,11 +303,12 @@ import Testing
     @Test func `a multi-Region key rotates when all its Regions have the new material`() throws {
         let kms = try TestKeystore()
         let key = try kms.key(.symmetricDefault, nil, .external, isMultiRegion: true)
-        try kms.importMaterial(ImportTests.material, into: key)
+        let first = try #require(
+            try kms.importMaterial(ImportTests.material, into: key).text(.keyMaterialID))
         let replica = try kms.replicate(key, to: "eu-west-1")
         #expect(try kms.state(replica, in: "eu-west-1") == "PendingImport")
         // Another material than the primary's.
-        #expect(throws: ImportTests.isOther) {
+        #expect(throws: ImportTests.isOther(than: first)) {
             try kms.importMaterial(Self.second, into: replica, in: "eu-west-1")
         }
         try kms.importMaterial(ImportTests.material, into: replica, in: "eu-west-1")
@@ -183,8 +317,18 @@ import Testing
             try kms.refusal(
                 .decrypt, Structure([.ciphertextBlob: .bytes(blob)]), in: "eu-west-1") == nil)
         #expect(
-            throws: KMSError.unsupportedOperation("\(replica) is not a multi-region primary key.")
+            throws: KMSError.validation(
+                "Input parameter ImportType NEW_KEY_MATERIAL cannot be used on replica "
+                    + "Multi-Region keys")
         ) { try kms.importMaterial(Self.second, into: replica, in: "eu-west-1", options: Self.new) }
+        #expect(
+            throws: KMSError.validation(
+                "Key material description can only be specified on primary Multi-Region keys")
+        ) {
+            try kms.importMaterial(
+                ImportTests.material, into: replica, in: "eu-west-1",
+                options: [.keyMaterialDescription: .text("x")])
+        }
         let id = try kms.importMaterial(Self.second, into: key, options: Self.new)
             .text(.keyMaterialID)
         let waiting = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
@@ -216,14 +360,26 @@ import Testing
         let id = try #require(
             try kms.importMaterial(Self.second, into: key, options: Self.new).text(.keyMaterialID))
         try kms.importMaterial(Self.second, into: replica, in: "eu-west-1")
+        // A replica's goes alone, and is still awaited.
         try kms.ask(
             .deleteImportedKeyMaterial,
-            Structure([.keyID: .text(key), .keyMaterialID: .text(id)]))
+            Structure([.keyID: .text(replica), .keyMaterialID: .text(id)]), in: "eu-west-1")
         #expect(
             try rotations(kms, replica, in: "eu-west-1").last?.text(.importState)
                 == "PENDING_IMPORT")
+        #expect(try rotations(kms, key).last?.text(.importState) == "IMPORTED")
+        try kms.importMaterial(Self.second, into: replica, in: "eu-west-1")
+        try kms.ask(
+            .deleteImportedKeyMaterial,
+            Structure([.keyID: .text(key), .keyMaterialID: .text(id)]))
         for (name, region) in [(key, "us-east-1"), (replica, "eu-west-1")] {
             #expect(try kms.state(name, in: region) == "Enabled")
+            #expect(try states(kms, name, in: region) == ["CURRENT"])
         }
+        // It may come back as new.
+        try kms.importMaterial(Self.second, into: key, options: Self.new)
+        try kms.importMaterial(Self.second, into: replica, in: "eu-west-1")
+        try kms.ask(.rotateKeyOnDemand, Structure([.keyID: .text(key)]))
+        #expect(try states(kms, replica, in: "eu-west-1") == ["NON_CURRENT", "CURRENT"])
     }
 }

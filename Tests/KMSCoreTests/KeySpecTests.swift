@@ -71,7 +71,7 @@ import Testing
         let key = try kms.key(kind.spec, kind.usage)
         let input = Structure([.keyID: .text(key)])
         guard kind.spec.isAsymmetric else {
-            #expect(try kms.refusal(.getPublicKey, input)?.code == .unsupportedOperation)
+            #expect(try kms.refusal(.getPublicKey, input) == KMSError(.unsupportedOperation))
             return
         }
         let answer = try kms.ask(.getPublicKey, input)
@@ -260,15 +260,20 @@ import Testing
             .encryptionAlgorithm: .choice(algorithm),
             .encryptionContext: .context(EncryptionContext(["a": "b"])),
         ])
-        #expect(try kms.refusal(.encrypt, input)?.code == .validation)
+        let refused = KMSError.validation(
+            "EncryptionContext is not supported when encrypting/decrypting with asymmetric CMKs.")
+        #expect(try kms.refusal(.encrypt, input) == refused)
         input[.encryptionContext] = nil
         let blob = try #require(try kms.ask(.encrypt, input).bytes(.ciphertextBlob))
+        let opening = Structure([
+            .ciphertextBlob: .bytes(blob), .encryptionAlgorithm: .choice(algorithm),
+        ])
+        #expect(try kms.refusal(.decrypt, opening) == .validation("KeyId must not be null"))
+        let context = Value.context(EncryptionContext(["a": "b"]))
         #expect(
             try kms.refusal(
-                .decrypt,
-                Structure([
-                    .ciphertextBlob: .bytes(blob), .encryptionAlgorithm: .choice(algorithm),
-                ]))?.code == .validation)
+                .decrypt, opening.with(.keyID, .text(key)).with(.encryptionContext, context))
+                == refused)
         // Without an algorithm it is the symmetric one.
         #expect(
             try kms.refusal(

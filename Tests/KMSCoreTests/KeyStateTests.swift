@@ -240,6 +240,9 @@ import Testing
     }
 }
 
+/// To the owner, of a ciphertext whose key is not there.
 let unknownKeyMessage =
-    "The ciphertext refers to a customer master key that does not exist, does not exist in this "
-    + "region, or you are not allowed to access."
+    "User: arn:aws:iam::111122223333:root is not authorized to perform: kms:Decrypt on the "
+    + "resource associated with this ciphertext because the resource does not exist in this "
+    + "Region, no resource-based policies allow access, or a resource-based policy explicitly "
+    + "denies access"

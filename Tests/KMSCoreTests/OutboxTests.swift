@@ -1,4 +1,5 @@
 import Cryptography
+import Foundation
 import KMSModel
 import Platform
 import Testing
@@ -78,6 +79,22 @@ import UsageLog
         #expect(try Self.waiting(kms).count == 1)
         try kms.again().close()
         #expect(try Self.events("DisableKey", kms).count == 1)
+        #expect(try Self.waiting(kms).isEmpty)
+    }
+
+    @Test func `an event is logged although the log is damaged somewhere`() throws {
+        let kms = try TestKeystore()
+        _ = try Self.disableAndDie(kms)
+        let log = kms.path + "/log"
+        let segments = try FileManager.default.contentsOfDirectory(atPath: log)
+            .filter { $0.hasSuffix(".kflog") }.map { "\(log)/\($0)" }
+        for segment in segments {
+            var bytes = try #require(FileManager.default.contents(atPath: segment))
+            bytes[bytes.count - 50] ^= 1
+            try bytes.write(to: URL(filePath: segment))
+        }
+        #expect(throws: UsageLogError.self) { try kms.events() }
+        try kms.again().close()
         #expect(try Self.waiting(kms).isEmpty)
     }
 

@@ -73,6 +73,17 @@ import Testing
         )
     }
 
+    /// To someone whom the account does not trust, of a key that only a ciphertext names.
+    ///
+    /// - Parameter cause: what the log says.
+    static func hiddenDenial(_ action: String, _ caller: Caller, cause: KMSError?) -> KMSError {
+        KMSError(
+            .accessDenied,
+            "User: \(caller.principalARN) is not authorized to perform: kms:\(action) on the "
+                + "resource associated with this ciphertext because no identity-based policy "
+                + "allows the kms:\(action) action", loggedMessage: cause?.message)
+    }
+
     static let owners = PolicyTexts.statement(["root"], ["kms:*"])
 
     // MARK: Policies
@@ -107,7 +118,9 @@ import Testing
         #expect(
             try people.store.refusal(
                 .decrypt, Structure([.ciphertextBlob: .bytes(blob)]), as: people.alice)
-                == Self.denial("Decrypt", people.alice, key, .identity))
+                == Self.hiddenDenial(
+                    "Decrypt", people.alice,
+                    cause: Self.denial("Decrypt", people.alice, key, .identity)))
         #expect(
             try people.encrypt(key, as: people.bob)
                 == Self.denial("Encrypt", people.bob, key, .identity))

@@ -77,6 +77,26 @@ import Testing
         #expect(try opens(kms, sealed, in: "ap-south-1") == .accessDenied(unknownKeyMessage))
     }
 
+    @Test func `a sibling's ARN in another Region is the wrong key, not a missing one`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key(isMultiRegion: true)
+        try kms.replicate(key, to: away)
+        let sealed = Structure([
+            .ciphertextBlob: .bytes(try blob(kms, key, in: home)), .keyID: .text(key),
+        ])
+        #expect(try kms.refusal(.decrypt, sealed, in: away) == .incorrectKey)
+        #expect(
+            try kms.refusal(.decrypt, sealed, as: kms.stranger, in: away)?.message
+                == PermissionTests.hiddenDenial("Decrypt", kms.stranger, cause: nil).message)
+        // No key of this Region, or another key's ciphertext: not found, as for other operations.
+        let missing = KMSError.notFound("Invalid arn us-east-1")
+        #expect(try kms.refusal(.decrypt, sealed, in: "ap-south-1") == missing)
+        let other = try blob(kms, try kms.key(), in: home)
+        #expect(
+            try kms.refusal(.decrypt, sealed.with(.ciphertextBlob, .bytes(other)), in: away)
+                == missing)
+    }
+
     @Test func `both siblings tell the same of each other`() throws {
         let kms = try TestKeystore()
         let key = try kms.key(isMultiRegion: true)
@@ -117,7 +137,9 @@ import Testing
             metadata.text(.currentKeyMaterialID)
                 == (try kms.metadata(key)).text(.currentKeyMaterialID))
         // The primary's aliases, tags and grants are its own.
-        try kms.replicate(key, to: "ap-south-1")
+        let bare = try kms.ask(
+            .replicateKey, id(key).with(.replicaRegion, .text("ap-south-1")))
+        #expect(bare[.replicaTags] == nil)
         let third = try kms.metadata(kms.sibling(of: key, in: "ap-south-1"), in: "ap-south-1")
         #expect(third.text(.description) == "")
         #expect(
@@ -130,7 +152,10 @@ import Testing
         let key = try kms.key(isMultiRegion: true)
         let replica = try kms.replicate(key, to: away)
         let there = Structure([.keyID: .text(key), .replicaRegion: .text(away)])
-        #expect(try kms.refusal(.replicateKey, there)?.code == .alreadyExists)
+        #expect(
+            try kms.refusal(.replicateKey, there)
+                == .alreadyExists(
+                    "You can create only one replica of each primary key in each AWS Region."))
         let single = try kms.key()
         #expect(
             try kms.refusal(.replicateKey, there.with(.keyID, .text(single)))
@@ -140,9 +165,6 @@ import Testing
                 .replicateKey,
                 Structure([.keyID: .text(replica), .replicaRegion: .text("ap-south-1")]), in: away)
                 == .unsupportedOperation("\(replica) is not a multi-region primary key."))
-        #expect(
-            try kms.refusal(.replicateKey, there.with(.replicaRegion, .text(home)))?.code
-                == .validation)
         // The account has to let the caller make keys in the other Region.
         let bob = try kms.newUser("bob")
         try kms.ask(
@@ -160,10 +182,15 @@ import Testing
         let key = try kms.key(isMultiRegion: true)
         let replica = try kms.replicate(key, to: away)
         let old = try blob(kms, replica, in: away)
-        let refusal = KMSError.unsupportedOperation("\(replica) is not a multi-region primary key.")
         for operation in [
             KMSOperation.rotateKeyOnDemand, .enableKeyRotation, .disableKeyRotation,
-        ] { #expect(try kms.refusal(operation, id(replica), in: away) == refusal) }
+        ] {
+            #expect(
+                try kms.refusal(operation, id(replica), in: away)
+                    == .unsupportedOperation(
+                        "\(replica) is a multi-region replica key which is not valid for "
+                            + "\(operation.rawValue)."))
+        }
         func current(_ region: String) throws -> String? {
             try kms.metadata(kms.sibling(of: key, in: region), in: region)
                 .text(.currentKeyMaterialID)
@@ -194,7 +221,7 @@ import Testing
         try kms.ask(.updatePrimaryRegion, input)
         #expect(
             try kms.refusal(.updatePrimaryRegion, input)
-                == .unsupportedOperation("\(key) is not a multi-region primary key."))
+                == .invalidState("\(key) is not a multi-Region primary key."))
         for (name, region, type) in [(key, home, "REPLICA"), (replica, away, "PRIMARY")] {
             let view = try kms.metadata(name, in: region).structure(.multiRegionConfiguration)
             #expect(view?.text(.multiRegionKeyType) == type)
@@ -203,10 +230,19 @@ import Testing
             #expect(status.number(.rotationPeriodInDays) == 100)
         }
         try kms.ask(.rotateKeyOnDemand, id(replica), in: away)
+        let keyID = try #require(KeyARN(key)).keyID
         #expect(
             try kms.refusal(
                 .updatePrimaryRegion, id(replica).with(.primaryRegion, .text("ap-south-1")),
-                in: away)?.code == .notFound)
+                in: away)
+                == .validation("\(keyID) does not have a replica key in the specified Region."))
+        // What is so already.
+        try kms.ask(.updatePrimaryRegion, id(replica).with(.primaryRegion, .text(away)), in: away)
+        let single = try kms.key()
+        #expect(
+            try kms.refusal(
+                .updatePrimaryRegion, id(single).with(.primaryRegion, .text(home)))
+                == .unsupportedOperation("\(single) is not a multi-region primary key."))
     }
 
     @Test func `UpdatePrimaryRegion needs both keys' permission`() throws {

@@ -37,6 +37,20 @@ import Testing
         #expect(events.allSatisfy { $0.errorCode == "ValidationException" })
     }
 
+    /// One character of any length, and characters that JSON writes with six bytes each.
+    @Test(arguments: [
+        "a" + String(repeating: "\u{301}", count: 500_000),
+        String(repeating: "\u{7F}", count: 100_000),
+    ])
+    func `what was far too long is neither sent back nor kept from the log`(_ text: String) throws {
+        let kms = try TestKeystore()
+        let error = try kms.refusal(.describeKey, Structure([.keyID: .text(text)]))
+        #expect(error?.code == .validation)
+        #expect((error?.message.utf8.count).map { $0 < 2000 } == true)
+        let events = try kms.events()
+        #expect(events.map(\.errorCode) == ["ValidationException"])
+    }
+
     @Test func `all that is wrong is told at once`() throws {
         let kms = try TestKeystore()
         let input = Structure([.keySpec: .text("AES"), .keyUsage: .text("ANY")])

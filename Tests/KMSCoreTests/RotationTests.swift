@@ -142,6 +142,68 @@ import Testing
         #expect(try kms.service.keyRotationStatus(key, as: kms.owner).periodDays == 90)
     }
 
+    private func status(_ key: String) throws -> KeyRotationStatus {
+        try kms.service.keyRotationStatus(key, as: kms.owner)
+    }
+
+    @Test func `a primary key that waits for its replicas still reads as rotating`() throws {
+        let key = try kms.key(isMultiRegion: true)
+        let replica = try kms.replicate(key, to: "eu-west-1")
+        try kms.service.enableKeyRotation(key, periodDays: 90, as: kms.owner)
+        let before = try status(key)
+        try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(key)]))
+        #expect(try status(key) == before)
+        try kms.ask(
+            .scheduleKeyDeletion, Structure([.keyID: .text(replica)]), in: "eu-west-1")
+        #expect(
+            try kms.ask(
+                .getKeyRotationStatus, Structure([.keyID: .text(replica)]), in: "eu-west-1"
+            ).flag(.keyRotationEnabled) == false)
+        #expect(try status(key).periodDays == 90)
+    }
+
+    @Test func `enabling again without a period keeps the period and the next date`() throws {
+        try kms.service.enableKeyRotation(key, periodDays: 2560, as: kms.owner)
+        let before = try status(key)
+        kms.clock.advance(days: 1)
+        try kms.service.enableKeyRotation(key, periodDays: nil, as: kms.owner)
+        #expect(try status(key) == before)
+        try kms.service.disableKeyRotation(key, as: kms.owner)
+        try kms.service.enableKeyRotation(key, periodDays: nil, as: kms.owner)
+        #expect(try status(key).periodDays == 365)
+        #expect(try status(key).nextRotationDate == kms.clock.now().advanced(byDays: 365))
+    }
+
+    @Test func `imported keys read as not rotating, and their rotation cannot be set`() throws {
+        let key = try kms.key(.symmetricDefault, nil, .external)
+        let answer = try kms.ask(.getKeyRotationStatus, Structure([.keyID: .text(key)]))
+        #expect(answer[.keyRotationEnabled] != nil)
+        #expect(answer.flag(.keyRotationEnabled) == false)
+        #expect(answer.text(.keyID) == key)
+        for operation in [KMSOperation.enableKeyRotation, .disableKeyRotation] {
+            #expect(
+                try kms.refusal(operation, Structure([.keyID: .text(key)]))
+                    == .unsupportedOperation(
+                        "\(key) origin is EXTERNAL which is not valid for this operation."))
+        }
+    }
+
+    @Test func `a key of another kind has no rotations, and may be told to have none`() throws {
+        let key = try kms.key(.hmac256)
+        let input = Structure([.keyID: .text(key)])
+        #expect(try kms.ask(.listKeyRotations, input).structures(.rotations).isEmpty)
+        #expect(
+            try kms.refusal(
+                .listKeyRotations, input.with(.includeKeyMaterial, .text("ALL_KEY_MATERIAL")))
+                == .validation(
+                    "Input parameter includeKeyMaterial can only be used with symmetric keys."))
+        try kms.ask(.disableKeyRotation, input)
+        #expect(try status(key).isEnabled == false)
+        for operation in [KMSOperation.enableKeyRotation, .rotateKeyOnDemand] {
+            #expect(try kms.refusal(operation, input) == KMSError(.unsupportedOperation))
+        }
+    }
+
     @Test func `no rotation on demand within 20 minutes of an automatic one`() throws {
         try kms.service.enableKeyRotation(key, periodDays: 90, as: kms.owner)
         let next = try #require(

@@ -12,7 +12,8 @@ import Testing
     /// What a cell of the table says; `ARN` in a message stands for the key's.
     enum Cell: Sendable {
         case ok
-        case disabled, pendingDeletion, pendingImport, unavailable, notPendingDeletion
+        case disabled, pendingDeletion, pendingReplicaDeletion, pendingImport, unavailable
+        case notPendingDeletion
         case unsupported(String)
         /// The state lets it through, and something else ends it.
         case ends(KMSError.Code, String)
@@ -22,6 +23,7 @@ import Testing
             case .ok: nil
             case .disabled: .disabled("\(arn) is disabled.")
             case .pendingDeletion: .invalidState("\(arn) is pending deletion.")
+            case .pendingReplicaDeletion: .invalidState("\(arn) is pending replica deletion.")
             case .pendingImport: .invalidState("\(arn) is pending import.")
             case .unavailable: .invalidState("\(arn) is unavailable.")
             case .notPendingDeletion: .invalidState("\(arn) is not pending deletion.")
@@ -51,9 +53,12 @@ import Testing
     static func cells(
         _ enabled: Cell, _ disabled: Cell, _ deletion: Cell, _ import: Cell, _ unavailable: Cell
     ) -> [State: Cell] {
-        [
+        // The two kinds of waiting refuse alike, each in its own words.
+        let replicas: Cell =
+            if case .pendingDeletion = deletion { .pendingReplicaDeletion } else { deletion }
+        return [
             .enabled: enabled, .disabled: disabled, .pendingDeletion: deletion,
-            .pendingReplicaDeletion: deletion, .pendingImport: `import`,
+            .pendingReplicaDeletion: replicas, .pendingImport: `import`,
             .unavailable: unavailable,
         ]
     }
@@ -241,7 +246,7 @@ import Testing
                 .ok, .disabled, .pendingDeletion, origin(.external), origin(.awsCloudhsm))),
         Row(
             operation: .getKeyRotationStatus,
-            cells: cells(.ok, .ok, .ok, origin(.external), origin(.awsCloudhsm))),
+            cells: cells(.ok, .ok, .ok, .ok, origin(.awsCloudhsm))),
         Row(
             operation: .rotateKeyOnDemand,
             cells: cells(
@@ -273,7 +278,7 @@ import Testing
             cells: cells(.ok, .ok, .ok, .ok, origin(.awsCloudhsm))),
     ]
 
-    static let badToken = Cell.ends(.invalidImportToken, "The import token is not valid.")
+    static let badToken = Cell.ends(.invalidImportToken, "")
     static let rows = encryption + pairsAndCodes + management + rotation
 
     // MARK: Members

@@ -155,6 +155,13 @@ import Testing
         }
     }
 
+    @Test func `a primary key that waits for its replicas says so`() {
+        #expect(throws: KMSError.invalidState("\(Self.arn) is pending replica deletion.")) {
+            try KeyState.pendingReplicaDeletion(windowDays: 7)
+                .permit(.changeAttributes, on: Self.arn)
+        }
+    }
+
     @Test func `reading is allowed in every state`() throws {
         for state in [KeyState.enabled, .disabled, .pendingDeletion(at: Self.now)] {
             try state.permit(.read, on: Self.arn)

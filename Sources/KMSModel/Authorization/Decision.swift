@@ -48,4 +48,24 @@ extension KMSError {
         return .accessDenied(
             "User: \(principal) is not authorized to perform: \(action.name)\(place) \(reason)")
     }
+
+    /// What is said about a key that only a ciphertext names: neither its ARN nor whether it
+    /// exists. So it depends on the principal alone, and not on the key.
+    ///
+    /// - Parameters:
+    ///   - isTrusted: whether the principal's account lets it do what key policies leave to it.
+    ///   - cause: what the usage log is to say; nil where there is no more to say.
+    package static func denialOfCiphertext(
+        _ action: KMSAction, to principal: String, isTrusted: Bool, cause: KMSError?
+    ) -> KMSError {
+        let reason =
+            isTrusted
+            ? "because the resource does not exist in this Region, no resource-based policies "
+                + "allow access, or a resource-based policy explicitly denies access"
+            : "because no identity-based policy allows the \(action.name) action"
+        return KMSError(
+            .accessDenied,
+            "User: \(principal) is not authorized to perform: \(action.name) on the resource "
+                + "associated with this ciphertext \(reason)", loggedMessage: cause?.message)
+    }
 }

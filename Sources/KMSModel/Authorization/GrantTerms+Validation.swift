@@ -49,13 +49,14 @@ extension GrantTerms {
             )
         case (let text?, nil):
             guard (1...256).contains(text.utf8.count), let principal = Principal(text) else {
-                throw .invalidARN("ARN does not refer to a valid principal: \(text.prefix(256))")
+                throw .invalidARN(
+                    "ARN does not refer to a valid principal: \(text.firstScalars(256))")
             }
             return principal
         case (nil, let text?):
             guard let principal = Principal(text), principal.kind == .service else {
                 throw .validation(
-                    "1 validation error detected: Value '\(text.prefix(256))' at "
+                    "1 validation error detected: Value '\(text.firstScalars(256))' at "
                         + "'\(party.rawValue)ServicePrincipal' failed to satisfy constraint: "
                         + "Member must satisfy regular expression pattern: "
                         + #"^([A-Za-z0-9\-]+)\.([A-Za-z0-9\-]+)(\.[A-Za-z0-9\-]+)+$"#)
@@ -67,20 +68,23 @@ extension GrantTerms {
     /// Refuses terms that do not fit the key.
     ///
     /// - Parameter keySpec: as DescribeKey tells it.
-    /// - Throws: ``KMSError/validation(_:)``. AWS's words are known for two of the texts.
+    /// - Throws: ``KMSError/validation(_:)``. In AWS's words where they are known.
     package func validate(usage: KeyUsage, keySpec: String) throws(KMSError) {
-        let isSymmetric = keySpec == "SYMMETRIC_DEFAULT"
+        let isSymmetric = keySpec == KeySpec.symmetricDefault.rawValue
         guard !operations.isEmpty else {
             throw .validation(
                 "1 validation error detected: Value '[]' at 'operations' failed to satisfy "
                     + "constraint: Member must have length greater than or equal to 1")
         }
-        let foreign = operations.subtracting(.grantable(for: usage, isSymmetric: isSymmetric))
+        let valid = KMSActionSet.grantable(for: usage, isSymmetric: isSymmetric)
+        let foreign = operations.subtracting(valid)
         guard foreign.isEmpty else {
-            let names = foreign.grantOperationNames.joined(separator: ", ")
+            let isAsymmetric = KeySpec(rawValue: keySpec)?.isAsymmetric ?? false
+            let kind = isAsymmetric ? "an asymmetric" : "a symmetric"
             throw .validation(
-                "Grant operations [\(names)] are not valid for a key with KeySpec \(keySpec) and "
-                    + "KeyUsage \(usage.rawValue).")
+                "Operations [\(foreign.nameList)] are not supported when creating a grant for "
+                    + "\(kind) KMS key with key usage \(usage.rawValue). Valid operations are "
+                    + "[\(valid.nameList)]")
         }
         guard operations != KMSActionSet(.createGrant) else {
             throw .validation("Grants must not contain only the CreateGrant operation.")
@@ -107,14 +111,14 @@ extension GrantTerms {
             return
         }
         throw .validation(
-            "1 validation error detected: Value '\(name.prefix(257))' at 'name' failed to satisfy "
+            "1 validation error detected: Value '\(name.firstScalars(257))' at 'name' failed to satisfy "
                 + "constraint: Member must \(constraint)")
     }
 
     private func validateConstraints(isSymmetric: Bool) throws(KMSError) {
         if let source = constraints.sourceARN, !Self.isSourceARN(source) {
             throw .validation(
-                "1 validation error detected: Value '\(source.prefix(513))' at "
+                "1 validation error detected: Value '\(source.firstScalars(513))' at "
                     + "'constraints.sourceArn' failed to satisfy constraint: Member must satisfy "
                     + "regular expression pattern: "
                     + "^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$")
@@ -122,8 +126,8 @@ extension GrantTerms {
         guard let context = constraints.context else { return }
         guard isSymmetric else {
             throw .validation(
-                "Encryption context grant constraints are supported only for symmetric "
-                    + "encryption KMS keys.")
+                "EncryptionContext is supported only when creating a grant for a symmetric "
+                    + "encryption KMS key.")
         }
         let pairs = context.pairs.pairs
         guard pairs.count <= GrantConstraints.maximumPairs else {
@@ -155,4 +159,9 @@ extension GrantTerms {
             && !parts[2].isEmpty && isWord(parts[2]) && isWord(parts[3])
             && AccountID(String(parts[4])) != nil && !parts[5].isEmpty
     }
+}
+
+extension KMSActionSet {
+    /// As AWS lists them in a message.
+    fileprivate var nameList: String { grantOperationNames.joined(separator: ", ") }
 }

@@ -180,7 +180,7 @@ private struct ValidationFailures {
 
     mutating func notAChoice(_ text: String, _ choices: [String], at path: String) {
         let set = choices.joined(separator: ", ")
-        fail(path, String(text.prefix(256)), "satisfy enum value set: [\(set)]")
+        fail(path, text.firstScalars(256), "satisfy enum value set: [\(set)]")
     }
 
     mutating func elements(_ texts: [String], _ constraints: [String], at path: String) {
@@ -191,7 +191,8 @@ private struct ValidationFailures {
 
     /// A value that is far too long is not sent back.
     private static func shown(_ text: String) -> String {
-        text.unicodeScalars.count <= 10_000 ? text : String(text.prefix(64)) + "…"
+        guard text.unicodeScalars.count > 10_000 else { return text }
+        return text.firstScalars(64) + "…"
     }
 
     func throwIfAny() throws(KMSError) {

@@ -146,6 +146,8 @@ import Testing
     func `operations fit the kind of key`(
         _ usage: KeyUsage, _ spec: String, _ operations: [KMSAction]
     ) {
+        let isSymmetric = spec == "SYMMETRIC_DEFAULT" || spec.hasPrefix("HMAC_")
+        let kind = isSymmetric ? "a symmetric" : "an asymmetric"
         for action in KMSAction.grantOperations {
             let isPermitted = operations.contains(action) || Self.mine.contains(action)
             let terms = GrantTerms(
@@ -155,11 +157,13 @@ import Testing
             }
             #expect((error == nil) == isPermitted, "\(action)")
             if !isPermitted {
+                let valid = KMSActionSet(operations + Self.mine).grantOperationNames
                 #expect(
                     error
                         == .validation(
-                            "Grant operations [\(action.operation)] are not valid for a key with "
-                                + "KeySpec \(spec) and KeyUsage \(usage.rawValue)."))
+                            "Operations [\(action.operation)] are not supported when creating a "
+                                + "grant for \(kind) KMS key with key usage \(usage.rawValue). "
+                                + "Valid operations are [\(valid.joined(separator: ", "))]"))
             }
         }
     }
