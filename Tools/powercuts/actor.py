@@ -143,6 +143,19 @@ class Actor:
         self.ledger.name(old).change(begun, None)
         os.rename(self.path(old), self.path(new))
 
+    def rename_directory(self, old, new):
+        """Every name below it moves along."""
+        begun = self.position()
+        for path in list(self.ledger.names):
+            thing = self.ledger.current(path)
+            if thing is None or not (path == old or path.startswith(old + "/")):
+                continue
+            moved = new + path[len(old):]
+            self.ledger.moves.append((begun, thing, path, moved))
+            self.ledger.name(moved).change(begun, thing)
+            self.ledger.name(path).change(begun, None)
+        os.rename(self.path(old), self.path(new))
+
     def steps_above(self, path):
         """A name and the names of the directories above it, as they are now."""
         names = {}

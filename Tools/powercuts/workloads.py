@@ -437,6 +437,43 @@ class Moves(Workload):
                 file.sync()
 
 
+class Aliases(Workload):
+    name = "aliases"
+    description = "files with names in two directories, which are renamed behind an fsync"
+
+    def setup(self, actor):
+        for folder in ("a", "b"):
+            actor.mkdir(folder)
+        for number in range(3):
+            new_file(actor, f"a/{number}", self.bytes(6 * BLOCK))
+        for path in ("a", "b", ""):
+            actor.sync_directory(path)
+
+    def run(self, actor, system, store):
+        folders = {"a": "a", "b": "b"}
+        names = [[("a", str(number))] for number in range(3)]
+        for step in range(self.size):
+            known = names[self.source.randrange(3)]
+            paths = [f"{folders[side]}/{name}" for side, name in known]
+            with actor.open(self.source.choice(paths)) as file:
+                file.write(self.source.randrange(6) * BLOCK, self.bytes(BLOCK))
+                file.sync()
+            # The newest name is not the one that the file was synced under.
+            side = self.source.choice("ab")
+            actor.link(paths[-1], f"{folders[side]}/link.{step}")
+            known.append((side, f"link.{step}"))
+            moved = self.source.choice("ab")
+            actor.rename_directory(folders[moved], f"{moved}.{step}")
+            folders[moved] = f"{moved}.{step}"
+            if len(known) > 4:
+                side, name = known.pop(0)
+                actor.unlink(f"{folders[side]}/{name}")
+            # Makes the store commit its names, but not the data of other files.
+            with actor.create(f"new.{step}") as file:
+                file.write(0, self.bytes(50))
+                file.sync()
+
+
 class Growth(Workload):
     name, description = "growth", "much appended behind synced lines, while the machine syncs"
     short = 6
@@ -511,4 +548,5 @@ class Steps(Workload):
 
 FILE_WORKLOADS = (
     Overwrites, Lines, Mail, Replace, Truncate, Empty, Sparse, Holes, HardLinks,
-    Attributes, DeepDirectories, LongNames, Writers, Anything, Moves, Growth, Rotated, Steps)
+    Attributes, DeepDirectories, LongNames, Writers, Anything, Moves, Aliases, Growth, Rotated,
+    Steps)
