@@ -77,8 +77,11 @@ extension EmbeddedKeyService {
         request.event.connectionFailure = failure?.reason
         try change(for: &request) { snapshot, change, request throws(KMSError) in
             var record = try keyStore(for: &request, in: snapshot)
-            record.state = failure == nil ? .connected : .failed
-            record.connectionError = failure?.code
+            // Others may work with it although we could not connect anew.
+            if failure == nil || record.state != .connected {
+                record.state = failure == nil ? .connected : .failed
+                record.connectionError = failure?.code
+            }
             change.keyStores = [record]
         }
         return Structure()

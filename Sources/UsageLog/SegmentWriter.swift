@@ -190,8 +190,7 @@ final class SegmentWriter: Sendable {
     /// A thread of this process; a forked child has none of its parent's.
     private func startThread(_ state: inout State) throws(UsageLogError) {
         if let thread = state.thread, thread.processID == getpid() { return }
-        nextSealMilliseconds.store(
-            ledger.bootMilliseconds() + LogLedger.epochMilliseconds, ordering: .relaxed)
+        putOffSeal()
         let thread = DelayedThread(
             intervalMilliseconds: syncIntervalMilliseconds,
             idle: { [self] in idleMilliseconds() },
@@ -281,7 +280,10 @@ final class SegmentWriter: Sendable {
         do throws(UsageLogError) {
             try synchronize()
         } catch {
-            return error.canBeMended
+            guard !error.canBeMended else { return true }
+            // Nothing will be sealed any more; without a later time the thread would not rest.
+            putOffSeal()
+            return false
         }
         sealWhenDue()
         return false
@@ -312,6 +314,11 @@ final class SegmentWriter: Sendable {
             return false
         }
         return segment.process.isCurrent
+    }
+
+    private func putOffSeal() {
+        nextSealMilliseconds.store(
+            ledger.bootMilliseconds() + LogLedger.epochMilliseconds, ordering: .relaxed)
     }
 
     /// How long the thread may sleep while nothing happens: until a checkpoint may be due. Takes no

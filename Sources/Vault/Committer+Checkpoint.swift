@@ -33,7 +33,11 @@ extension Committer {
     func place(_ unplaced: CommitBooks.Unplaced, of backing: BackingID) throws(VaultError) {
         try unplaced.content.put(unplaced.plan, GatheredRuns(unplaced.plan.runs))
         unplaced.content.finishCommit(unplaced.plan)
-        books.withLock { _ = $0.unplaced.removeValue(forKey: backing) }
+        books.withLock { books in
+            books.unplaced[backing] = nil
+            // A sync of the store that came before did not hold it.
+            books.live[backing]?.unsynced = unplaced.plan.descriptor
+        }
     }
 
     /// After a sync that failed, and may have dropped what it could not write, the journal's blocks
@@ -209,6 +213,24 @@ extension Committer {
         try phase.withReadLock { _ throws(VaultError) in try placeLateHolding(of: inode) }
     }
 
+    /// What only the journal has of a file, on a full disk, is found by the names to come as well:
+    /// a name can go or change without it being in its place.
+    private func log(
+        _ file: CommitBooks.Live, underNamesBehind moved: BackingID, _ newPath: [UInt8]?,
+        orThrow failure: VaultError
+    ) throws(VaultError) {
+        guard let descriptor = file.unsynced else { throw failure }
+        let status = try system { () throws(Errno) in try descriptor.status() }
+        let times = JournalAction.times(
+            access: JournalTime(status.accessTime),
+            modification: JournalTime(status.modificationTime))
+        let entries = file.inode.paths(behind: moved, newPath).map { path in
+            JournalEntry(times, of: JournaledFile(fileID: file.fileID, path: path))
+        }
+        let outcome = try phase.withReadLock { _ throws(VaultError) in commit(entries) }
+        guard !entries.isEmpty, outcome == .durable else { throw failure }
+    }
+
     /// With `phase` held.
     func placeLateHolding(of inode: Inode) throws(VaultError) {
         guard let unplaced = books.withLock({ $0.unplaced[inode.backing] }) else { return }
@@ -227,7 +249,12 @@ extension Committer {
             books.live.values.filter { $0.unsynced != nil && $0.inode.isBelow(moved) }
         }
         for file in files where place.broken != .renameSync {
-            try placeLate(of: file.inode)
+            do throws(VaultError) {
+                try placeLate(of: file.inode)
+            } catch {
+                try log(file, underNamesBehind: moved, newPath, orThrow: error)
+                continue
+            }
             try system { () throws(Errno) in try file.unsynced?.synchronize(dataOnly: false) }
             books.withLock { $0.live[file.inode.backing]?.unsynced = nil }
         }
@@ -248,8 +275,10 @@ extension Committer {
     /// A file's last name is gone.
     func forget(_ gone: BackingID) {
         let dirty = books.withLock { books in
+            let wasLive = books.live.removeValue(forKey: gone) != nil
+            if wasLive || books.intents[gone] != nil { books.hasVanished = true }
             books.removeIntent(gone)
-            if books.live.removeValue(forKey: gone) != nil { books.hasVanished = true }
+            books.deferred[gone] = nil
             books.unplaced[gone] = nil
             books.refused.remove(gone)
             return books.dirty.values.first { $0.inode.backing == gone }
@@ -274,14 +303,11 @@ extension CommitBooks {
     fileprivate mutating func renameIntents(below moved: BackingID, to newPath: [UInt8]?) -> Bool {
         var isUrgent = false
         for (backing, intent) in intents {
-            let below = intent.inode.paths(below: moved)
-            guard !below.isEmpty else { continue }
+            guard intent.inode.isBelow(moved) else { continue }
             unlogged.intents.insert(backing)
             guard intent.firstBlock > 0 else { continue }
             isUrgent = true
-            let paths =
-                newPath.map { new in below.map { new + $0 } } ?? intent.inode.otherStoredPaths
-            intents[backing]?.pathsToCome = paths
+            intents[backing]?.pathsToCome = intent.inode.paths(behind: moved, newPath)
         }
         return isUrgent
     }
@@ -298,6 +324,11 @@ extension CommitBooks.Intent {
 extension Inode {
     /// Whether it is the file of `backing`, or has it above itself.
     fileprivate func isBelow(_ backing: BackingID) -> Bool { !paths(below: backing).isEmpty }
+
+    /// The stored paths that this file has behind a change of the name of `moved`, at or above it.
+    fileprivate func paths(behind moved: BackingID, _ newPath: [UInt8]?) -> [[UInt8]] {
+        newPath.map { new in paths(below: moved).map { new + $0 } } ?? otherStoredPaths
+    }
 
     /// The stored names from the file or directory `backing` down to this one, each behind a "/":
     /// once for each of a file's names that leads there, whichever the journal knows it by.

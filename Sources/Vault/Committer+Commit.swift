@@ -38,6 +38,12 @@ extension Committer {
     ) throws(VaultError) -> Journal.Outcome {
         let settled = try takeBack(content, of: inode)
         guard settled == .durable else { return settled }
+        do throws(VaultError) {
+            try placeLateHolding(of: inode)
+        } catch {
+            // A spill voids what the journal has; other commits take the same blocks again.
+            if case .spill = purpose { throw error }
+        }
         let isLogged = books.withLock { books in
             books.intents[inode.backing] != nil
                 && !books.unlogged.intents.contains(inode.backing)
@@ -65,7 +71,7 @@ extension Committer {
             content.finishCommit(plan)
             if purpose.syncs {
                 try system { () throws(Errno) in
-                    try plan.descriptor.synchronize(dataOnly: true)
+                    try plan.descriptor.synchronize(dataOnly: plan.dataOnly)
                 }
             }
             return .durable
@@ -166,7 +172,7 @@ extension Committer {
     private func noteStoreSynced(_ content: SealedFile, of inode: Inode, _ plan: CommitPlan) {
         content.finishSync(plan)
         books.withLock { books in
-            books.live[inode.backing]?.unsynced = nil
+            if books.unplaced[inode.backing] == nil { books.live[inode.backing]?.unsynced = nil }
             // An intent that stands in the journal goes on to hold for what is written next.
             if books.unlogged.intents.contains(inode.backing), !content.growsInStore {
                 books.removeIntent(inode.backing)
@@ -200,7 +206,8 @@ extension Committer {
             }
         }
         noteCommitted(content)
-        if books.withLock({ $0.wantsCheckpoint }) { _ = try? checkpoint() }
+        // What the overlay still has may be in the journal alone.
+        if content.isCommitted, books.withLock({ $0.wantsCheckpoint }) { _ = try? checkpoint() }
     }
 
     private func performHolding(
@@ -313,7 +320,7 @@ extension Committer {
 }
 
 extension JournalTime {
-    fileprivate init(_ time: Timespec) {
+    init(_ time: Timespec) {
         self.init(seconds: time.seconds, nanoseconds: UInt32(time.nanoseconds))
     }
 }

@@ -118,7 +118,9 @@ extension SealedFile {
             if case .sync(let dataOnly) = purpose { isDataOnly = dataOnly }
             let isChanged =
                 state.storeChange != state.syncedChange
-                || !isDataOnly && state.attributeChange > state.syncedAttributes
+                || !isDataOnly
+                    && (state.attributeChange > state.syncedAttributes
+                        || state.hasNewTimes && !state.hasHeader)
             let syncs =
                 purpose.syncs && isChanged || intent != nil
                 || state.sparseChange > state.syncedChange

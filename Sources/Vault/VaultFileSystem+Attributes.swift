@@ -103,12 +103,16 @@ extension VaultFileSystem {
 
     /// As the kernel does at a write by somebody without CAP_FSETID (inode(7)): set-user-id goes
     /// always, set-group-id only from a file that its group may execute.
-    static func clearSetID(of node: Descriptor) throws(Errno) {
+    /// - Returns: whether there was something to clear.
+    @discardableResult
+    static func clearSetID(of node: Descriptor) throws(Errno) -> Bool {
         let status = try node.status()
-        guard status.kind == .regular else { return }
+        guard status.kind == .regular else { return false }
         var mode = status.mode & 0o7777 & ~0o4000
         if mode & 0o010 != 0 { mode &= ~0o2000 }
-        if mode != status.mode & 0o7777 { try node.changeMode(to: mode) }
+        guard mode != status.mode & 0o7777 else { return false }
+        try node.changeMode(to: mode)
+        return true
     }
 
     package func readSymbolicLink(_ id: InodeID) throws(VaultError) -> [UInt8] {

@@ -77,7 +77,10 @@ extension VaultFileSystem {
                 content, of: inode, truncates: flags.truncates, forWriting: needsWriting,
                 as: caller(requester, operation, path: plainPath(of: inode)))
             if flags.clearsSetID {
-                try system { () throws(Errno) in try Self.clearSetID(of: content.descriptor) }
+                let isCleared = try system { () throws(Errno) in
+                    try Self.clearSetID(of: content.descriptor)
+                }
+                if isCleared { content.noteAttributes() }
             }
         } catch {
             inode.unpinContent()
@@ -312,9 +315,10 @@ extension VaultFileSystem {
     ) throws(VaultError) -> Int {
         let handle = try fileHandle(id)
         if clearsSetID {
-            try system { () throws(Errno) in
+            let isCleared = try system { () throws(Errno) in
                 try Self.clearSetID(of: handle.content.descriptor)
             }
+            if isCleared { handle.content.noteAttributes() }
         }
         do throws(VaultError) {
             try handle.content.write(bytes, 0..<bytes.byteCount, at: offset)

@@ -63,13 +63,19 @@ import Testing
         }
     }
 
-    @Test func `a connected store that connects anew and can't has failed`() throws {
-        let kms = try keystore(.connected)
+    @Test func `a store fails that can't connect, but not one that others may be working with`()
+        throws
+    {
+        let kms = try keystore(.disconnected)
         try kms.ask(.connectCustomKeyStore, store)
         #expect(try described(kms).text(.connectionState) == "FAILED")
         #expect(try described(kms).text(.connectionErrorCode) == "INTERNAL_ERROR")
         try kms.ask(.disconnectCustomKeyStore, store)
         #expect(try described(kms)[.connectionErrorCode] == nil)
+        let other = try keystore(.connected)
+        try other.ask(.connectCustomKeyStore, store)
+        #expect(try described(other).text(.connectionState) == "CONNECTED")
+        #expect(try described(other)[.connectionErrorCode] == nil)
     }
 
     @Test func `a connected store gets a new name, and nothing else`() throws {

@@ -1,4 +1,5 @@
 import Glibc
+import Platform
 import Synchronization
 import Testing
 
@@ -72,6 +73,22 @@ import Testing
         let deadline = ContinuousClock.now + .seconds(20)
         while checkpointCount == 0, ContinuousClock.now < deadline { usleep(5000) }
         #expect(checkpointCount == 1)
+    }
+
+    @Test func `a writer that failed for good rests`() throws {
+        let scope = FaultScope(below: fixture.root)
+        defer { scope.end() }
+        let hand = BootHand()
+        let writer = writer(hand)
+        defer { writer.close() }
+        try writer.append(fixture.event())
+        scope.arm(FaultScript(.error(.ioError), at: 1, only: .synchronize))
+        writer.synchronizeInBackground()
+        #expect(scope.hasFired)
+        scope.disarm()
+        hand.advance(milliseconds: LogLedger.epochMilliseconds)
+        writer.synchronizeInBackground()
+        #expect(writer.idleMilliseconds() == EpochTests.epochMilliseconds)
     }
 
     @Test func `a checkpoint that can't be made is tried again soon, and not at once`() throws {

@@ -100,6 +100,36 @@ struct LatePlacementTests {
         }
     }
 
+    /// Deleting and moving need no room.
+    @Test(arguments: ["two names", "second name"])
+    func `a name goes although there is no room for what could not be put in its place`(
+        _ name: String
+    ) throws {
+        let content = pattern(20_000, seed: 3)
+        try Self.withoutPlace("two names", content) { bench in
+            try bench.actor.lookup("second name")
+            bench.scope.arm(FaultScript(.error(.noSpace), at: 1, only: .write))
+            try bench.actor.unlink(name)
+            #expect(bench.scope.hasFired)
+            bench.scope.disarm()
+            let left = name == "two names" ? "second name" : "two names"
+            #expect(try bench.contentAfterCrash(left) == content)
+        }
+    }
+
+    @Test func `a rename works although there is no room for what could not be put in its place`()
+        throws
+    {
+        let content = pattern(20_000, seed: 3)
+        try Self.withoutPlace("folder/inner", content) { bench in
+            bench.scope.arm(FaultScript(.error(.noSpace), at: 1, only: .write))
+            try bench.actor.rename("folder", to: "moved")
+            #expect(bench.scope.hasFired)
+            bench.scope.disarm()
+            #expect(try bench.contentAfterCrash("moved/inner") == content)
+        }
+    }
+
     /// The store may still know the file by its name, with less than was synced of it.
     @Test func `a checkpoint makes durable that a file it had is gone`() throws {
         func synced(_ change: (Bench) throws -> Void) throws -> Int {
