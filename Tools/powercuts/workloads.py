@@ -462,12 +462,16 @@ class Aliases(Workload):
             side = self.source.choice("ab")
             actor.link(paths[-1], f"{folders[side]}/link.{step}")
             known.append((side, f"link.{step}"))
+            # btrfs may keep a directory's new name and not what changed in it before.
+            actor.sync_directory(folders[side])
             moved = self.source.choice("ab")
             actor.rename_directory(folders[moved], f"{moved}.{step}")
             folders[moved] = f"{moved}.{step}"
+            actor.sync_directory()
             if len(known) > 4:
                 side, name = known.pop(0)
                 actor.unlink(f"{folders[side]}/{name}")
+                actor.sync_directory(folders[side])
             # Makes the store commit its names, but not the data of other files.
             with actor.create(f"new.{step}") as file:
                 file.write(0, self.bytes(50))
