@@ -206,8 +206,7 @@ extension Committer {
 
     // MARK: Names
 
-    /// What could not be put in its place is there behind this, or the change that would need it
-    /// there fails.
+    /// What could not be put in its place is there behind this, or it throws.
     func placeLate(of inode: Inode) throws(VaultError) {
         guard books.withLock({ $0.unplaced[inode.backing] != nil }) else { return }
         try phase.withReadLock { _ throws(VaultError) in try placeLateHolding(of: inode) }

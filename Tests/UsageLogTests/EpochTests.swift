@@ -1,7 +1,8 @@
-import Glibc
 import Platform
 import Synchronization
 import Testing
+
+import enum TestSupport.Deadline
 
 @testable import UsageLog
 
@@ -70,9 +71,7 @@ import Testing
         try writer.append(fixture.event())
         hand.advance(milliseconds: LogLedger.epochMilliseconds - 200)
         try writer.append(fixture.event())
-        let deadline = ContinuousClock.now + .seconds(20)
-        while checkpointCount == 0, ContinuousClock.now < deadline { usleep(5000) }
-        #expect(checkpointCount == 1)
+        #expect(Deadline.wait(seconds: 20) { checkpointCount == 1 })
     }
 
     @Test func `a writer that failed for good rests`() throws {
