@@ -20,8 +20,8 @@ extension Committer {
             let closed = books.withLock { books in
                 (
                     files: isRepeated
-                        ? []
-                        : books.intents.filter { $0.value.inode.openContent == nil }.map(\.key),
+                        ? [:]
+                        : books.intents.filter { $0.value.inode.openContent == nil },
                     metadata: isRepeated ? [] : Set(books.metadata.keys)
                 )
             }
@@ -89,7 +89,9 @@ extension Committer {
     /// Files that still grow straight in the store have their intents in the new epoch before
     /// anything else is.
     private func beginAnew(
-        without synced: (files: [BackingID], metadata: Set<CommitBooks.MetadataKey>)
+        without synced: (
+            files: [BackingID: CommitBooks.Intent], metadata: Set<CommitBooks.MetadataKey>
+        )
     ) throws(VaultError) {
         books.withLock { books in
             books.wantsCheckpoint = false
@@ -97,7 +99,10 @@ extension Committer {
             books.refused = []
             books.live = [:]
             books.metadata = books.metadata.filter { !synced.metadata.contains($0.key) }
-            for backing in synced.files { books.removeIntent(backing) }
+            for (backing, intent) in synced.files
+            where books.intents[backing]?.fileID == intent.fileID {
+                books.removeIntent(backing)
+            }
             books.unlogged.metadata = Set(books.metadata.keys)
             books.unlogged.intents =
                 place.broken == .checkpointIntents ? [] : Set(books.intents.keys)
@@ -192,23 +197,25 @@ extension Committer {
         return outcome
     }
 
-    private func commit(_ entries: [JournalEntry]) -> Journal.Outcome {
+    private func commit(
+        _ entries: [JournalEntry], usesReserve: Bool = false
+    ) -> Journal.Outcome {
         var body: [UInt8] = []
         for entry in entries where entry.file.path.count <= journal.maximumPathBytes {
             entry.append(to: &body)
             guard body.count > journal.maximumBodyBytes / 2 else { continue }
-            let outcome = journal.commit(body)
+            let outcome = journal.commit(body, usesReserve: usesReserve)
             guard outcome == .durable else { return outcome }
             body = []
         }
-        return body.isEmpty ? .durable : journal.commit(body)
+        return body.isEmpty ? .durable : journal.commit(body, usesReserve: usesReserve)
     }
 
     // MARK: Names
 
     /// What could not be put in its place is there behind this, or it throws.
     func placeLate(of inode: Inode) throws(VaultError) {
-        guard books.withLock({ $0.unplaced[inode.backing] != nil }) else { return }
+        guard isUnplaced(inode) else { return }
         try phase.withReadLock { _ throws(VaultError) in try placeLateHolding(of: inode) }
     }
 
@@ -226,8 +233,12 @@ extension Committer {
         let entries = file.inode.paths(behind: moved, newPath).map { path in
             JournalEntry(times, of: JournaledFile(fileID: file.fileID, path: path))
         }
-        let outcome = try phase.withReadLock { _ throws(VaultError) in commit(entries) }
-        guard !entries.isEmpty, outcome == .durable else { throw failure }
+        let isFound = entries.allSatisfy { $0.file.path.count <= journal.maximumPathBytes }
+        guard !entries.isEmpty, isFound else { throw failure }
+        let outcome = try phase.withReadLock { _ throws(VaultError) in
+            commit(entries, usesReserve: true)
+        }
+        guard outcome == .durable else { throw failure }
     }
 
     /// With `phase` held.

@@ -101,12 +101,10 @@ extension Committer {
             try content.put(plan, gathered)
         } catch {
             // It is durable all the same: the overlay keeps it, and so does the journal.
-            books.withLock {
-                $0.unplaced[inode.backing] = CommitBooks.Unplaced(content: content, plan: plan)
-            }
+            books.withLock { $0.noteUnplaced(plan, content, inode.backing) }
             return
         }
-        books.withLock { _ = $0.unplaced.removeValue(forKey: inode.backing) }
+        books.withLock { $0.notePlaced(plan, inode.backing) }
         content.finishCommit(plan)
     }
 
@@ -185,8 +183,8 @@ extension Committer {
     /// Runs `body` with the content alone and its commits held. What it logs is durable before it
     /// changes the store; when the journal has no room it answers so, and is run again.
     ///
-    /// - Parameter isEmptying: nothing is left of the file: what could not be put in its place until
-    ///   now never will be.
+    /// - Parameter isEmptying: nothing is left of the file, whether or not what the journal alone has
+    ///   can be put in its place before.
     func perform(
         on content: SealedFile, of inode: Inode, isEmptying: Bool = false,
         _ body: (inout SealedFile.State, SealedFile.Log) throws(VaultError) -> Journal.Outcome
@@ -195,12 +193,7 @@ extension Committer {
             try renames.withReadLock { _ throws(VaultError) in
                 try content.withCommitsHeld { () throws(VaultError) in
                     try phase.withReadLock { _ throws(VaultError) in
-                        let outcome = try performHolding(
-                            on: content, of: inode, isEmptying: isEmptying, body)
-                        if isEmptying, outcome == .durable {
-                            books.withLock { $0.unplaced[inode.backing] = nil }
-                        }
-                        return outcome
+                        try performHolding(on: content, of: inode, isEmptying: isEmptying, body)
                     }
                 }
             }
@@ -227,7 +220,7 @@ extension Committer {
         do throws(VaultError) {
             return try content.change { state throws(VaultError) in
                 try body(&state) { state, actions in
-                    let outcome = log(actions, state, of: inode)
+                    let outcome = log(actions, state, of: inode, usesReserve: isEmptying)
                     if outcome == .durable { isLogged = true }
                     return outcome
                 }
@@ -257,14 +250,14 @@ extension Committer {
         try placeLateHolding(of: inode)
         let descriptor = content.descriptor
         try system { () throws(Errno) in try descriptor.synchronize(dataOnly: false) }
-        if let path = inode.storedPath, let fileID = content.fileID {
+        if let path = inode.storedPath, let fileID = content.fileID ?? liveFileID(of: inode) {
             let file = JournaledFile(fileID: fileID, path: path)
             var body: [UInt8] = []
             JournalEntry(.clean, of: file).append(to: &body)
             if let intent {
                 JournalEntry(.intent(firstBlock: intent.firstBlock), of: file).append(to: &body)
             }
-            let outcome = journal.commit(body)
+            let outcome = journal.commit(body, usesReserve: true)
             guard outcome == .durable else { return outcome }
         }
         books.withLock { books in
@@ -275,7 +268,8 @@ extension Committer {
     }
 
     private func log(
-        _ actions: [JournalAction], _ state: borrowing SealedFile.State, of inode: Inode
+        _ actions: [JournalAction], _ state: borrowing SealedFile.State, of inode: Inode,
+        usesReserve: Bool
     ) -> Journal.Outcome {
         // Without a name there is nothing that a later mount could find.
         guard let path = inode.storedPath, path.count <= journal.maximumPathBytes,
@@ -284,7 +278,7 @@ extension Committer {
         let file = JournaledFile(fileID: fileID, path: path)
         var body: [UInt8] = []
         for action in actions { JournalEntry(action, of: file).append(to: &body) }
-        let outcome = journal.commit(body)
+        let outcome = journal.commit(body, usesReserve: usesReserve)
         guard outcome == .durable else { return outcome }
         let live = CommitBooks.Live(
             inode: inode, fileID: fileID, unsynced: state.descriptor)
@@ -293,6 +287,11 @@ extension Committer {
             books.wantsCheckpoint = books.hasTooMuch
         }
         return .durable
+    }
+
+    /// Whether the journal alone has blocks of this file.
+    func isUnplaced(_ inode: Inode) -> Bool {
+        books.withLock { $0.unplaced[inode.backing] != nil }
     }
 
     private func liveFileID(of inode: Inode) -> FileID? {

@@ -263,10 +263,10 @@ struct CommitBooks {
         let name: FileName
     }
 
-    /// A plan that is durable in the journal and could not be put in its place.
+    /// Blocks that are durable in the journal and could not be put in their places.
     struct Unplaced {
         let content: SealedFile
-        let plan: CommitPlan
+        var plan: CommitPlan
     }
 
     /// With more, the store is synced.
@@ -288,6 +288,25 @@ struct CommitBooks {
     var unplaced: [BackingID: Unplaced] = [:]
     /// Files of which the journal has an action that the store refused.
     var refused: Set<BackingID> = []
+
+    /// Beside those that already wait, of which it may have newer content.
+    mutating func noteUnplaced(_ plan: CommitPlan, _ content: SealedFile, _ backing: BackingID) {
+        var plan = plan
+        if let waiting = unplaced[backing]?.plan {
+            plan.runs = Overlay.runs(waiting.runs, without: plan.runs) + plan.runs
+            plan.placedSize = max(waiting.placedSize, plan.placedSize)
+        }
+        unplaced[backing] = Unplaced(content: content, plan: plan)
+    }
+
+    /// What else waits of the file goes on waiting.
+    mutating func notePlaced(_ plan: CommitPlan, _ backing: BackingID) {
+        guard var waiting = unplaced[backing] else { return }
+        // The journal has blocks behind it by now, perhaps.
+        waiting.plan.intent = nil
+        waiting.plan.runs = Overlay.runs(waiting.plan.runs, without: plan.runs)
+        unplaced[backing] = waiting.plan.runs.isEmpty ? nil : waiting
+    }
 
     /// The file is whole in the store without its intent, or gone.
     mutating func removeIntent(_ backing: BackingID) {

@@ -25,11 +25,13 @@ final class Journal: Sendable {
 
     private final class Request {
         let body: [UInt8]
+        let usesReserve: Bool
         /// Read and written under `writer`.
         var outcome: Outcome?
 
-        init(_ body: [UInt8]) {
+        init(_ body: [UInt8], usesReserve: Bool) {
             self.body = body
+            self.usesReserve = usesReserve
         }
     }
 
@@ -121,16 +123,21 @@ final class Journal: Sendable {
     /// Whether a checkpoint would gain much.
     var isHalfFull: Bool { writer.withLock { $0.offset > UInt64(byteCount / 2) } }
 
+    /// The end of the file, for what makes room or must not wait for room: a full disk may keep the
+    /// journal from beginning anew.
+    private var reserveBytes: Int { byteCount / 16 }
+
     /// Makes a body of entries durable; with others that wait, in one write and one flush.
-    func commit(_ body: [UInt8]) -> Outcome {
+    func commit(_ body: [UInt8], usesReserve: Bool = false) -> Outcome {
         precondition(body.count <= maximumBodyBytes, "BUG: a body of \(body.count) bytes")
-        let request = Request(body)
+        let request = Request(body, usesReserve: usesReserve)
         waiting.withLock { $0.requests.append(request) }
         return writer.withLock { writer in
             while request.outcome == nil {
                 let batch = takeBatch()
                 let body = batch.count == 1 ? batch[0].body : Self.joined(batch)
-                let outcome = write(body, &writer)
+                let end = batch[0].usesReserve ? byteCount : byteCount - reserveBytes
+                let outcome = write(body, before: UInt64(end), &writer)
                 for request in batch { request.outcome = outcome }
             }
             return request.outcome ?? .full
@@ -147,10 +154,11 @@ final class Journal: Sendable {
     private func takeBatch() -> [Request] {
         waiting.withLock { waiting in
             var bytes = 0
+            let usesReserve = waiting.requests.first?.usesReserve
             let count =
                 waiting.requests.firstIndex { request in
                     bytes += request.body.count
-                    return bytes > maximumBodyBytes
+                    return bytes > maximumBodyBytes || request.usesReserve != usesReserve
                 } ?? waiting.requests.count
             defer { waiting.requests.removeFirst(count) }
             return Array(waiting.requests[..<count])
@@ -158,10 +166,12 @@ final class Journal: Sendable {
     }
 
     /// After an error the same place is written again by the next commit.
-    private func write(_ body: [UInt8], _ writer: inout Writer) -> Outcome {
+    private func write(
+        _ body: [UInt8], before limit: UInt64, _ writer: inout Writer
+    ) -> Outcome {
         let count = JournalFrame.byteCount(bodyBytes: body.count)
         let end = writer.offset + UInt64(count)
-        guard end <= UInt64(byteCount) else { return .full }
+        guard end <= limit else { return .full }
         let frame = JournalFrame(epoch: writer.epoch, sequence: writer.sequence, body: body)
         do throws(Errno) {
             try prepare(to: end, &writer)
@@ -216,5 +226,5 @@ final class Journal: Sendable {
 
     /// Takes away what a reader may find and must not: a frame that could not be made durable when
     /// it was written, or those of the last epoch. Before anything is acknowledged without a frame.
-    func settle() -> Outcome { isUnsettled ? commit([]) : .durable }
+    func settle() -> Outcome { isUnsettled ? commit([], usesReserve: true) : .durable }
 }

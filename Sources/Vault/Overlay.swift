@@ -102,6 +102,20 @@ struct Overlay: Sendable {
         return runs
     }
 
+    /// The blocks of `runs` that none of `newer` has, as runs.
+    static func runs(_ runs: [Run], without newer: [Run]) -> [Run] {
+        let taken = Set(newer.lazy.flatMap { $0.blocks.lazy.map(\.index) })
+        return runs.flatMap { run in
+            run.blocks.indices.split { taken.contains(run.blocks[$0].index) }.map { left in
+                let contents = Array(run.contents[left.startIndex..<left.endIndex])
+                return Run(
+                    firstBlock: run.blocks[left.startIndex].index,
+                    blocks: Array(run.blocks[left.startIndex..<left.endIndex]), contents: contents,
+                    byteCount: contents.reduce(0) { $0 + $1.count })
+            }
+        }
+    }
+
     /// Of blocks that follow each other.
     private func run(_ following: [UInt64], byteCount: Int) -> Run {
         var (placed, contents): ([PlacedBlock], [[UInt8]]) = ([], [])

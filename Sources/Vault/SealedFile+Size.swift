@@ -63,7 +63,8 @@ extension SealedFile {
         try changeJournaled(isEmptying: true) { state, log throws(VaultError) in
             try check(&state)
             guard state.hasHeader else { return .durable }
-            if let journaling, !isBroken(.cleanRecord),
+            let isLate = journaling.map { $0.committer.isUnplaced($0.inode) } ?? false
+            if let journaling, !isBroken(.cleanRecord), !isLate,
                 journaling.committer.mayHaveEntries(journaling.inode, state.seal?.fileID)
             {
                 // A recovery must not bring old blocks into what is written next; and until the
@@ -74,8 +75,27 @@ extension SealedFile {
                 guard outcome == .durable else { return outcome }
             }
             try cutToNothing(&state)
-            return .durable
+            return isLate ? try voidLate(state, log) : .durable
         }
+    }
+
+    /// What the journal alone has of the old content stays there until that is gone for good; then
+    /// the journal says so.
+    private func voidLate(_ state: borrowing State, _ log: Log) throws(VaultError)
+        -> Journal.Outcome
+    {
+        guard let journaling else { return .durable }
+        let (committer, backing) = (journaling.committer, journaling.inode.backing)
+        committer.books.withLock { books in
+            books.unplaced[backing] = nil
+            books.refused.insert(backing)
+        }
+        let descriptor = state.descriptor
+        try system { () throws(Errno) in try descriptor.synchronize(dataOnly: true) }
+        let outcome = log(state, [.clean])
+        guard outcome == .durable else { return outcome }
+        committer.books.withLock { _ = $0.refused.remove(backing) }
+        return .durable
     }
 
     /// The header goes too, under the lock that a rewrap takes to write one.
@@ -95,6 +115,8 @@ extension SealedFile {
         state.overlay.removeAll()
         state.firstDirect = 0
         state.storeChange += 1
+        // Nothing torn is left.
+        if let journaling { journaling.committer.finishDeferredTail(of: journaling.inode) }
     }
 
     // MARK: Shorter
@@ -121,6 +143,7 @@ extension SealedFile {
         if !isOverlaid { state.storedSize = newSize }
         state.overlay.remove(in: last..<UInt64.max)
         if !isPlaced { state.overlay.put(sealed, at: last) }
+        if !isPlaced, !isDirect, !isOverlaid { notePlaceLate(of: last, in: state, newSize) }
         if isDirect { state.storeChange += 1 } else { state.firstDirect = .max }
         state.plainSize = newSize
         state.gaps.subtract(last..<UInt64.max)
@@ -142,6 +165,19 @@ extension SealedFile {
         } catch {
             if journaling == nil { throw .system(error) }
             return false
+        }
+    }
+
+    /// The journal has the last block, and the store refused it.
+    private func notePlaceLate(of last: UInt64, in state: borrowing State, _ newSize: UInt64) {
+        guard let journaling else { return }
+        let plan = CommitPlan(
+            descriptor: state.descriptor, fileID: state.seal?.fileID,
+            runs: state.overlay.runs(in: last..<last + 1, maximumBytes: .max), placedSize: newSize,
+            syncsStore: false, dataOnly: true, storeChange: state.storeChange, isPartial: false,
+            intent: nil, growsFrom: nil, logsTimes: false)
+        journaling.committer.books.withLock {
+            $0.noteUnplaced(plan, self, journaling.inode.backing)
         }
     }
 

@@ -42,13 +42,23 @@ struct TornTail {
             return Mended(sealedSize: 0, cutBytes: size)
         }
         let last = try look(at: end - 1, cipher)
-        if last.found == .inner {
-            try file.write(
-                cipher.seal(last.plain, block: end - 1, isFinal: true), at: offset(end - 1))
+        switch last.found {
+        case .inner: try finish(last.plain, end - 1, cipher)
+        // Punched since the sync, while the file had more behind it.
+        case .hole:
+            try finish([UInt8](repeating: 0, count: BlockLayout.plainBlockBytes), end - 1, cipher)
+        case .final, .torn: break
         }
         let wanted = min(size, offset(end - 1) + UInt64(last.sealedBytes))
         if wanted < size { try file.truncate(to: wanted) }
         return Mended(sealedSize: wanted, cutBytes: size - wanted)
+    }
+
+    /// Makes a block the last one.
+    private func finish(
+        _ plain: [UInt8], _ block: UInt64, _ cipher: BlockCipher
+    ) throws(Errno) {
+        try file.write(cipher.seal(plain, block: block, isFinal: true), at: offset(block))
     }
 
     private func firstTorn(_ blocks: UInt64, _ cipher: BlockCipher) throws(Errno) -> UInt64 {

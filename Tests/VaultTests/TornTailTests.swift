@@ -95,4 +95,30 @@ struct TornTailTests {
             #expect(try Self.journals(bench) == 0)
         }
     }
+
+    /// Punched when more stood behind it, none of which has come to the disk.
+    @Test func `a hole that becomes the last block is written out`() throws {
+        try withTemporaryDirectory { directory in
+            let layout = try BlockLayout(headerBytes: 512)
+            let keys = FileKeys(dataKey: .random(count: 32), fileID: FileID())
+            let cipher = BlockCipher()
+            cipher.use(keys)
+            let file = try Disk.open(
+                directory + "/stored", OpenFlag.readWrite | OpenFlag.createNew)
+            let plain = pattern(BlockLayout.plainBlockBytes)
+            try file.write(
+                cipher.seal(plain, block: 0, isFinal: false), at: layout.sealedOffset(ofBlock: 0))
+            try file.truncate(to: layout.sealedOffset(ofBlock: 2))
+            let mended = try TornTail(
+                file: file, layout: layout, keys: keys, isSparse: true, firstBlock: 2,
+                isSameBoot: false
+            ).mend()
+            #expect(mended.cutBytes == 0)
+            #expect(mended.sealedSize == layout.sealedOffset(ofBlock: 2))
+            let last = try file.read(
+                count: BlockLayout.sealedBlockBytes, at: layout.sealedOffset(ofBlock: 1))
+            let zeros = [UInt8](repeating: 0, count: BlockLayout.plainBlockBytes)
+            #expect(try cipher.open(last, block: 1, expectFinal: true) == zeros)
+        }
+    }
 }

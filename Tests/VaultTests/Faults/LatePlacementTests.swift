@@ -170,6 +170,107 @@ struct LatePlacementTests {
         }
     }
 
+    /// The journal and the overlay have it, and the next commit is not there yet.
+    @Test func `the last block of a file that was cut is not lost when the store refuses it`()
+        throws
+    {
+        var isDone = false
+        var number = 0
+        while !isDone {
+            number += 1
+            try Self.with { bench in
+                try bench.actor.write("file", pattern(20_000, seed: 3), at: 0)
+                try bench.actor.sync("file")
+                bench.scope.arm(FaultScript(.error(.ioError), at: number, only: .write))
+                defer { bench.scope.disarm() }
+                guard (try? bench.actor.truncate("file", to: 5000)) != nil else { return }
+                try #require(bench.scope.hasFired, "no write is the last block's")
+                bench.scope.disarm()
+                isDone = true
+                try bench.fillJournal()
+                try bench.committer.checkpoint()
+                let expected = Array(pattern(20_000, seed: 3)[..<5000])
+                #expect(try bench.contentAfterCrash("file") == expected)
+            }
+        }
+    }
+
+    /// A commit that takes a part of the overlay has others.
+    @Test func `late blocks wait until they or newer ones are in their places`() throws {
+        try Self.withoutPlace("file", pattern(20_000, seed: 3)) { bench in
+            let committer = bench.committer
+            let (backing, late) = try #require(committer.books.withLock { $0.unplaced.first })
+            func indexes() -> [UInt64] {
+                committer.books.withLock { books in
+                    (books.unplaced[backing]?.plan.runs ?? []).flatMap { $0.blocks.map(\.index) }
+                }
+            }
+            let all = indexes()
+            #expect(all == Array(0..<5))
+            func plan(of block: UInt64) -> CommitPlan {
+                var (overlay, plan) = (Overlay(), late.plan)
+                overlay.put([1], at: block)
+                plan.runs = overlay.runs(in: block..<block + 1, maximumBytes: .max)
+                return plan
+            }
+            committer.books.withLock { $0.notePlaced(plan(of: 100), backing) }
+            #expect(indexes() == all)
+            committer.books.withLock { $0.notePlaced(plan(of: 2), backing) }
+            #expect(indexes() == [0, 1, 3, 4])
+            committer.books.withLock { $0.noteUnplaced(plan(of: 4), late.content, backing) }
+            #expect(indexes() == [0, 1, 3, 4])
+            #expect(
+                committer.books.withLock { $0.unplaced[backing]?.plan.runs.last?.byteCount } == 1)
+            committer.books.withLock { $0.noteUnplaced(late.plan, late.content, backing) }
+            #expect(indexes() == all)
+        }
+    }
+
+    /// The journal can't begin anew when what it has does not get into its place.
+    @Test func `a file with late blocks is emptied although the journal is full`() throws {
+        try Self.withoutPlace("file", pattern(20_000, seed: 3)) { bench in
+            let journal = bench.committer.journal
+            let entry = JournalEntry(.clean, of: JournaledFile(fileID: FileID(), path: [1]))
+            for count in [300, 1] {
+                var body: [UInt8] = []
+                for _ in 0..<count { entry.append(to: &body) }
+                while journal.commit(body) == .durable {}
+            }
+            bench.scope.arm(FaultScript(.error(.noSpace), at: 1, only: .write))
+            try bench.actor.truncate("file", to: 0)
+            #expect(bench.scope.hasFired)
+            bench.scope.disarm()
+            #expect(journal.isHalfFull)
+            #expect(try bench.contentAfterCrash("file") == [])
+            let later = pattern(3000, seed: 6)
+            try bench.actor.write("file", later, at: 0)
+            try bench.actor.sync("file")
+            #expect(try bench.contentAfterCrash("file") == later)
+        }
+    }
+
+    /// A rename on a full disk leaves what the journal has under the old name only.
+    @Test func `a name that is too long for the journal does not change while blocks are late`()
+        throws
+    {
+        let content = pattern(20_000, seed: 3)
+        try Self.withoutPlace("folder/inner", content) { bench in
+            var path = "folder"
+            let name = String(repeating: "n", count: 100)
+            while path.utf8.count < bench.committer.journal.maximumPathBytes {
+                path += "/" + name
+                try bench.actor.makeDirectory(path)
+            }
+            bench.scope.arm(FaultScript(.error(.noSpace), at: 1, only: .write))
+            #expect(throws: VaultError.self) {
+                try bench.actor.rename("folder/inner", to: path + "/inner")
+            }
+            #expect(bench.scope.hasFired)
+            bench.scope.disarm()
+            #expect(try bench.actor.read("folder/inner") == content)
+        }
+    }
+
     /// Only its name and the journal are known of it.
     @Test func `a file that is emptied without its key gets nothing back from the journal`() throws
     {
