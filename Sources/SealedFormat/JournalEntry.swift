@@ -60,6 +60,8 @@ package enum JournalAction: Equatable, Sendable {
     /// Blocks from this one on were written straight into the store: what a crash tore of them may
     /// be cut off.
     case intent(firstBlock: UInt64)
+    /// The same of a tail that was torn by a power cut before the boot that the journal is of.
+    case tornTail(firstBlock: UInt64)
     /// All earlier entries of the file are void: the store has everything.
     case clean
     /// The file's times, as utimensat(2) takes them: seconds and nanoseconds.
@@ -77,7 +79,8 @@ package enum JournalAction: Equatable, Sendable {
 ///   16  file id
 ///    4  bytes of the path
 ///    n  path
-///    8  sealed offset, sealed size or first block
+///    8  sealed offset, sealed size or first block; with bit 62, an intent's tail was torn by a
+///       power cut before the boot that the journal is of
 ///    4  bytes that follow (write, times, metadata), or 0
 ///    8  bytes of the hole (punch), or 0
 ///    m  sealed bytes (write); for access and modification time each seconds i64 and nanoseconds
@@ -92,6 +95,10 @@ package struct JournalEntry: Equatable, Sendable {
         self.action = action
     }
 
+    /// In the first block of an intent: the tail was torn before the journal's boot. No file has so
+    /// many blocks, so whoever does not know it cuts nothing.
+    private static let earlierBoot: UInt64 = 1 << 62
+
     /// What an entry is longer than its path and its sealed bytes.
     package static let fixedBytes = 41
 
@@ -104,6 +111,7 @@ package struct JournalEntry: Equatable, Sendable {
         case .truncate(let size): number = size
         case .punch(let offset, let count): (number, holeBytes) = (offset, count)
         case .intent(let block): number = block
+        case .tornTail(let block): number = block | Self.earlierBoot
         case .clean: break
         case .times(let access, let modification): bytes = access.encoded + modification.encoded
         case .metadata(let content): bytes = content
@@ -138,7 +146,7 @@ package struct JournalEntry: Equatable, Sendable {
         case .write: 1
         case .truncate: 2
         case .punch: 3
-        case .intent: 4
+        case .intent, .tornTail: 4
         case .clean: 5
         case .times: 6
         case .metadata: 7
@@ -171,6 +179,8 @@ package struct JournalEntry: Equatable, Sendable {
         case 1: action = .write(sealedOffset: number, bytes: bytes)
         case 2: action = .truncate(sealedSize: number)
         case 3: action = .punch(sealedOffset: number, byteCount: holeBytes)
+        case 4 where number & earlierBoot != 0:
+            action = .tornTail(firstBlock: number & ~earlierBoot)
         case 4: action = .intent(firstBlock: number)
         case 5: action = .clean
         case 6:

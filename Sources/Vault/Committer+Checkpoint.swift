@@ -8,13 +8,16 @@ extension Committer {
 
     func checkpoint() throws(VaultError) {
         try phase.withWriteLock { _ throws(VaultError) in
-            let isNeeded = books.withLock { $0.hasTooMuch }
+            let isNeeded = books.withLock { $0.hasTooMuch || $0.isStuck }
             guard isNeeded || journal.isHalfFull else { return }
             for (backing, unplaced) in books.withLock({ $0.unplaced }) {
                 try place(unplaced, of: backing)
             }
             let isRepeated = books.withLock { $0.isStuck }
-            if isRepeated { try putLiveAgain() }
+            if isRepeated {
+                try putLiveAgain()
+                try putMetadataAgain()
+            }
             // What is closed now is synced as it is; others may go on growing meanwhile. What a
             // failed sync may have dropped keeps its intent.
             let closed = books.withLock { books in
@@ -60,30 +63,86 @@ extension Committer {
         }
     }
 
+    /// Directory records and sidecars likewise.
+    private func putMetadataAgain() throws(VaultError) {
+        for metadata in books.withLock({ Array($0.metadata.values) }) {
+            guard let path = metadata.directory.storedPath else { continue }
+            do throws(Errno) {
+                var directory = place.root
+                for name in path.split(separator: UInt8(ascii: "/")) {
+                    directory = try directory.open(
+                        FileName(name), OpenFlag.path | OpenFlag.directory)
+                }
+                try directory.open(metadata.name, OpenFlag.readWrite | OpenFlag.nonBlocking)
+                    .write(metadata.content, at: 0)
+            } catch {
+                // Gone, or out of reach: recovery has it from the journal.
+                if error != .noSuchFileOrDirectory, error != .accessDenied { throw .system(error) }
+            }
+        }
+    }
+
     private func syncLive() throws(VaultError) {
         let (waiting, isWhole) = books.withLock { books in
             defer { books.hasVanished = false }
             return (
                 books.live.values.compactMap(\.unsynced),
                 !books.intents.isEmpty || !books.metadata.isEmpty || books.hasVanished
+                    || books.former.isFull
             )
         }
-        do throws(Errno) {
+        do throws(VaultError) {
             if isWhole || waiting.count > Self.fewFiles {
-                try place.root.synchronizeFileSystem()
+                try synchronizeWhole()
             } else {
-                for file in waiting { try file.synchronize(dataOnly: false) }
+                for file in waiting { try synchronize(file, dataOnly: false) }
             }
         } catch {
-            // The store may have dropped what it could not write; only the journal has it now.
-            let growing = books.withLock { books in
-                books.isStuck = true
-                books.hasVanished = true
-                return books.intents.values.map(\.inode)
-            }
-            for inode in growing { inode.openContent?.noteDropped() }
+            books.withLock { $0.hasVanished = true }
+            noteDropped()
+            throw error
+        }
+    }
+
+    /// The store as a whole, so that names are durable as well.
+    func synchronizeWhole() throws(VaultError) {
+        let mark = books.withLock { $0.former.mark }
+        do throws(Errno) {
+            try place.root.synchronizeFileSystem()
+        } catch {
+            noteFailedSync()
+            noteDropped()
             throw .system(error)
         }
+        books.withLock { $0.former.forget(before: mark) }
+    }
+
+    /// The store may have dropped what it could not write; only the journal has it now, and the
+    /// files that grow have what they wrote themselves.
+    private func noteDropped() {
+        let growing = books.withLock { $0.intents.values.map(\.inode) }
+        for inode in growing { inode.openContent?.noteDropped() }
+    }
+
+    /// A sync in the store, after which something is called durable.
+    func synchronize(_ descriptor: Descriptor, dataOnly: Bool) throws(VaultError) {
+        do throws(Errno) {
+            try descriptor.synchronize(dataOnly: dataOnly)
+        } catch {
+            noteFailedSync()
+            throw .system(error)
+        }
+    }
+
+    func noteFailedSync() {
+        books.withLock { $0.isStuck = true }
+    }
+
+    /// The next sync would succeed without what a failed one has dropped (fsync(2)), so all that the
+    /// journal has is put in its places again before.
+    func settleFailedSync() throws(VaultError) {
+        guard books.withLock({ $0.isStuck }) else { return }
+        try checkpoint()
     }
 
     /// Files that still grow straight in the store have their intents in the new epoch before
@@ -108,8 +167,7 @@ extension Committer {
                 place.broken == .checkpointIntents ? [] : Set(books.intents.keys)
         }
         journal.begin()
-        try logDeferred()
-        try logIntentsHolding()
+        if case .failed(let errno) = logIntentsHolding(andDeferred: true) { throw .system(errno) }
         // The last epoch's frames must not come back.
         if case .failed(let errno) = journal.settle() { throw .system(errno) }
     }
@@ -120,7 +178,7 @@ extension Committer {
     func logIntents() throws(VaultError) {
         try withRoom { () throws(VaultError) in
             try renames.withReadLock { _ throws(VaultError) in
-                try phase.withReadLock { _ throws(VaultError) in try logIntentsHolding() }
+                phase.withReadLock { _ in logIntentsHolding() }
             }
         }
     }
@@ -133,7 +191,7 @@ extension Committer {
 
     /// Takes over what recovery could not finish: it is in our journal before theirs goes.
     func adopt(_ tails: [Recovery.DeferredTail]) throws(VaultError) {
-        for tail in tails { books.withLock { $0.deferred[tail.backing] = tail } }
+        books.withLock { books in for tail in tails { books.deferred[tail.backing] = tail } }
         try logDeferred()
     }
 
@@ -147,40 +205,35 @@ extension Committer {
     }
 
     /// At the end: begins the journal anew with what still waits for a key.
+    ///
+    /// - Returns: whether the journal is to be kept; where it could not begin anew, as it was.
     func keepsDeferredTails() -> Bool {
         guard books.withLock({ !$0.deferred.isEmpty }) else { return false }
         journal.begin()
-        return (try? logDeferred()) != nil
+        try? logDeferred()
+        return true
     }
 
     private func logDeferred() throws(VaultError) {
-        for tail in books.withLock({ Array($0.deferred.values) }) { try tail.log(in: journal) }
+        switch commit(books.withLock { $0.deferredEntries }) {
+        case .durable: return
+        case .full: throw .system(.noSpace)
+        case .failed(let errno): throw .system(errno)
+        }
     }
 
     @discardableResult
-    private func logIntentsHolding() throws(VaultError) -> Journal.Outcome {
+    func logIntentsHolding(andDeferred hasDeferred: Bool = false) -> Journal.Outcome {
         let (intents, metadata) = books.withLock { books in
             (
                 books.unlogged.intents.reduce(into: [:]) { $0[$1] = books.intents[$1] },
                 books.unlogged.metadata.reduce(into: [:]) { $0[$1] = books.metadata[$1] }
             )
         }
-        var entries: [JournalEntry] = intents.values.flatMap { intent in
-            intent.paths.map { path in
-                JournalEntry(
-                    .intent(firstBlock: intent.firstBlock),
-                    of: JournaledFile(fileID: intent.fileID, path: path))
-            }
-        }
-        entries += metadata.values.compactMap { metadata in
-            metadata.directory.storedPath.map { path in
-                JournalEntry(
-                    .metadata(metadata.content),
-                    of: JournaledFile(
-                        metadata: path + (path.isEmpty ? [] : [UInt8(ascii: "/")])
-                            + metadata.name.bytes))
-            }
-        }
+        let former = books.withLock { $0.former }
+        var entries = hasDeferred ? books.withLock { $0.deferredEntries } : []
+        entries += intents.values.flatMap { $0.entries(former) }
+        entries += CommitBooks.entries(of: metadata.values.map { $0 }, former)
         let outcome = commit(entries)
         guard outcome == .durable else { return outcome }
         // Not before: whoever finds nothing unlogged relies on it. What came meanwhile stays.
@@ -197,7 +250,7 @@ extension Committer {
         return outcome
     }
 
-    private func commit(
+    func commit(
         _ entries: [JournalEntry], usesReserve: Bool = false
     ) -> Journal.Outcome {
         var body: [UInt8] = []
@@ -209,160 +262,5 @@ extension Committer {
             body = []
         }
         return body.isEmpty ? .durable : journal.commit(body, usesReserve: usesReserve)
-    }
-
-    // MARK: Names
-
-    /// What could not be put in its place is there behind this, or it throws.
-    func placeLate(of inode: Inode) throws(VaultError) {
-        guard isUnplaced(inode) else { return }
-        try phase.withReadLock { _ throws(VaultError) in try placeLateHolding(of: inode) }
-    }
-
-    /// What only the journal has of a file, on a full disk, is found by the names to come as well:
-    /// a name can go or change without it being in its place.
-    private func log(
-        _ file: CommitBooks.Live, underNamesBehind moved: BackingID, _ newPath: [UInt8]?,
-        orThrow failure: VaultError
-    ) throws(VaultError) {
-        guard let descriptor = file.unsynced else { throw failure }
-        let status = try system { () throws(Errno) in try descriptor.status() }
-        let times = JournalAction.times(
-            access: JournalTime(status.accessTime),
-            modification: JournalTime(status.modificationTime))
-        let entries = file.inode.paths(behind: moved, newPath).map { path in
-            JournalEntry(times, of: JournaledFile(fileID: file.fileID, path: path))
-        }
-        let isFound = entries.allSatisfy { $0.file.path.count <= journal.maximumPathBytes }
-        guard !entries.isEmpty, isFound else { throw failure }
-        let outcome = try phase.withReadLock { _ throws(VaultError) in
-            commit(entries, usesReserve: true)
-        }
-        guard outcome == .durable else { throw failure }
-    }
-
-    /// With `phase` held.
-    func placeLateHolding(of inode: Inode) throws(VaultError) {
-        guard let unplaced = books.withLock({ $0.unplaced[inode.backing] }) else { return }
-        try place(unplaced, of: inode.backing)
-    }
-
-    /// Before a name goes or changes, with `renames` held alone: the journal knows files by their
-    /// names, so what it has of them must be durable in the store first. A file with synced bytes
-    /// that grows in the store has its intent under the names to come before they do.
-    ///
-    /// - Parameters:
-    ///   - moved: the file or directory whose name it is.
-    ///   - newPath: what it is called then; nil for a name that goes.
-    func retire(_ moved: BackingID, to newPath: [UInt8]? = nil) throws(VaultError) {
-        let files = books.withLock { books in
-            books.live.values.filter { $0.unsynced != nil && $0.inode.isBelow(moved) }
-        }
-        for file in files where place.broken != .renameSync {
-            do throws(VaultError) {
-                try placeLate(of: file.inode)
-            } catch {
-                try log(file, underNamesBehind: moved, newPath, orThrow: error)
-                continue
-            }
-            try system { () throws(Errno) in try file.unsynced?.synchronize(dataOnly: false) }
-            books.withLock { $0.live[file.inode.backing]?.unsynced = nil }
-        }
-        let isUrgent = books.withLock { books in
-            for (key, metadata) in books.metadata where metadata.directory.isBelow(moved) {
-                books.unlogged.metadata.insert(key)
-            }
-            return books.renameIntents(below: moved, to: newPath)
-        }
-        if isUrgent, place.broken != .renameIntent {
-            try withRoom { () throws(VaultError) in
-                try phase.withReadLock { _ throws(VaultError) in try logIntentsHolding() }
-            }
-        }
-        wakeTimer()
-    }
-
-    /// A file's last name is gone.
-    func forget(_ gone: BackingID) {
-        let dirty = books.withLock { books in
-            let wasLive = books.live.removeValue(forKey: gone) != nil
-            if wasLive || books.intents[gone] != nil { books.hasVanished = true }
-            books.removeIntent(gone)
-            books.deferred[gone] = nil
-            books.unplaced[gone] = nil
-            books.refused.remove(gone)
-            return books.dirty.values.first { $0.inode.backing == gone }
-        }
-        guard let dirty else { return }
-        dirty.content.noteUnlinked()
-        discardUnlinked(dirty.content, of: dirty.inode)
-    }
-
-    /// A file without a name that nobody has open but us gives its space back at once.
-    func discardUnlinked(_ content: SealedFile, of inode: Inode) {
-        guard content.isUnlinked, inode.state.withLock({ $0.openHandles == 1 }) else { return }
-        content.discardOverlay()
-        noteCommitted(content)
-    }
-}
-
-extension CommitBooks {
-    /// Notes the names to come of growing files at or below `moved`.
-    ///
-    /// - Returns: whether one of them holds synced bytes.
-    fileprivate mutating func renameIntents(below moved: BackingID, to newPath: [UInt8]?) -> Bool {
-        var isUrgent = false
-        for (backing, intent) in intents {
-            guard intent.inode.isBelow(moved) else { continue }
-            unlogged.intents.insert(backing)
-            guard intent.firstBlock > 0 else { continue }
-            isUrgent = true
-            intents[backing]?.pathsToCome = intent.inode.paths(behind: moved, newPath)
-        }
-        return isUrgent
-    }
-}
-
-extension CommitBooks.Intent {
-    /// Under which a recovery is to look for the file.
-    fileprivate var paths: [[UInt8]] {
-        let path = inode.storedPath
-        return (path.map { [$0] } ?? []) + pathsToCome.filter { $0 != path }
-    }
-}
-
-extension Inode {
-    /// Whether it is the file of `backing`, or has it above itself.
-    fileprivate func isBelow(_ backing: BackingID) -> Bool { !paths(below: backing).isEmpty }
-
-    /// The stored paths that this file has behind a change of the name of `moved`, at or above it.
-    fileprivate func paths(behind moved: BackingID, _ newPath: [UInt8]?) -> [[UInt8]] {
-        newPath.map { new in paths(below: moved).map { new + $0 } } ?? otherStoredPaths
-    }
-
-    /// The stored names from the file or directory `backing` down to this one, each behind a "/":
-    /// once for each of a file's names that leads there, whichever the journal knows it by.
-    fileprivate func paths(below backing: BackingID) -> [[UInt8]] {
-        if self.backing == backing { return [[]] }
-        return links.compactMap { link in
-            link.parent.directoryPath(below: backing).map {
-                $0 + [UInt8(ascii: "/")] + link.stored.bytes
-            }
-        }
-    }
-
-    /// The same for a directory, which has one name; nil for what is not below it.
-    private func directoryPath(below backing: BackingID) -> [UInt8]? {
-        var names: [[UInt8]] = []
-        var current: Inode? = self
-        while let inode = current {
-            if inode.backing == backing {
-                return names.reversed().flatMap { [UInt8(ascii: "/")] + $0 }
-            }
-            let link = inode.id == .root ? nil : inode.links.first
-            if let link { names.append(link.stored.bytes) }
-            current = link?.parent
-        }
-        return nil
     }
 }

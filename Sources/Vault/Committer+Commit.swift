@@ -6,6 +6,7 @@ extension Committer {
     func commit(
         _ content: SealedFile, of inode: Inode, _ purpose: CommitPurpose
     ) throws(VaultError) {
+        if purpose.syncs { try settleFailedSync() } else { try? settleFailedSync() }
         var isPartial = true
         while isPartial {
             try withRoom { () throws(VaultError) in
@@ -24,14 +25,19 @@ extension Committer {
 
     /// Runs `body` again behind a checkpoint as long as the journal has no room for it.
     func withRoom(_ body: () throws(VaultError) -> Journal.Outcome) throws(VaultError) {
-        while true {
+        for _ in 0..<Self.maximumTries {
             switch try body() {
             case .durable: return
             case .full: try checkpoint()
             case .failed(let errno): throw .system(errno)
             }
         }
+        // Not even an empty journal has room for it.
+        throw .system(.noSpace)
     }
+
+    /// Others may fill the journal first, but not time and again.
+    private static let maximumTries = 8
 
     private func commitHolding(
         _ content: SealedFile, of inode: Inode, _ purpose: CommitPurpose, _ isPartial: inout Bool
@@ -70,9 +76,7 @@ extension Committer {
             try content.put(plan, GatheredRuns(plan.runs))
             content.finishCommit(plan)
             if purpose.syncs {
-                try system { () throws(Errno) in
-                    try plan.descriptor.synchronize(dataOnly: plan.dataOnly)
-                }
+                try synchronize(plan.descriptor, dataOnly: plan.dataOnly)
             }
             return .durable
         }
@@ -84,12 +88,12 @@ extension Committer {
         }
         var gathered = GatheredRuns()
         if plan.intent == nil || place.broken != .intentFlush {
-            let outcome = try log(plan, file, &gathered)
+            let outcome = try log(plan, file, &gathered) { noteLogged(plan, of: inode, fileID) }
             guard outcome == .durable else { return outcome }
         } else {
             gathered = GatheredRuns(plan.runs)
+            noteLogged(plan, of: inode, fileID)
         }
-        noteLogged(plan, of: inode, fileID)
         putInPlace(content, of: inode, plan, gathered)
         return .durable
     }
@@ -108,11 +112,14 @@ extension Committer {
         content.finishCommit(plan)
     }
 
-    /// - Parameter gathered: becomes the plan's runs, in the bodies that were made of them.
+    /// - Parameters:
+    ///   - gathered: becomes the plan's runs, in the bodies that were made of them.
+    ///   - note: called when the first body is durable: by then the journal knows the file.
     private func log(
-        _ plan: CommitPlan, _ file: JournaledFile, _ gathered: inout GatheredRuns
+        _ plan: CommitPlan, _ file: JournaledFile, _ gathered: inout GatheredRuns,
+        _ note: () -> Void
     ) throws(VaultError) -> Journal.Outcome {
-        var body: [UInt8] = []
+        var body = try formerNames(of: file)
         if let firstBlock = plan.intent {
             JournalEntry(.clean, of: file).append(to: &body)
             JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
@@ -135,6 +142,7 @@ extension Committer {
                 gathered.end(body)
                 let outcome = journal.commit(body)
                 guard outcome == .durable else { return outcome }
+                note()
                 left -= body.count
                 body = []
                 body.reserveCapacity(min(left, journal.maximumBodyBytes))
@@ -145,7 +153,9 @@ extension Committer {
             gathered.add(run, to: &body)
         }
         gathered.end(body)
-        return journal.commit(body)
+        let outcome = journal.commit(body)
+        if outcome == .durable { note() }
+        return outcome
     }
 
     /// The intent of a growth in several steps. A checkpoint logs what the books have of it again,
@@ -170,7 +180,9 @@ extension Committer {
     private func noteStoreSynced(_ content: SealedFile, of inode: Inode, _ plan: CommitPlan) {
         content.finishSync(plan)
         books.withLock { books in
-            if books.unplaced[inode.backing] == nil { books.live[inode.backing]?.unsynced = nil }
+            if books.unplaced[inode.backing] == nil, !books.isStuck {
+                books.live[inode.backing]?.unsynced = nil
+            }
             // An intent that stands in the journal goes on to hold for what is written next.
             if books.unlogged.intents.contains(inode.backing), !content.growsInStore {
                 books.removeIntent(inode.backing)
@@ -189,6 +201,7 @@ extension Committer {
         on content: SealedFile, of inode: Inode, isEmptying: Bool = false,
         _ body: (inout SealedFile.State, SealedFile.Log) throws(VaultError) -> Journal.Outcome
     ) throws(VaultError) {
+        try settleFailedSync()
         try withRoom { () throws(VaultError) in
             try renames.withReadLock { _ throws(VaultError) in
                 try content.withCommitsHeld { () throws(VaultError) in
@@ -248,11 +261,10 @@ extension Committer {
         }
         guard isRefused else { return .durable }
         try placeLateHolding(of: inode)
-        let descriptor = content.descriptor
-        try system { () throws(Errno) in try descriptor.synchronize(dataOnly: false) }
+        try synchronize(content.descriptor, dataOnly: false)
         if let path = inode.storedPath, let fileID = content.fileID ?? liveFileID(of: inode) {
             let file = JournaledFile(fileID: fileID, path: path)
-            var body: [UInt8] = []
+            var body = try formerNames(of: file)
             JournalEntry(.clean, of: file).append(to: &body)
             if let intent {
                 JournalEntry(.intent(firstBlock: intent.firstBlock), of: file).append(to: &body)
@@ -276,7 +288,13 @@ extension Committer {
             let fileID = state.seal?.fileID ?? liveFileID(of: inode), !isBroken(actions)
         else { return .durable }
         let file = JournaledFile(fileID: fileID, path: path)
-        var body: [UInt8] = []
+        var body: [UInt8]
+        do throws(VaultError) {
+            body = try formerNames(of: file)
+        } catch {
+            guard case .system(let errno) = error else { return .failed(.ioError) }
+            return .failed(errno)
+        }
         for action in actions { JournalEntry(action, of: file).append(to: &body) }
         let outcome = journal.commit(body, usesReserve: usesReserve)
         guard outcome == .durable else { return outcome }

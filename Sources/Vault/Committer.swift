@@ -248,6 +248,8 @@ struct CommitBooks {
         let directory: Inode
         let name: FileName
         let content: [UInt8]
+        /// Where it may be when the rename that is under way has happened.
+        var pathsToCome: [[UInt8]] = []
     }
 
     /// Intents and metadata that are not durable in the journal yet.
@@ -274,6 +276,7 @@ struct CommitBooks {
 
     var hasTooMuch: Bool {
         live.count > Self.maximumLive || intents.count + metadata.count > Self.maximumIntents
+            || former.isFull
     }
     /// Their descriptors are kept open.
     static let maximumLive = 128
@@ -285,6 +288,7 @@ struct CommitBooks {
     var intents: [BackingID: Intent] = [:]
     var metadata: [MetadataKey: Metadata] = [:]
     var unlogged = Unlogged()
+    var former = FormerNames()
     var unplaced: [BackingID: Unplaced] = [:]
     /// Files of which the journal has an action that the store refused.
     var refused: Set<BackingID> = []
@@ -314,8 +318,8 @@ struct CommitBooks {
         unlogged.intents.remove(backing)
     }
 
-    /// A sync of the store failed: what only the journal has for sure must be put in its places
-    /// again before the journal begins anew.
+    /// A sync in the store failed: what only the journal has for sure must be put in its places
+    /// again before anything else is called durable, and before the journal begins anew.
     var isStuck = false
     /// There are too many live files.
     var wantsCheckpoint = false

@@ -8,8 +8,12 @@ struct BackingID: Hashable, Sendable {
     let inodeNumber: UInt64
 
     init(_ status: FileStatus) {
-        device = status.device
-        inodeNumber = status.inodeNumber
+        self.init(device: status.device, inodeNumber: status.inodeNumber)
+    }
+
+    init(device: UInt64, inodeNumber: UInt64) {
+        self.device = device
+        self.inodeNumber = inodeNumber
     }
 }
 
@@ -177,8 +181,16 @@ final class Inode: Sendable {
 
 /// The inodes that the kernel knows.
 struct InodeTable {
+    private struct Forgotten {
+        weak var inode: Inode?
+    }
+
     private(set) var byID: [InodeID: Inode] = [:]
     private var byBacking: [BackingID: Inode] = [:]
+    /// What the kernel has forgotten and something here still holds: a child that it knows, or what
+    /// waits for a commit. Found again, it must be the same, since names change in one object only.
+    private var forgotten: [BackingID: Forgotten] = [:]
+    private var forgottenLimit = 1024
     private var nextID: UInt64 = InodeID.root.rawValue + 1
     /// Forgotten by the kernel while contents waited for their commits, which find their files'
     /// paths through these.
@@ -193,8 +205,11 @@ struct InodeTable {
     mutating func remember(_ status: FileStatus, link: Inode.Link) -> Inode {
         let backing = BackingID(status)
         let inode: Inode
-        if let known = byBacking[backing], known.kind == status.kind {
+        let known = byBacking[backing] ?? forgotten.removeValue(forKey: backing)?.inode
+        if let known, known.kind == status.kind {
             inode = known
+            byID[inode.id] = inode
+            byBacking[backing] = inode
         } else {
             inode = Inode(id: InodeID(rawValue: nextID), backing: backing, kind: status.kind)
             nextID += 1
@@ -206,11 +221,12 @@ struct InodeTable {
         return inode
     }
 
-    func find(_ backing: BackingID) -> Inode? { byBacking[backing] }
+    func find(_ backing: BackingID) -> Inode? { byBacking[backing] ?? forgotten[backing]?.inode }
 
     /// The file's last name is gone: its number may come back as another file.
     mutating func retire(_ inode: Inode) {
         if byBacking[inode.backing] === inode { byBacking[inode.backing] = nil }
+        if forgotten[inode.backing]?.inode === inode { forgotten[inode.backing] = nil }
     }
 
     /// - Returns: the inode, when the kernel has forgotten it for good.
@@ -237,7 +253,13 @@ struct InodeTable {
         let isIdle = inode.state.withLock { $0.lookups == 0 && $0.openHandles == 0 }
         guard isIdle, inode.id != .root, byID[inode.id] === inode else { return false }
         byID[inode.id] = nil
-        retire(inode)
+        guard byBacking[inode.backing] === inode else { return true }
+        byBacking[inode.backing] = nil
+        forgotten[inode.backing] = Forgotten(inode: inode)
+        if forgotten.count > forgottenLimit {
+            forgotten = forgotten.filter { $0.value.inode != nil }
+            forgottenLimit = max(1024, 2 * forgotten.count)
+        }
         return true
     }
 }

@@ -17,10 +17,17 @@ struct Recovery {
         let firstBlock: UInt64
         let isSameBoot: Bool
 
-        func log(in journal: Journal) throws(VaultError) {
-            var body: [UInt8] = []
-            JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
-            guard journal.commit(body) == .durable else { throw .system(.ioError) }
+        /// For a journal of this boot.
+        var entry: JournalEntry {
+            JournalEntry(
+                isSameBoot ? .intent(firstBlock: firstBlock) : .tornTail(firstBlock: firstBlock),
+                of: file)
+        }
+
+        func moved(to path: [UInt8]) -> DeferredTail {
+            DeferredTail(
+                backing: backing, file: JournaledFile(fileID: file.fileID, path: path),
+                firstBlock: firstBlock, isSameBoot: isSameBoot)
         }
     }
 
@@ -78,7 +85,11 @@ struct Recovery {
                 flushes: true)
         }
         defer { journal.abandon() }
-        for tail in result.deferred { try tail.log(in: journal) }
+        for tail in result.deferred {
+            var body: [UInt8] = []
+            tail.entry.append(to: &body)
+            guard journal.commit(body) == .durable else { throw .system(.ioError) }
+        }
         try finish(result.journals)
         return result
     }
@@ -177,6 +188,7 @@ struct Recovery {
         }
         var deferred: DeferredTail?
         if let firstBlock = history.firstDirectBlock {
+            let isSameBoot = isSameBoot && !history.isOfEarlierBoot
             do throws(VaultError) {
                 try mendTail(file, path, firstBlock: firstBlock, isSameBoot: isSameBoot)
             } catch {
@@ -213,7 +225,7 @@ struct Recovery {
                 if error != .notSupported { throw error }
                 try zero(file, offset..<offset + count)
             }
-        case .intent, .clean, .times, .metadata: break
+        case .intent, .tornTail, .clean, .times, .metadata: break
         }
     }
 
@@ -404,6 +416,8 @@ struct FileHistory {
     private(set) var times: (access: JournalTime, modification: JournalTime)?
     /// Blocks from here on may be torn; nil when none may.
     private(set) var firstDirectBlock: UInt64?
+    /// They were torn before the boot that the journal is of.
+    private(set) var isOfEarlierBoot = false
 
     /// In the order in which the files first appear.
     static func all(_ entries: [JournalEntry]) -> [FileHistory] {
@@ -439,7 +453,7 @@ struct FileHistory {
             case .punch(let offset, let count):
                 let hole = offset..<offset + count
                 writes = writes.flatMap { Self.parts(of: $0, outside: hole) }
-            case .intent, .clean, .times, .metadata: break
+            case .intent, .tornTail, .clean, .times, .metadata: break
             }
         }
         return writes
@@ -469,13 +483,19 @@ struct FileHistory {
         paths.removeAll { $0 == entry.file.path }
         paths.insert(entry.file.path, at: 0)
         switch entry.action {
+        // A name alone.
+        case .write(_, let bytes) where bytes.isEmpty: break
         case .write, .truncate, .punch: actions.append(entry.action)
         case .intent(let block): firstDirectBlock = min(firstDirectBlock ?? block, block)
+        case .tornTail(let block):
+            firstDirectBlock = min(firstDirectBlock ?? block, block)
+            isOfEarlierBoot = true
         case .times(let access, let modification): times = (access, modification)
         case .metadata: break
         case .clean:
             actions = []
             firstDirectBlock = nil
+            isOfEarlierBoot = false
             times = nil
         }
     }

@@ -260,6 +260,7 @@ extension SealedFile {
             try descriptor.synchronize(dataOnly: dataOnly)
         } catch {
             noteDropped()
+            journaling?.committer.noteFailedSync()
             throw .system(error)
         }
     }

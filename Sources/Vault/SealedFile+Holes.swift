@@ -65,7 +65,7 @@ extension SealedFile {
             let descriptor = state.descriptor
             if !old.isEmpty {
                 if state.sparseChange > state.syncedChange, !isBroken(.holeFlag) {
-                    try system { () throws(Errno) in try descriptor.synchronize(dataOnly: true) }
+                    try journaling?.committer.synchronize(descriptor, dataOnly: true)
                 }
                 let outcome = log(
                     state,

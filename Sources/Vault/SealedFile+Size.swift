@@ -69,8 +69,7 @@ extension SealedFile {
             {
                 // A recovery must not bring old blocks into what is written next; and until the
                 // store has cut the file, its old content must be whole without the journal.
-                let descriptor = state.descriptor
-                try system { () throws(Errno) in try descriptor.synchronize(dataOnly: true) }
+                try journaling.committer.synchronize(state.descriptor, dataOnly: true)
                 let outcome = log(state, [.clean])
                 guard outcome == .durable else { return outcome }
             }
@@ -90,8 +89,7 @@ extension SealedFile {
             books.unplaced[backing] = nil
             books.refused.insert(backing)
         }
-        let descriptor = state.descriptor
-        try system { () throws(Errno) in try descriptor.synchronize(dataOnly: true) }
+        try committer.synchronize(state.descriptor, dataOnly: true)
         let outcome = log(state, [.clean])
         guard outcome == .durable else { return outcome }
         committer.books.withLock { _ = $0.refused.remove(backing) }

@@ -34,6 +34,7 @@ struct TornTail {
             / UInt64(BlockLayout.sealedBlockBytes)
         let cipher = BlockCipher()
         cipher.use(keys)
+        try putCopyBack(cipher)
         var end = try isSameBoot ? lastIntact(blocks, cipher) : firstTorn(blocks, cipher)
         // A file ends with a real block.
         while end > firstBlock, try look(at: end - 1, cipher).found == .hole { end -= 1 }
@@ -46,19 +47,37 @@ struct TornTail {
         case .inner: try finish(last.plain, end - 1, cipher)
         // Punched since the sync, while the file had more behind it.
         case .hole:
-            try finish([UInt8](repeating: 0, count: BlockLayout.plainBlockBytes), end - 1, cipher)
+            let zeros = [UInt8](repeating: 0, count: BlockLayout.plainBlockBytes)
+            try finish(zeros, end - 1, cipher)
         case .final, .torn: break
         }
         let wanted = min(size, offset(end - 1) + UInt64(last.sealedBytes))
-        if wanted < size { try file.truncate(to: wanted) }
+        if try file.status().sizeBytes > wanted { try file.truncate(to: wanted) }
         return Mended(sealedSize: wanted, cutBytes: size - wanted)
     }
 
-    /// Makes a block the last one.
+    /// Makes a block the last one. One that was synced stands a second time behind its place until
+    /// it is durable there: a power cut may tear what is being written.
     private func finish(
         _ plain: [UInt8], _ block: UInt64, _ cipher: BlockCipher
     ) throws(Errno) {
-        try file.write(cipher.seal(plain, block: block, isFinal: true), at: offset(block))
+        let sealed = cipher.seal(plain, block: block, isFinal: true)
+        guard block < firstBlock else { return try file.write(sealed, at: offset(block)) }
+        try file.write(sealed, at: offset(block + 1))
+        try file.synchronize(dataOnly: true)
+        try file.write(sealed, at: offset(block))
+        try file.synchronize(dataOnly: true)
+    }
+
+    /// What ``finish(_:_:_:)`` was writing when the power went once more.
+    private func putCopyBack(_ cipher: BlockCipher) throws(Errno) {
+        guard firstBlock > 0, try look(at: firstBlock - 1, cipher).found == .torn else { return }
+        let copy = try file.read(count: BlockLayout.sealedBlockBytes, at: offset(firstBlock))
+        guard (try? cipher.open(copy, block: firstBlock - 1, expectFinal: true)) != nil else {
+            return
+        }
+        try file.write(copy, at: offset(firstBlock - 1))
+        try file.synchronize(dataOnly: true)
     }
 
     private func firstTorn(_ blocks: UInt64, _ cipher: BlockCipher) throws(Errno) -> UInt64 {

@@ -44,8 +44,10 @@ extension VaultFileSystem {
     }
 
     /// Runs `make` with the stored form of a new name, and cleans up behind a failure.
+    ///
+    /// - Parameter isSynced: the name will be that of a file that may be durable under another one.
     func makeEntry(
-        _ name: FileName, in parent: InodeID,
+        _ name: FileName, in parent: InodeID, isSynced: Bool = false,
         _ make: (Inode, DirectoryIdentity, Descriptor, FileName) throws(VaultError) -> Void
     ) throws(VaultError) -> Entry {
         try requireWritable()
@@ -54,7 +56,7 @@ extension VaultFileSystem {
         let sealed = try seal(name, in: identity)
         let stored = sealed.fileName
         return try withDirectory(parent) { directory throws(VaultError) in
-            try prepare(sealed, in: directory, of: parent)
+            try prepare(sealed, in: directory, of: parent, isSynced: isSynced)
             do throws(VaultError) {
                 try make(parent, identity, directory, stored)
             } catch {
@@ -191,8 +193,10 @@ extension VaultFileSystem {
         _ id: InodeID, as name: FileName, in parent: InodeID
     ) throws(VaultError) -> Entry {
         let source = try inode(id)
-        return try makeEntry(name, in: parent) {
+        return try makeEntry(name, in: parent, isSynced: options.broken != .nameSync) {
             parent, identity, directory, stored throws(VaultError) in
+            try committer?.makeRoomForNames()
+            try committer?.prepareMove(into: parent)
             try withLink(of: source) { sourceDirectory, sourceName throws(VaultError) in
                 guard let link = source.links.first,
                     try self.identity(of: link.parent).domain.id == identity.domain.id
@@ -200,6 +204,9 @@ extension VaultFileSystem {
                 try system { () throws(Errno) in
                     try sourceDirectory.link(sourceName, to: directory, stored)
                 }
+                committer?.noteMove(
+                    from: link.storedPath, to: Inode.Link(parent: parent, stored: stored).storedPath
+                )
             }
         }
     }

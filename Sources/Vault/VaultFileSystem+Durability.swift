@@ -8,6 +8,7 @@ extension VaultFileSystem {
     package func synchronize(_ id: HandleID, dataOnly: Bool) throws(VaultError) {
         let handle = try fileHandle(id)
         guard !options.isReadOnly else { return }
+        try committer?.settleFailedSync()
         try committer?.prepareStoreSync(of: handle.inode)
         try synchronizeNames(of: handle.inode)
         do throws(VaultError) {
@@ -32,21 +33,22 @@ extension VaultFileSystem {
     package func synchronizeDirectory(_ id: HandleID) throws(VaultError) {
         guard !options.isReadOnly else { return }
         let handle = try directoryHandle(id)
+        try committer?.settleFailedSync()
         try committer?.prepareStoreSync(of: handle.inode)
         try synchronizeRecord(of: handle.inode)
         try synchronizeNames(of: handle.inode)
         try synchronizeSidecars(in: handle.inode, handle.descriptor)
-        try system { () throws(Errno) in try handle.descriptor.synchronize(dataOnly: false) }
+        try synchronize(handle.descriptor)
     }
 
     /// Syncs what is needed to read a file's names, as far as it was made since it was last synced.
     private func synchronizeNames(of inode: Inode) throws(VaultError) {
         guard options.broken != .nameSync else { return }
         var current = inode
+        var isNew = true
         while current.id != .root, let link = current.links.first {
-            if current === inode || current.state.withLock({ $0.hasUnsyncedRecord }) {
-                try synchronizeSidecar(link)
-            }
+            if isNew { try synchronizeSidecar(link) }
+            isNew = link.parent.state.withLock { $0.hasUnsyncedRecord }
             try synchronizeRecord(of: link.parent)
             current = link.parent
         }
@@ -66,14 +68,9 @@ extension VaultFileSystem {
         }
         let directory = try withDirectory(inode) { directory throws(VaultError) in directory }
         try synchronize(FileName(ReservedName.directoryRecord), in: directory)
-        try system { () throws(Errno) in
-            try directory.open(FileName("."), OpenFlag.directory).synchronize(dataOnly: false)
-        }
+        try synchronizeNames(in: directory)
         if let parent = inode.links.first?.parent {
-            let above = try directoryDescriptor(of: parent)
-            try system { () throws(Errno) in
-                try above.open(FileName("."), OpenFlag.directory).synchronize(dataOnly: false)
-            }
+            try synchronizeNames(in: try directoryDescriptor(of: parent))
         }
         inode.state.withLock { $0.hasUnsyncedRecord = false }
         committer?.forgetMetadata(FileName(ReservedName.directoryRecord), in: inode)
@@ -90,12 +87,29 @@ extension VaultFileSystem {
         }
     }
 
+    private func synchronize(_ file: Descriptor) throws(VaultError) {
+        guard let committer else {
+            return try system { () throws(Errno) in try file.synchronize(dataOnly: false) }
+        }
+        try committer.synchronize(file, dataOnly: false)
+    }
+
+    private func synchronizeNames(in directory: Descriptor) throws(VaultError) {
+        let readable = try system { () throws(Errno) in
+            try directory.open(FileName("."), OpenFlag.directory)
+        }
+        try synchronize(readable)
+    }
+
     /// A file that is gone needs no sync.
     private func synchronize(_ name: FileName, in directory: Descriptor) throws(VaultError) {
+        let file: Descriptor
         do throws(Errno) {
-            try directory.openRegularFile(name).synchronize(dataOnly: false)
+            file = try directory.openRegularFile(name)
         } catch {
-            if error != .noSuchFileOrDirectory { throw .system(error) }
+            if error == .noSuchFileOrDirectory { return }
+            throw .system(error)
         }
+        try synchronize(file)
     }
 }

@@ -205,10 +205,13 @@ extension VaultFileSystem {
         let descriptor = state.descriptor
         let sealedSize = try system { () throws(Errno) in
             let file = try descriptor.reopenAsOwner(OpenFlag.readWrite)
-            return try TornTail(
+            let mended = try TornTail(
                 file: file, layout: config.layout, keys: seal.keys, isSparse: isSparse,
                 firstBlock: tail.firstBlock, isSameBoot: tail.isSameBoot
-            ).mend().sealedSize
+            ).mend()
+            // The journal forgets it.
+            try file.synchronize(dataOnly: true)
+            return mended.sealedSize
         }
         state.plainSize = config.layout.reportedSize(sealedSize: sealedSize)
         state.storedSize = state.plainSize

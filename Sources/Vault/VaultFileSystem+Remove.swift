@@ -14,7 +14,8 @@ extension VaultFileSystem {
             defer { withExtendedLifetime(number) {} }
             if status.kind == .regular, status.linkCount > 1, let committer {
                 try renames.withWriteLock { _ throws(VaultError) in
-                    try committer.retire(BackingID(status))
+                    let path = Inode.Link(parent: parent, stored: stored).storedPath
+                    try committer.retire(BackingID(status), at: path)
                     try unlink(stored, sealed, in: directory, of: parent, status)
                 }
             } else {
@@ -173,10 +174,15 @@ extension VaultFileSystem {
         }
         defer { withExtendedLifetime(number) {} }
         let isExchange = flags & RenameFlag.exchange != 0
-        try committer?.retire(BackingID(sourceStatus), to: target.storedPath)
+        let (sourcePath, targetPath) = (source.storedPath, target.storedPath)
+        try committer?.retire(BackingID(sourceStatus), at: sourcePath, to: targetPath)
         if let targetStatus, isExchange || targetStatus.linkCount > 1 {
             try committer?.retire(
-                BackingID(targetStatus), to: isExchange ? source.storedPath : nil)
+                BackingID(targetStatus), at: targetPath, to: isExchange ? sourcePath : nil)
+        }
+        if source.parent !== target.parent {
+            try committer?.prepareMove(into: target.parent)
+            if isExchange { try committer?.prepareMove(into: source.parent) }
         }
         try prepare(
             target.sealed, in: targetDirectory, of: target.parent,
@@ -200,6 +206,7 @@ extension VaultFileSystem {
         if replacesDirectory {
             try removeReplaced(source, sourceDirectory, by: target, targetDirectory)
         }
+        committer?.noteMove(from: sourcePath, to: targetPath, isExchange: isExchange)
         settleNames(
             source, sourceDirectory, sourceStatus, target, targetStatus, isExchange: isExchange)
     }

@@ -18,6 +18,11 @@ package final class VaultLock: Sendable {
         self.file = file
     }
 
+    /// A child that was just started has the descriptor for a moment, and would keep the lock.
+    deinit {
+        file.unlock()
+    }
+
     /// Takes the lock, or throws ``VaultError/locked(path:holder:)`` at once.
     ///
     /// A read-only vault without a lock file is not locked: nothing can write it here.

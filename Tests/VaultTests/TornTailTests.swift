@@ -121,4 +121,121 @@ struct TornTailTests {
             #expect(try cipher.open(last, block: 1, expectFinal: true) == zeros)
         }
     }
+
+    /// The copy behind the block is what a second power cut leaves of it.
+    @Test func `a power cut while the last synced block is made final loses nothing`() throws {
+        try withTemporaryDirectory { directory in
+            let layout = try BlockLayout(headerBytes: 512)
+            let keys = FileKeys(dataKey: .random(count: 32), fileID: FileID())
+            let cipher = BlockCipher()
+            cipher.use(keys)
+            let plain = pattern(BlockLayout.plainBlockBytes)
+            let path = directory + "/stored"
+            let scope = FaultScope(below: directory)
+            defer { scope.end() }
+            func mend(_ file: Descriptor) throws -> UInt64 {
+                try TornTail(
+                    file: file, layout: layout, keys: keys, isSparse: false, firstBlock: 2,
+                    isSameBoot: false
+                ).mend().sealedSize
+            }
+            func expectWhole(_ file: Descriptor) throws {
+                #expect(try mend(file) == layout.sealedOffset(ofBlock: 2))
+                #expect(try file.status().sizeBytes == layout.sealedOffset(ofBlock: 2))
+                let last = try file.read(
+                    count: BlockLayout.sealedBlockBytes, at: layout.sealedOffset(ofBlock: 1))
+                #expect(try cipher.open(last, block: 1, expectFinal: true) == plain)
+            }
+            for number in 1...2 {
+                let file = try Disk.open(
+                    path, OpenFlag.readWrite | OpenFlag.create)
+                for block in UInt64(0)..<2 {
+                    try file.write(
+                        cipher.seal(plain, block: block, isFinal: false),
+                        at: layout.sealedOffset(ofBlock: block))
+                }
+                try file.write(pattern(900), at: layout.sealedOffset(ofBlock: 2))
+                scope.arm(FaultScript(.error(.ioError), at: number, only: .write))
+                #expect(throws: Errno.ioError) { _ = try mend(file) }
+                scope.disarm()
+                if number == 2 {
+                    try file.write(pattern(2000), at: layout.sealedOffset(ofBlock: 1))
+                }
+                try expectWhole(file)
+            }
+        }
+    }
+
+    // MARK: Without the key
+
+    /// Mounted without the key and unmounted; then what `body` says, with it.
+    private static func waiting(
+        _ bench: VaultWorkbench, _ options: VaultOptions = RecoveryTests.afterPowerCut,
+        _ body: (VaultFileSystem) throws -> Void
+    ) throws {
+        bench.service.state.withLock { $0.refusesFiles = true }
+        defer { bench.service.state.withLock { $0.refusesFiles = false } }
+        let vault = try bench.open(options)
+        try body(vault)
+        vault.close()
+    }
+
+    @Test func `a tail that waits for its key was still torn by a power cut`() throws {
+        try Self.withTornFile { bench in
+            let stored = try #require(
+                try Disk.names(in: bench.directory).map(\.string)
+                    .first { !$0.hasPrefix(".") && $0 != "keyfold.json" })
+            try Disk.open(bench.directory + "/" + stored, OpenFlag.readWrite)
+                .write(pattern(4124), at: 512 + 4124 * 2)
+            try Self.waiting(bench) { _ in }
+            #expect(
+                try RecoveryTests.content(bench, RecoveryTests.afterPowerCut)
+                    == Array(Self.content[..<8192]))
+        }
+    }
+
+    @Test func `a tail that waits for its key is found by its file's new name`() throws {
+        try Self.withTornFile { bench in
+            try Self.waiting(bench) { vault in
+                try vault.rename(
+                    FileName("file"), in: .root, to: FileName("other"), in: .root, flags: 0)
+            }
+            try Self.waiting(bench) { vault in
+                try vault.rename(
+                    FileName("other"), in: .root, to: FileName("file"), in: .root, flags: 0)
+            }
+            #expect(try RecoveryTests.content(bench, RecoveryTests.afterPowerCut) == Self.kept)
+            #expect(try Self.journals(bench) == 0)
+        }
+    }
+
+    @Test func `a journal with tails that can't begin anew is kept`() throws {
+        try Self.withTornFile { bench in
+            let scope = FaultScope(below: bench.directory)
+            defer { scope.end() }
+            try Self.waiting(bench) { _ in
+                scope.arm(FaultScript(.error(.ioError), at: 1, stays: true, only: .write))
+            }
+            #expect(try Self.journals(bench) == 1)
+        }
+    }
+
+    @Test func `more tails than a small journal has frames for can wait`() throws {
+        try VaultWorkbench.with { bench in
+            var options = VaultOptions()
+            options.journalBytes = 131_072
+            let vault = try bench.open(options)
+            defer { vault.close() }
+            let committer = try #require(vault.committer)
+            let status = try Disk.status(bench.directory)
+            let tails = (0..<500).map { number in
+                Recovery.DeferredTail(
+                    backing: BackingID(device: status.device, inodeNumber: UInt64(number)),
+                    file: JournaledFile(fileID: FileID(), path: Array("name \(number)".utf8)),
+                    firstBlock: 0, isSameBoot: false)
+            }
+            try committer.adopt(tails)
+            committer.books.withLock { $0.deferred = [:] }
+        }
+    }
 }

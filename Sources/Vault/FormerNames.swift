@@ -1,0 +1,80 @@
+/// Renames and links that the store may not have made durable yet.
+///
+/// After a power cut a file may be back under a name that it had before them. So what the journal
+/// says of a file it says under those names as well, until a sync of the whole store.
+struct FormerNames {
+    /// With more, the store is synced.
+    static let maximumCount = 4096
+
+    private struct Move {
+        let old: [UInt8]
+        let new: [UInt8]
+    }
+
+    /// Counts all moves ever noted; ``moves`` and ``byNew`` have those from ``first`` on.
+    private var first = 0
+    private var moves: [Move] = []
+    /// The moves that led to a path, exchanges both ways, in their order.
+    private var byNew: [[UInt8]: [Int]] = [:]
+
+    var isEmpty: Bool { moves.isEmpty }
+    var isFull: Bool { moves.count >= Self.maximumCount }
+    /// Where the next one will stand: what comes before is durable behind a sync that begins now.
+    var mark: Int { first + moves.count }
+
+    /// A file or directory that was at `old` is at `new`, where it may have been in the store for a
+    /// while, or may not be yet. Stored names from the vault's root down with "/" between them.
+    mutating func note(_ old: [UInt8], _ new: [UInt8], isExchange: Bool = false) {
+        guard old != new else { return }
+        byNew[new, default: []].append(mark)
+        if isExchange { byNew[old, default: []].append(mark) }
+        moves.append(Move(old: old, new: new))
+    }
+
+    /// The store was synced as it was at a ``mark``.
+    mutating func forget(before mark: Int) {
+        let gone = min(max(0, mark - first), moves.count)
+        guard gone > 0 else { return }
+        first += gone
+        moves.removeFirst(gone)
+        guard !moves.isEmpty else {
+            byNew = [:]
+            return
+        }
+        byNew = byNew.compactMapValues { numbers in
+            let left = numbers.filter { $0 >= first }
+            return left.isEmpty ? nil : left
+        }
+    }
+
+    /// The paths under which the store may still have what is at `path` now, newest first.
+    func paths(of path: [UInt8]) -> [[UInt8]] {
+        guard !moves.isEmpty else { return [] }
+        var found: [[UInt8]] = []
+        var current = path
+        var limit = mark
+        while let (number, border) = lastMove(to: current, before: limit) {
+            limit = number
+            let move = moves[number - first]
+            // An exchange leads both ways.
+            let other = current[..<border] == move.new[...] ? move.old : move.new
+            current = other + current[border...]
+            if current != path, !found.contains(current) { found.append(current) }
+        }
+        return found
+    }
+
+    /// The newest move of what is at `path`, or of a directory above, and where its name ends.
+    private func lastMove(to path: [UInt8], before limit: Int) -> (number: Int, border: Int)? {
+        var newest: (number: Int, border: Int)?
+        for border in 1...max(1, path.count) {
+            guard border >= path.count || path[border] == UInt8(ascii: "/") else { continue }
+            let end = min(border, path.count)
+            guard let number = byNew[Array(path[..<end])]?.last(where: { $0 < limit }),
+                number > newest?.number ?? -1
+            else { continue }
+            newest = (number, end)
+        }
+        return newest
+    }
+}

@@ -1,0 +1,317 @@
+import Platform
+import SealedFormat
+import TestSupport
+import Testing
+
+@testable import Vault
+
+/// Power cuts behind which the store has less than it showed: names as they were before, or
+/// without what a sync that failed has dropped.
+@Suite
+struct StoreAfterCutTests {
+    private static let otherBoot = "00000000-0000-0000-0000-000000000001"
+    private static let later = pattern(4096, seed: 21)
+
+    private struct Bench {
+        let faults: FaultBench
+        let copy: VaultWorkbench
+        let scope: FaultScope
+        let actor: FaultActor
+        let committer: Committer
+
+        /// In the store, from the vault's root down.
+        func storedPath(_ path: String) throws -> String {
+            let inode = try actor.vault.inode(try actor.inode(path))
+            return String(decoding: try #require(inode.storedPath), as: UTF8.self)
+        }
+
+        /// What a power cut leaves if the store had made nothing durable since `before`, and the
+        /// journal has all that was flushed.
+        func afterCut(_ before: VaultWorkbench, _ body: (VaultFileSystem) throws -> Void) throws {
+            let journals = "/.keyfold.journal"
+            for name in try Disk.names(in: before.directory + journals) {
+                try Disk.unlink(before.directory + journals + "/" + name.string)
+            }
+            for name in try Disk.names(in: copy.directory + journals) {
+                try Disk.write(
+                    before.directory + journals + "/" + name.string,
+                    try Disk.read("/" + copy.directory + journals + "/" + name.string))
+            }
+            defer { faults.discard(before) }
+            var options = FaultBench.options
+            options.bootID = StoreAfterCutTests.otherBoot
+            let vault = try before.open(options)
+            defer { vault.close() }
+            try body(vault)
+        }
+
+        func content(_ path: String, afterCut before: VaultWorkbench) throws -> [UInt8]? {
+            var content: [UInt8]?
+            try afterCut(before) { vault in
+                content = try FaultSnapshot.take(vault).nodes[path]?.content
+            }
+            return content
+        }
+    }
+
+    private static func with(_ body: (Bench) throws -> Void) throws {
+        try FaultBench.with { faults in
+            let copy = try faults.copy()
+            let scope = FaultScope(below: copy.directory)
+            defer { scope.end() }
+            let actor = FaultActor(vault: try FaultBench.open(copy))
+            defer { actor.vault.close() }
+            let committer = try #require(actor.vault.committer)
+            try body(
+                Bench(
+                    faults: faults, copy: copy, scope: scope, actor: actor, committer: committer))
+        }
+    }
+
+    // MARK: Names that the store may not keep
+
+    @Test(arguments: [false, true])
+    func `a synced overwrite is found although a directory above has its old name again`(
+        _ isExchange: Bool
+    ) throws {
+        try Self.with { bench in
+            try bench.actor.open("folder/inner")
+            try bench.actor.lookup("empty")
+            let before = try bench.faults.copy(of: bench.copy)
+            let new = isExchange ? "empty" : "moved"
+            try bench.actor.rename(
+                "folder", to: new, flags: isExchange ? RenameFlag.exchange : 0)
+            try bench.actor.write("folder/inner", Self.later, at: 0)
+            try bench.actor.sync("folder/inner")
+            let expected = Self.later + pattern(4500, seed: 16)[4096...]
+            #expect(try bench.content("folder/inner", afterCut: before) == expected)
+        }
+    }
+
+    @Test func `a synced overwrite is found although a rename of the file is undone`() throws {
+        try Self.with { bench in
+            try bench.actor.open("file")
+            try bench.actor.sync("file")
+            let before = try bench.faults.copy(of: bench.copy)
+            try bench.actor.rename("file", to: "folder/one")
+            try bench.actor.rename("folder", to: "moved")
+            try bench.actor.write("file", Self.later, at: 0)
+            try bench.actor.sync("file", dataOnly: true)
+            let expected = Self.later + FaultBench.fileContent[4096...]
+            #expect(try bench.content("file", afterCut: before) == expected)
+        }
+    }
+
+    @Test func `a synced overwrite is found although the file's newest name is gone`() throws {
+        try Self.with { bench in
+            try bench.actor.open("file")
+            try bench.actor.sync("file")
+            let before = try bench.faults.copy(of: bench.copy)
+            try bench.actor.link("file", as: "folder/second")
+            try bench.actor.write("file", Self.later, at: 0)
+            try bench.actor.sync("file", dataOnly: true)
+            let expected = Self.later + FaultBench.fileContent[4096...]
+            #expect(try bench.content("file", afterCut: before) == expected)
+        }
+    }
+
+    @Test func `a truncation is found although a rename is undone`() throws {
+        try Self.with { bench in
+            try bench.actor.open("file")
+            try bench.actor.sync("file")
+            try bench.actor.rename("file", to: "moved")
+            let before = try bench.faults.copy(of: bench.copy)
+            // The store has the old name, and the truncation's first half.
+            try Disk.rename(
+                before.directory + "/" + bench.storedPath("file"), before.directory + "/other name")
+            try bench.actor.truncate("file", to: 5000)
+            let stored = try bench.storedPath("file")
+            try Disk.rename(before.directory + "/other name", before.directory + "/" + stored)
+            let expected = Array(FaultBench.fileContent[..<5000])
+            #expect(try bench.content("moved", afterCut: before) == expected)
+        }
+    }
+
+    @Test(arguments: ["rename", "link"])
+    func `a file gets a name in a new directory behind the directory's record`(
+        _ way: String
+    ) throws {
+        try Self.with { bench in
+            try bench.actor.makeDirectory("new")
+            try bench.actor.lookup("new")
+            if way == "rename" {
+                try bench.actor.rename("file", to: "new/file")
+            } else {
+                try bench.actor.link("file", as: "new/file")
+                try bench.actor.unlink("file")
+            }
+            let before = try bench.faults.copy(of: bench.copy)
+            try Disk.truncate(
+                before.directory + "/" + bench.storedPath("new") + "/.keyfold.dir", to: 0)
+            #expect(try bench.content("new/file", afterCut: before) == FaultBench.fileContent)
+        }
+    }
+
+    @Test func `a new directory is renamed behind its record under the name to come`() throws {
+        try Self.with { bench in
+            try bench.actor.makeDirectory("new")
+            try bench.actor.rename("file", to: "new/file")
+            try bench.actor.rename("new", to: "newer")
+            let before = try bench.faults.copy(of: bench.copy)
+            try Disk.truncate(
+                before.directory + "/" + bench.storedPath("newer") + "/.keyfold.dir", to: 0)
+            #expect(try bench.content("newer/file", afterCut: before) == FaultBench.fileContent)
+        }
+    }
+
+    /// The kernel forgets a directory, and asks for it again.
+    @Test func `a directory that was forgotten and found again is the one that its files are in`()
+        throws
+    {
+        try Self.with { bench in
+            let directory = try bench.actor.lookup("folder").inode
+            try bench.actor.open("folder/inner")
+            bench.actor.vault.forget(directory, lookups: 100)
+            #expect(throws: VaultError.self) { _ = try bench.actor.vault.inode(directory) }
+            let (actor, old) = (FaultActor(vault: bench.actor.vault), bench.actor)
+            try actor.rename("folder", to: "moved")
+            try old.write("folder/inner", Self.later, at: 0)
+            try old.sync("folder/inner")
+            #expect(
+                try bench.storedPath("folder/inner").hasPrefix(
+                    String(
+                        decoding: try #require(
+                            try bench.actor.vault.inode(try actor.inode("moved")).storedPath),
+                        as: UTF8.self)))
+            try old.release("folder/inner")
+        }
+    }
+
+    // MARK: Syncs that failed
+
+    @Test(arguments: ["sync", "rename"])
+    func `what a failed sync has dropped is written again before the next one counts`(
+        _ next: String
+    ) throws {
+        try Self.with { bench in
+            try bench.actor.open("file")
+            try bench.actor.sync("file")
+            let stored = bench.copy.directory + "/" + (try bench.storedPath("file"))
+            let old = try Disk.read("/" + stored)
+            try bench.actor.write("file", Self.later, at: 0)
+            try bench.actor.sync("file")
+            try bench.actor.setAttribute("file", "user.two", [1])
+            bench.scope.arm(FaultScript(.error(.ioError), at: 1, only: .synchronize))
+            if next == "sync" {
+                #expect(throws: VaultError.self) { try bench.actor.sync("file") }
+            } else {
+                #expect(throws: VaultError.self) { try bench.actor.rename("file", to: "moved") }
+            }
+            #expect(bench.scope.hasFired)
+            bench.scope.disarm()
+            // The kernel has let the page go, and reads the old one.
+            try Disk.open("/" + stored, OpenFlag.readWrite).write(old, at: 0)
+            if next == "sync" {
+                try bench.actor.sync("file")
+            } else {
+                try bench.actor.rename("file", to: "moved")
+            }
+            let crashed = try bench.faults.copy(of: bench.copy)
+            for name in try Disk.names(in: crashed.directory + "/.keyfold.journal") {
+                try Disk.unlink(crashed.directory + "/.keyfold.journal/" + name.string)
+            }
+            defer { bench.faults.discard(crashed) }
+            let vault = try FaultBench.open(crashed)
+            defer { vault.close() }
+            let content = try FaultSnapshot.take(vault)
+                .nodes[next == "sync" ? "file" : "moved"]?.content
+            #expect(content == Self.later + FaultBench.fileContent[4096...])
+        }
+    }
+
+    @Test func `a record that a failed sync has dropped is written again`() throws {
+        try Self.with { bench in
+            try bench.actor.makeDirectory("new")
+            try bench.actor.create("new/file")
+            try bench.actor.write("new/file", Self.later, at: 0)
+            bench.scope.arm(FaultScript(.error(.ioError), at: 2, only: .synchronize))
+            #expect(throws: VaultError.self) { try bench.actor.sync("new/file") }
+            bench.scope.disarm()
+            let record =
+                bench.copy.directory + "/" + (try bench.storedPath("new")) + "/.keyfold.dir"
+            let content = try Disk.read("/" + record)
+            try Disk.open("/" + record, OpenFlag.readWrite)
+                .write([UInt8](repeating: 0, count: content.count), at: 0)
+            try bench.actor.sync("new/file")
+            #expect(try Disk.read("/" + record) == content)
+        }
+    }
+
+    /// The first of them is in the journal by then.
+    @Test func `a commit of several frames is known from the first one on`() throws {
+        try Self.with { bench in
+            try bench.actor.open("file")
+            try bench.actor.sync("file")
+            let committer = bench.committer
+            let inode = try bench.actor.vault.inode(try bench.actor.inode("file"))
+            let content = try #require(inode.openContent)
+            // More than a body takes, at once.
+            try content.change { state throws(VaultError) in
+                for block in UInt64(0)..<12 {
+                    state.overlay.put([UInt8](repeating: 7, count: 4124), at: block)
+                }
+            }
+            bench.scope.arm(FaultScript(.error(.ioError), at: 3, only: .write))
+            #expect(throws: VaultError.self) {
+                try committer.commit(content, of: inode, .sync(dataOnly: true))
+            }
+            #expect(bench.scope.hasFired)
+            bench.scope.disarm()
+            #expect(committer.books.withLock { $0.live[inode.backing] != nil })
+            content.discardOverlay()
+        }
+    }
+
+    @Test func `a long directory name is synced with what is below it`() throws {
+        try FaultBench.with { faults in
+            let copy = try faults.copy()
+            let scope = FaultScope(below: copy.directory)
+            defer { scope.end() }
+            var options = FaultBench.options
+            options.overwritesInPlace = true
+            let actor = FaultActor(vault: try copy.open(options))
+            defer { actor.vault.close() }
+            func syncs(_ name: String) throws -> Int {
+                try actor.makeDirectory(name)
+                try actor.create(name + "/file")
+                scope.arm(FaultScript(.error(.ioError), at: .max, only: .synchronize))
+                try actor.sync(name + "/file")
+                return scope.count(of: .synchronize)
+            }
+            let short = try syncs("short")
+            #expect(try syncs(String(repeating: "m", count: 230)) == short + 1)
+        }
+    }
+
+    // MARK: What does not fit
+
+    @Test func `intents that no journal has room for end a sync with an error`() throws {
+        try Self.with { bench in
+            let entry = JournalEntry(
+                .intent(firstBlock: 0),
+                of: JournaledFile(
+                    fileID: FileID(), path: [UInt8](repeating: 1, count: 8000)))
+            #expect(throws: VaultError.self) {
+                try bench.committer.withRoom { () throws(VaultError) in
+                    for _ in 0..<20 {
+                        var body: [UInt8] = []
+                        entry.append(to: &body)
+                        let outcome = bench.committer.journal.commit(body)
+                        guard outcome == .durable else { return outcome }
+                    }
+                    return .durable
+                }
+            }
+        }
+    }
+}
