@@ -106,6 +106,7 @@ enum FileCallbacks {
             let call = unsafe FUSECall(request)
             let handle = unsafe HandleID(required: info)
             call.answer { () throws(VaultError) in
+                try call.requireNoHiddenPages(handle)
                 call.reply(
                     offset: try call.vault.seek(
                         handle, to: UInt64(bitPattern: Int64(offset)), whence: whence))
@@ -119,6 +120,17 @@ extension FUSECall {
         var flags = OpenFlags(rawValue: info.flags)
         flags.clearsSetID = worker.clearsSetID
         return flags
+    }
+
+    /// The kernel asks for data and holes without writing back what it has collected, of which we
+    /// know neither the places nor how far they reach. ENOSYS would have it answer itself, for all
+    /// files for ever.
+    ///
+    /// - Throws: `EINVAL`, as file systems without SEEK_DATA answer (lseek(2)): programs read
+    ///   everything then. `ENXIO` would say that no data follow.
+    func requireNoHiddenPages(_ handle: HandleID) throws(VaultError) {
+        guard connection.options.collectsWrites, try vault.isOpenForWriting(handle) else { return }
+        throw .system(.invalidArgument)
     }
 }
 

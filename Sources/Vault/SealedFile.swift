@@ -80,6 +80,8 @@ final class SealedFile: Sendable {
     let commits = Mutex(())
     /// 1 while somebody holds `commits`.
     let commitCount = Atomic<Int>(0)
+    /// Open handles that may write.
+    let writerCount = Atomic<Int>(0)
     let failures = Mutex(Failures())
     private let scratches: ScratchPool
     private let state: ReadWriteMutex<State>

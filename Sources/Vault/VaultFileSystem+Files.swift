@@ -290,6 +290,7 @@ extension VaultFileSystem {
         _ content: SealedFile, of inode: Inode, allowsWriting: Bool
     ) -> HandleID {
         let handle = FileHandle(inode: inode, content: content, allowsWriting: allowsWriting)
+        if allowsWriting { content.writerCount.add(1, ordering: .acquiringAndReleasing) }
         return handles.withLock { $0.add(handle) }
     }
 
@@ -350,6 +351,9 @@ extension VaultFileSystem {
         } catch {
             report(error, of: handle.inode)
         }
+        if handle.allowsWriting {
+            handle.content.writerCount.subtract(1, ordering: .acquiringAndReleasing)
+        }
         handle.inode.unpinContent()
         committer?.discardUnlinked(handle.content, of: handle.inode)
     }
@@ -364,6 +368,12 @@ extension VaultFileSystem {
         _ id: HandleID, to offset: UInt64, whence: Int32
     ) throws(VaultError) -> UInt64 {
         try fileHandle(id).content.seek(to: offset, whence: whence)
+    }
+
+    /// Whether somebody has the handle's file open for writing, and the kernel may have pages of it
+    /// that nobody else knows of. It writes those back before it tells of a last close.
+    package func isOpenForWriting(_ id: HandleID) throws(VaultError) -> Bool {
+        try fileHandle(id).content.writerCount.load(ordering: .acquiring) > 0
     }
 
     func journaling(of inode: Inode) -> Journaling? {

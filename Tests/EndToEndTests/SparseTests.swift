@@ -160,12 +160,15 @@ extension EndToEnd.Files {
         @Test(arguments: MountKind.available)
         func `SEEK_DATA and SEEK_HOLE find every byte of data`(_ kind: MountKind) throws {
             let path = try SharedMounts.directory(kind) + "/file"
-            let file = try Disk.make(path)
             let size: UInt64 = 8 << 20
-            try file.truncate(to: size)
             let starts: [UInt64] = [1 << 20, 5 << 20]
-            for start in starts { try file.write(pattern(100_000, seed: start), at: start) }
-            try file.synchronize(dataOnly: false)
+            do {
+                let file = try Disk.make(path)
+                try file.truncate(to: size)
+                for start in starts { try file.write(pattern(100_000, seed: start), at: start) }
+                try file.synchronize(dataOnly: false)
+            }
+            let file = try Self.openClosed(path)
             #expect(try Self.dataRuns(file).count >= starts.count)
             for start in starts {
                 let covered = try Self.dataRuns(file).contains {
@@ -180,9 +183,43 @@ extension EndToEnd.Files {
             }
             // A file without holes has one: its end.
             try Disk.write(path, pattern(50_000))
-            let dense = try Disk.open(path)
+            let dense = try Self.openClosed(path)
             #expect(try dense.seek(to: 0, whence: SeekWhence.hole) == 50_000)
             #expect(try dense.seek(to: 100, whence: SeekWhence.data) == 100)
+        }
+
+        /// Opens a file that its writers have closed, of which the mount hears a little later.
+        private static func openClosed(_ path: String) throws -> Descriptor {
+            let file = try Disk.open(path)
+            let answers = Deadline.wait(seconds: 10) {
+                (try? file.seek(to: 0, whence: SeekWhence.hole)) != nil
+            }
+            try #require(answers)
+            return file
+        }
+
+        @Test(arguments: MountKind.available)
+        func `a copy of a file that is open has what was written and not synced`(
+            _ kind: MountKind
+        ) throws {
+            let place = try SharedMounts.directory(kind)
+            let (path, copy) = (place + "/file", place + "/copy")
+            let file = try Disk.make(path)
+            try file.write(pattern(300_000), at: 0)
+            try Command("cp", path, copy).run()
+            #expect(try Disk.read(copy) == pattern(300_000))
+            // Behind a sync, and among holes that the mount knows of.
+            try file.truncate(to: 8 << 20)
+            try file.synchronize(dataOnly: false)
+            try file.write(pattern(300_000, seed: 2), at: 4 << 20)
+            try Command("cp", path, copy).run()
+            try Command("cmp", path, copy).run()
+            for whence in [SeekWhence.data, SeekWhence.hole] {
+                #expect(throws: Errno.invalidArgument) {
+                    try file.seek(to: 1 << 20, whence: whence)
+                }
+            }
+            #expect(try file.status().sizeBytes == 8 << 20)
         }
 
         private static func dataRuns(_ file: Descriptor) throws -> [Range<UInt64>] {
