@@ -222,6 +222,17 @@ extension EndToEnd.Files {
             #expect(try file.status().sizeBytes == 8 << 20)
         }
 
+        @Test(needs("tar"), arguments: MountKind.available)
+        func `tar finds what was written to a new file and not synced`(_ kind: MountKind) throws {
+            let place = try SharedMounts.directory(kind)
+            let file = try Disk.make(place + "/file")
+            try file.write(pattern(300_000), at: 0)
+            try Command.shell("tar -cSf archive file && mkdir out && tar -xf archive -C out")
+                .in(place).run()
+            #expect(try Disk.read(place + "/out/file") == pattern(300_000))
+            #expect(try file.status().sizeBytes == 300_000)
+        }
+
         private static func dataRuns(_ file: Descriptor) throws -> [Range<UInt64>] {
             var runs: [Range<UInt64>] = []
             var offset: Int64 = 0
