@@ -22,7 +22,20 @@ extension SealedFile {
         default:
             throw .system(.notSupported)
         }
-        if !keepsSize, offset + count > plainSize { try truncate(to: offset + count) }
+        if !keepsSize { try extend(to: offset + count) }
+    }
+
+    /// As truncate(2) upwards; a file that is as long already, or has become so meanwhile, stays.
+    func extend(to newSize: UInt64) throws(VaultError) {
+        guard newSize > plainSize else { return }
+        try withScratch { scratch throws(VaultError) in
+            try changeJournaled { state, _ throws(VaultError) in
+                guard newSize > state.plainSize else { return .durable }
+                guard state.isWritable else { throw .system(.badFileDescriptor) }
+                try grow(&state, scratch, to: newSize)
+                return .durable
+            }
+        }
     }
 
     /// Space in the store for a plaintext range, also behind the end.

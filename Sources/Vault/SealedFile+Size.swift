@@ -198,7 +198,7 @@ extension SealedFile {
     // MARK: Longer
 
     /// Zeros behind the end: a hole, and one real, sealed, final block at its end.
-    private func grow(
+    func grow(
         _ state: inout State, _ scratch: Scratch, to newSize: UInt64
     ) throws(VaultError) {
         let newLast = BlockLayout.block(containing: newSize - 1)

@@ -56,10 +56,10 @@ extension VaultFileSystem {
             }
             return (entry, addHandle(kept, of: inode, allowsWriting: flags.allowsWriting))
         } catch {
-            // Somebody else made the name since the kernel looked.
+            // Somebody else made the name since the kernel looked. It looks again, and judges for
+            // itself who may open what stands there.
             guard case .system(.fileExists) = error, !flags.isExclusive else { throw error }
-            let entry = try lookup(name, in: parent)
-            return (entry, try open(entry.inode, flags: flags, as: requester))
+            throw .system(.staleFileHandle)
         }
     }
 
