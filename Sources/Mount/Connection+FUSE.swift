@@ -118,11 +118,14 @@ final class Connection: @unchecked Sendable {  // SAFETY: above
         var wanted =
             FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_DONT_MASK
             | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO
-            | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS
+            | FUSE_CAP_PARALLEL_DIROPS
         // ACLs make the kernel check permissions whether or not that was asked for.
         if options.checksPermissions { wanted |= FUSE_CAP_POSIX_ACL }
         if options.collectsWrites { wanted |= FUSE_CAP_WRITEBACK_CACHE }
-        if options.sharing == .shared { wanted |= FUSE_CAP_AUTO_INVAL_DATA }
+        switch options.sharing {
+        case .exclusive: wanted |= FUSE_CAP_CACHE_SYMLINKS
+        case .shared: wanted |= FUSE_CAP_AUTO_INVAL_DATA
+        }
         connection.want = connection.capable & UInt32(wanted)
         connection.max_write = UInt32(Worker.readBufferBytes)
         connection.max_background = Self.maximumBackgroundRequests

@@ -36,20 +36,20 @@ package struct MountOptions: Sendable, Hashable {
 
     package init() {}
 
+    /// When nobody else changes the vault the kernel may remember for long.
+    private static let exclusiveTimeoutSeconds: Double = 86_400
+
+    /// One second where others change the vault, as NFS and libfuse do.
     var effectiveEntryTimeoutSeconds: Double {
-        entryTimeoutSeconds ?? defaultTimeoutSeconds
+        if let entryTimeoutSeconds { return entryTimeoutSeconds }
+        return sharing == .shared ? 1 : Self.exclusiveTimeoutSeconds
     }
 
+    /// No time where others change the vault: who opens a file that grew reads no further than the
+    /// size that the kernel remembers.
     var effectiveAttributeTimeoutSeconds: Double {
-        attributeTimeoutSeconds ?? defaultTimeoutSeconds
-    }
-
-    /// A day, when nobody else changes the vault; else one second, as NFS and libfuse do.
-    private var defaultTimeoutSeconds: Double {
-        switch sharing {
-        case .exclusive: 86_400
-        case .shared: 1
-        }
+        if let attributeTimeoutSeconds { return attributeTimeoutSeconds }
+        return sharing == .shared ? 0 : Self.exclusiveTimeoutSeconds
     }
 
     /// Whether the kernel may collect writes (FUSE_WRITEBACK_CACHE).

@@ -118,9 +118,13 @@ struct MountOptionsTests {
 
     @Test func `how long the kernel may remember depends on who else writes`() throws {
         #expect(try MountOptions(parsing: []).effectiveEntryTimeoutSeconds == 86_400)
+        #expect(try MountOptions(parsing: []).effectiveAttributeTimeoutSeconds == 86_400)
+        #expect(try MountOptions(parsing: ["shared"]).effectiveEntryTimeoutSeconds == 1)
+        let told = try MountOptions(parsing: ["shared,attr_timeout=3"])
+        #expect(told.effectiveAttributeTimeoutSeconds == 3)
         let shared = try MountOptions(parsing: ["shared,entry_timeout=0"])
         #expect(shared.effectiveEntryTimeoutSeconds == 0)
-        #expect(shared.effectiveAttributeTimeoutSeconds == 1)
+        #expect(shared.effectiveAttributeTimeoutSeconds == 0)
         #expect(!shared.collectsWrites)
         #expect(try !MountOptions(parsing: ["ro"]).collectsWrites)
         #expect(try MountOptions(parsing: ["attr_timeout=0.5"]).collectsWrites)
