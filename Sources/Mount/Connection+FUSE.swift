@@ -57,6 +57,15 @@ final class Connection: @unchecked Sendable {  // SAFETY: above
         // The same descriptor: only the functions change, so that the INIT reply can be seen.
         let status = unsafe fuse_session_custom_io(session, &io, descriptor)
         precondition(status == 0, "BUG: descriptor and functions are given")
+        vault.observeAttributes { [weak self] inode in self?.forgetAttributes(of: inode) }
+    }
+
+    /// The kernel asks for a file's attributes anew; the pages that it has stay. That waits for no
+    /// lock and no page, so it may come from within a request.
+    private func forgetAttributes(of inode: InodeID) {
+        // An offset below 0 means the attributes alone (fuse_lowlevel.h). It fails where the kernel
+        // has forgotten the file, and then there is nothing old.
+        _ = unsafe fuse_lowlevel_notify_inval_inode(session, inode.rawValue, -1, 0)
     }
 
     private func makeSession() -> OpaquePointer? {

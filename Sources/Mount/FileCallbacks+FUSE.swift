@@ -96,9 +96,11 @@ enum FileCallbacks {
             let call = unsafe FUSECall(request)
             let handle = unsafe HandleID(required: info)
             call.answer { () throws(VaultError) in
+                // The request has no flag for it, as a WRITE has, and the kernel does not do it.
                 try call.vault.allocate(
                     handle, mode: mode, at: UInt64(bitPattern: Int64(offset)),
-                    count: UInt64(bitPattern: Int64(count)))
+                    count: UInt64(bitPattern: Int64(count)),
+                    clearsSetID: call.requester.uid != 0)
                 call.replySuccess()
             }
         }

@@ -118,6 +118,33 @@ extension VaultFileSystem {
         return true
     }
 
+    /// The same for a file whose content is about to change.
+    func clearSetID(of content: SealedFile, _ inode: Inode) throws(VaultError) {
+        let isCleared = try system { () throws(Errno) in
+            try Self.clearSetID(of: content.descriptor)
+        }
+        guard isCleared else { return }
+        content.noteAttributes()
+        tellOfAttributes(of: inode)
+    }
+
+    // MARK: Changes that nobody asked for
+
+    /// Not the closure alone: see ``Committer/IdleHandler``.
+    struct AttributeObserver: Sendable {
+        let call: @Sendable (InodeID) -> Void
+    }
+
+    /// Has `observer` told, before a request is answered, of the file whose attributes it changed
+    /// beside what it asked for: what anybody remembers of them is old.
+    package func observeAttributes(_ observer: @escaping @Sendable (InodeID) -> Void) {
+        attributeObserver.withLock { $0 = AttributeObserver(call: observer) }
+    }
+
+    func tellOfAttributes(of inode: Inode) {
+        attributeObserver.withLock { $0 }?.call(inode.id)
+    }
+
     package func readSymbolicLink(_ id: InodeID) throws(VaultError) -> [UInt8] {
         let inode = try inode(id)
         return try withLink(of: inode) { directory, stored throws(VaultError) in

@@ -76,12 +76,7 @@ extension VaultFileSystem {
             try authorize(
                 content, of: inode, truncates: flags.truncates, forWriting: needsWriting,
                 as: caller(requester, operation, path: plainPath(of: inode)))
-            if flags.clearsSetID {
-                let isCleared = try system { () throws(Errno) in
-                    try Self.clearSetID(of: content.descriptor)
-                }
-                if isCleared { content.noteAttributes() }
-            }
+            if flags.clearsSetID { try clearSetID(of: content, inode) }
         } catch {
             inode.unpinContent()
             report(error, of: inode)
@@ -318,12 +313,7 @@ extension VaultFileSystem {
         _ id: HandleID, at offset: UInt64, _ bytes: RawSpan, clearsSetID: Bool
     ) throws(VaultError) -> Int {
         let handle = try fileHandle(id)
-        if clearsSetID {
-            let isCleared = try system { () throws(Errno) in
-                try Self.clearSetID(of: handle.content.descriptor)
-            }
-            if isCleared { handle.content.noteAttributes() }
-        }
+        if clearsSetID { try clearSetID(of: handle.content, handle.inode) }
         do throws(VaultError) {
             try handle.content.write(bytes, 0..<bytes.byteCount, at: offset)
         } catch {
@@ -359,9 +349,11 @@ extension VaultFileSystem {
     }
 
     package func allocate(
-        _ id: HandleID, mode: Int32, at offset: UInt64, count: UInt64
+        _ id: HandleID, mode: Int32, at offset: UInt64, count: UInt64, clearsSetID: Bool = false
     ) throws(VaultError) {
-        try fileHandle(id).content.allocate(mode: mode, at: offset, count: count)
+        let handle = try fileHandle(id)
+        if clearsSetID { try clearSetID(of: handle.content, handle.inode) }
+        try handle.content.allocate(mode: mode, at: offset, count: count)
     }
 
     package func seek(

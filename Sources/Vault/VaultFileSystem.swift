@@ -22,6 +22,7 @@ package final class VaultFileSystem: Sendable {
     /// whoever needs a path to stay.
     let renames = ReadWriteMutex(())
     let counters = Counters()
+    let attributeObserver = Mutex<AttributeObserver?>(nil)
     let root: Inode
     let rootDescriptor: Descriptor
     private let lock: VaultLock?

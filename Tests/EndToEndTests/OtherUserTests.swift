@@ -105,7 +105,10 @@ extension EndToEnd.Files {
             #expect(try Disk.mode(place + "/file") == 0o644)
         }
 
-        @Test(arguments: ["echo y >> file", "truncate -s 1 file", ": > file", "echo z > file"])
+        @Test(arguments: [
+            "echo y >> file", "truncate -s 1 file", ": > file", "echo z > file",
+            "fallocate -l 100 file",
+        ])
         func `set-id bits go when somebody else changes a file`(_ change: String) throws {
             let place = try Self.commonPlace()
             try Disk.write(place + "/file", "content\n")
@@ -113,6 +116,31 @@ extension EndToEnd.Files {
             try Disk.changeMode(place + "/file", to: 0o6777)
             #expect(try Self.bob(change, in: place).succeeded)
             #expect(try Disk.mode(place + "/file") == 0o777)
+        }
+
+        @Test(arguments: ["printf x >> tool", "cat copy > tool", "fallocate -n -l 10000000 tool"])
+        func `a program that somebody else changed runs as its owner no more`(
+            _ change: String
+        ) throws {
+            try VaultFixture.withMount(VaultShape(mountOptions: ["suid,allow_other"])) { fixture in
+                try Disk.changeMode(fixture.mountPoint, to: 0o755)
+                for user in [Self.alice, Self.bob] {
+                    try fixture.grant(user, "Decrypt", "GenerateDataKey")
+                }
+                let script = "cp \"$(command -v id)\" tool; cp tool copy; sync tool copy"
+                try Command.shell(script).in(fixture.mountPoint).run()
+                try Disk.changeOwner(fixture.path("tool"), uid: Self.alice, gid: Self.alice)
+                try Disk.changeMode(fixture.path("tool"), to: 0o4777)
+                let before = try Self.bob("./tool -u", in: fixture.mountPoint)
+                // Containers may forbid set-id programs altogether.
+                guard before.output == "\(Self.alice)\n" else {
+                    print("skipped: no set-user-id program runs here: \(before)")
+                    return
+                }
+                // The new mode must be asked for by nobody: the kernel has to forget the old one.
+                let after = try Self.bob("\(change) && exec ./tool -u", in: fixture.mountPoint)
+                #expect(after.output == "\(Self.bob)\n", "\(after)")
+            }
         }
 
         @Test func `set-id bits stay when root writes`() throws {

@@ -26,6 +26,39 @@ struct VaultCallTests {
         }
     }
 
+    @Test func `who remembers attributes is told of set-id bits that a change clears`() throws {
+        try VaultWorkbench.with { bench in
+            let told = IncidentList()
+            let vault = try bench.open()
+            defer { vault.close() }
+            vault.observeAttributes { told.add("\($0.rawValue)") }
+            let handle = try bench.make("file", in: vault)
+            defer { vault.release(handle) }
+            let inode = try vault.lookup(FileName("file"), in: .root).inode
+            var change = AttributeChange()
+            change.mode = 0o4755
+            for round in 1...2 {
+                let attributes = try vault.setAttributes(
+                    of: inode, handle: nil, to: change, as: VaultWorkbench.requester)
+                #expect(attributes.mode & 0o7777 == 0o4755)
+                if round == 1 {
+                    let content: [UInt8] = [1]
+                    // SAFETY: a byte has no padding.
+                    _ = try vault.write(
+                        handle, at: 0, unsafe content.span.bytes, clearsSetID: true)
+                } else {
+                    try vault.allocate(handle, mode: 0, at: 0, count: 100, clearsSetID: true)
+                }
+                #expect(told.lines == [String](repeating: "\(inode.rawValue)", count: round))
+                let now = try vault.attributes(of: inode, handle: nil)
+                #expect(now.mode & 0o7777 == 0o755)
+            }
+            // Nothing to clear, nothing to tell.
+            try vault.allocate(handle, mode: 0, at: 0, count: 200, clearsSetID: true)
+            #expect(told.lines.count == 2)
+        }
+    }
+
     @Test func `who makes a file that is there by now is told to look again`() throws {
         try VaultWorkbench.with { bench in
             let vault = try bench.open()
