@@ -65,7 +65,7 @@ enum AttributeCallbacks {
             call.answer { () throws(VaultError) in
                 try call.vault.setExtendedAttribute(
                     unsafe FileName(name).bytes, of: InodeID(rawValue: inode), to: value,
-                    flags: flags)
+                    flags: flags, as: call.requester)
                 call.replySuccess()
             }
         }

@@ -22,9 +22,11 @@ extension VaultFileSystem {
         return identity.domain.keys
     }
 
+    private static let accessACL = "system.posix_acl_access"
+
     private func passesThrough(_ name: [UInt8]) -> String? {
         let text = String(decoding: name, as: UTF8.self)
-        return text == "system.posix_acl_access" || text == "system.posix_acl_default" ? text : nil
+        return text == Self.accessACL || text == "system.posix_acl_default" ? text : nil
     }
 
     /// The stored name of an attribute that does not pass through.
@@ -73,8 +75,10 @@ extension VaultFileSystem {
         }
     }
 
+    /// - Parameter requester: nil for the mount itself.
     package func setExtendedAttribute(
-        _ name: [UInt8], of id: InodeID, to value: [UInt8], flags: Int32
+        _ name: [UInt8], of id: InodeID, to value: [UInt8], flags: Int32,
+        as requester: Requester? = nil
     ) throws(VaultError) {
         try requireWritable()
         let inode = try inode(id)
@@ -87,11 +91,28 @@ extension VaultFileSystem {
             sealed = (try stored(name, keys), keys.sealAttributeValue(value, name: name))
         }
         let node = try node(inode)
+        if let requester, acl == Self.accessACL {
+            try clearSetGroupID(of: node, inode, as: requester)
+        }
         try system { () throws(Errno) in
             try node.setExtendedAttribute(sealed.name, to: sealed.value, flags: flags)
         }
         inode.openContent?.noteAttributes()
         if acl != nil { inode.state.withLock { $0.hasDefaultACL = nil } }
+    }
+
+    /// An access ACL sets mode bits, and set-group-id is not for who is not in the group: what the
+    /// kernel does where it sets ACLs itself (posix_acl_update_mode), it leaves to us. Before the ACL,
+    /// so that a failure in between leaves too little and not too much.
+    private func clearSetGroupID(
+        of node: Descriptor, _ inode: Inode, as requester: Requester
+    ) throws(VaultError) {
+        let status = try system { () throws(Errno) in try node.status() }
+        guard status.mode & 0o2000 != 0, requester.uid != 0,
+            !requester.isMember(ofGroup: status.gid)
+        else { return }
+        try system { () throws(Errno) in try node.changeMode(to: status.mode & 0o5777) }
+        tellOfAttributes(of: inode)
     }
 
     package func removeExtendedAttribute(
@@ -109,5 +130,25 @@ extension VaultFileSystem {
         try system { () throws(Errno) in try node.removeExtendedAttribute(stored) }
         inode.openContent?.noteAttributes()
         if passesThrough(name) != nil { inode.state.withLock { $0.hasDefaultACL = nil } }
+    }
+}
+
+extension Requester {
+    /// More than a process with all the 65,536 groups that it may have takes (proc(5)).
+    private static let maximumStatusBytes = 1 << 20
+
+    /// Whether the process is in a group, as far as /proc shows it: of one in another PID namespace
+    /// only its own group is known.
+    func isMember(ofGroup group: UInt32) -> Bool {
+        if gid == group { return true }
+        guard pid > 0,
+            let bytes = try? Descriptor.open(path: "/proc/\(pid)/status", 0)
+                .readAll(limitBytes: Self.maximumStatusBytes)
+        else { return false }
+        let title = Array("Groups:".utf8)
+        let lines = bytes.split(separator: UInt8(ascii: "\n"))
+        guard let line = lines.first(where: { $0.starts(with: title) }) else { return false }
+        let numbers = String(decoding: line.dropFirst(title.count), as: UTF8.self)
+        return numbers.split { $0.isWhitespace }.contains { UInt32($0) == group }
     }
 }

@@ -78,6 +78,19 @@ extension EndToEnd.Files {
             #expect(!(try Self.bob("cat file", in: place).succeeded))
         }
 
+        @Test func `who sets an ACL gives no group away that is not his own`() throws {
+            let place = try Self.commonPlace()
+            for (name, groups) in [("foreign", []), ("own", [61_100])] as [(String, [UInt32])] {
+                let path = "\(place)/\(name)"
+                try Disk.write(path, "x")
+                try Disk.changeOwner(path, uid: Self.alice, gid: 61_100)
+                try Disk.changeMode(path, to: 0o2755)
+                try Command("setfacl", "-m", "u:61002:rx", path)
+                    .as(user: Self.alice, groups: groups).run()
+                #expect(try Disk.mode(path) == (groups.isEmpty ? 0o755 : 0o2755), "\(name)")
+            }
+        }
+
         @Test func `a sticky directory's files are removed by their owners only`() throws {
             let place = try Self.commonPlace()
             try Disk.changeMode(place, to: 0o1777)
