@@ -94,7 +94,7 @@ struct MountPoint: Sendable {
         else { throw .deadMount(mountPoint: path) }
     }
 
-    private func directory() throws(Errno) -> Descriptor {
+    func directory() throws(Errno) -> Descriptor {
         try Descriptor.open(path: path, O_DIRECTORY)
     }
 
@@ -113,11 +113,6 @@ struct MountPoint: Sendable {
     /// Whether the mount of `device` is still visible here.
     func shows(device: UInt64) -> Bool {
         MountTable.mount(at: path)?.device == device
-    }
-
-    /// Has the kernel write everything back.
-    func synchronize() throws(Errno) {
-        try directory().synchronizeFileSystem()
     }
 
     /// Lets the kernel read further ahead than its 128 KiB, where that is permitted.

@@ -11,6 +11,10 @@ package import Vault
 package final class MountSession: Sendable {
     /// How long processes that use the mount may hold up its end.
     package static let endingLimitMilliseconds = 10_000
+    /// How often it is looked whether somebody still uses the mount.
+    private static let endingPauseMilliseconds = 100
+    /// How long the kernel may take to write back what such processes wrote, when they lose the mount.
+    private static let writeBackLimitMilliseconds = 30_000
     /// How long one that is held up in the vault may hold up the process's end after that.
     private static let abandonLimitMilliseconds = 5_000
     private static let readAheadKilobytes = 4_096
@@ -117,20 +121,70 @@ package final class MountSession: Sendable {
 
     /// Takes the mount away while the workers still serve it, so that the kernel can write back.
     private func unmount() {
-        switch mountPoint.unmount(.whole) {
-        case .success: break
-        case .failure(let errno):
+        var root: Descriptor?
+        if case .failure(let errno) = mountPoint.unmount(.whole) {
             logger.warning("\(mountPoint.path) is in use (\(errno)): it goes with its last user")
-            try? mountPoint.synchronize()
-            try? vault.synchronizeAll()
-            if case .failure(let errno) = mountPoint.unmount(.detached) {
-                logger.error("\(mountPoint.path) cannot be unmounted: \(errno)")
-            }
+            root = detach()
         }
-        if workersEnded.wait(milliseconds: Self.endingLimitMilliseconds) { return }
+        if waitForUsers(letGo: &root) { return }
         logger.warning("\(mountPoint.path) is still in use: its users lose it now")
+        if let root { writeBack(below: root) }
         try? vault.synchronizeAll()
         pool.abandon(afterMilliseconds: Self.abandonLimitMilliseconds)
+    }
+
+    /// - Returns: the mount's root, which nobody can open by name any more; nil when it does not open.
+    private func detach() -> Descriptor? {
+        let root = try? mountPoint.directory()
+        if let root { try? root.synchronizeFileSystem() }
+        try? vault.synchronizeAll()
+        if case .failure(let errno) = mountPoint.unmount(.detached) {
+            logger.error("\(mountPoint.path) cannot be unmounted: \(errno)")
+        }
+        return root
+    }
+
+    /// Waits for the last user. `root` is one itself, so it goes as soon as no file is open: the
+    /// kernel has nothing then that the vault has not.
+    ///
+    /// - Returns: whether they all went in time.
+    private func waitForUsers(letGo root: inout Descriptor?) -> Bool {
+        for _ in 0..<Self.endingLimitMilliseconds / Self.endingPauseMilliseconds {
+            if root != nil, !vault.hasOpenFiles { root = nil }
+            if workersEnded.wait(milliseconds: Self.endingPauseMilliseconds) { return true }
+        }
+        return false
+    }
+
+    /// Has the kernel write back what the mount's users wrote. In a thread of its own: a worker that
+    /// is held up in the vault would hold up us, too.
+    private func writeBack(below root: Descriptor) {
+        let done = Semaphore()
+        do throws(Errno) {
+            try Thread.start {
+                try? root.synchronizeFileSystem()
+                done.post()
+            }
+        } catch {
+            logger.error("what the users of \(mountPoint.path) wrote last is lost: \(error)")
+            return
+        }
+        if !done.wait(milliseconds: Self.writeBackLimitMilliseconds) || !waitUntilQuiet() {
+            logger.error("what the users of \(mountPoint.path) wrote last may be lost")
+        }
+    }
+
+    /// Waits until no request waits or is carried out: syncfs(2) sends us everything, but need not
+    /// wait until a FUSE mount has taken it.
+    private func waitUntilQuiet() -> Bool {
+        var quietLooks = 0
+        for _ in 0..<Self.writeBackLimitMilliseconds / Self.endingPauseMilliseconds {
+            quietLooks = pool.isIdle && !connection.hasWaitingRequest ? quietLooks + 1 : 0
+            // A request that was just read is not seen the first time.
+            if quietLooks == 2 { return true }
+            sleep(milliseconds: Self.endingPauseMilliseconds)
+        }
+        return false
     }
 
     /// After the connection broke (an abort in /sys/fs/fuse), the name of the mount is still there.

@@ -53,6 +53,9 @@ final class WorkerPool: Sendable {
         wakeUps[worker].wait()
     }
 
+    /// Whether no worker carries out a request.
+    var isIdle: Bool { roles.withLock { $0.isIdle } }
+
     var isEnding: Bool { roles.withLock { $0.isEnding } }
 
     /// The mount is gone, or must be given up: all workers leave after their present request.

@@ -49,6 +49,12 @@ struct WorkerRoles: Sendable {
     private var quietTicks = 0
     private var watchdogRests = true
 
+    /// One reads, or soon will, and all others rest.
+    var isIdle: Bool {
+        guard case .waiting = reader else { return false }
+        return resting.count == aliveCount - 1
+    }
+
     /// The reader got a request.
     ///
     /// - Returns: whom to call, and whether the watchdog has to wake up.

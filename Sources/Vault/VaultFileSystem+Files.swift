@@ -362,6 +362,8 @@ extension VaultFileSystem {
         try fileHandle(id).content.seek(to: offset, whence: whence)
     }
 
+    package var hasOpenFiles: Bool { handles.withLock { $0.fileCount > 0 } }
+
     /// Whether somebody has the handle's file open for writing, and the kernel may have pages of it
     /// that nobody else knows of. It writes those back before it tells of a last close.
     package func isOpenForWriting(_ id: HandleID) throws(VaultError) -> Bool {

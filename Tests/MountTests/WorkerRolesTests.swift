@@ -32,6 +32,19 @@ struct WorkerRolesTests {
         #expect(roles.aliveCount == 2)
     }
 
+    @Test func `nobody works when one reads and all others rest`() {
+        var roles = WorkerRoles()
+        #expect(roles.isIdle)
+        _ = roles.received(by: 0, handsOn: false)
+        #expect(!roles.isIdle)
+        _ = roles.cameBack(0)
+        #expect(roles.isIdle)
+        _ = roles.received(by: 0, handsOn: true)
+        #expect(!roles.isIdle)
+        _ = roles.cameBack(0)
+        #expect(roles.isIdle)
+    }
+
     @Test func `the one that rested last is woken first`() {
         var roles = WorkerRoles()
         for worker in 0..<3 {
