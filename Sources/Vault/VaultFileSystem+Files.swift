@@ -108,8 +108,9 @@ extension VaultFileSystem {
         _ inode: Inode, forWriting: Bool
     ) throws(VaultError) -> SealedFile {
         let node = try node(inode)
+        // We read what is only written, and write what is only run: the kernel has judged already.
         let descriptor = try system { () throws(Errno) in
-            try node.reopen(forWriting ? OpenFlag.readWrite : 0)
+            try node.reopenAsOwner(forWriting ? OpenFlag.readWrite : 0)
         }
         var sealedSize = try system { () throws(Errno) in try descriptor.status() }.sizeBytes
         if mayHaveTornRecords, sealedSize > 0, try isAllZeros(descriptor, sealedSize) {
@@ -428,7 +429,7 @@ extension SealedFile {
             guard !state.isWritable else { return }
             let old = state.descriptor
             state.descriptor = try system { () throws(Errno) in
-                try old.reopen(OpenFlag.readWrite)
+                try old.reopenAsOwner(OpenFlag.readWrite)
             }
             state.isWritable = true
         }

@@ -99,6 +99,46 @@ extension EndToEnd.Files {
             }
         }
 
+        // MARK: Files
+
+        /// As ``withMount(_:)``, mounted anew between two scripts, so that nothing is open still.
+        ///
+        /// - Returns: what the second one prints.
+        private static func lines(_ first: String, andThen second: String) throws -> [String] {
+            var found: [String] = []
+            try withMount { fixture in
+                try lines(first, in: fixture)
+                try own(fixture.command(["unmount", fixture.mountPoint]), fixture).run()
+                try mount(fixture)
+                found = try lines(second, in: fixture)
+            }
+            return found
+        }
+
+        @Test(arguments: ["200", "222"])
+        func `a file that may only be written is opened for writing`(_ mode: String) throws {
+            let found = try Self.lines(
+                "echo old > file; chmod \(mode) file",
+                andThen: "echo new >> file; stat -c %a file; chmod 600 file; cat file")
+            #expect(found == [mode, "old", "new"])
+        }
+
+        @Test func `a file that is read while it loses that right is opened for writing`() throws {
+            let found = try Self.lines(
+                "echo old > file",
+                andThen: """
+                    exec 3< file; chmod 200 file; echo new >> file; stat -c %a file; cat <&3
+                    """)
+            #expect(found == ["200", "old", "new"])
+        }
+
+        @Test func `a program that may only be run is run`() throws {
+            let found = try Self.lines(
+                "cp /bin/echo program; chmod 111 program",
+                andThen: "./program ran; stat -c %a program")
+            #expect(found == ["ran", "111"])
+        }
+
         // MARK: Directories
 
         @Test(arguments: [("222", "555"), ("444", "333"), ("777", "0")])
