@@ -43,6 +43,8 @@ struct WorkerRoles: Sendable {
     private(set) var aliveCount = 1
     private(set) var isEnding = false
     private var startedCount = 1
+    /// Those whose threads could not be made, to be tried again.
+    private var unstarted: [Worker] = []
     /// Counts requests, so that the watchdog sees whether one is still the same.
     private var sequence: UInt64 = 0
     private var lastSeenSequence: UInt64 = 0
@@ -92,6 +94,7 @@ struct WorkerRoles: Sendable {
     /// - Returns: whom to call, and whether no worker is left.
     mutating func couldNotStart(_ worker: Worker) -> (handOver: HandOver, wasLast: Bool) {
         aliveCount -= 1
+        unstarted.append(worker)
         guard reader == .waiting(worker) else { return (.none, aliveCount == 0) }
         guard !isEnding, let other = resting.popLast() else {
             reader = .vacant
@@ -142,13 +145,19 @@ struct WorkerRoles: Sendable {
             reader = .waiting(worker)
             return .wake(worker)
         }
-        guard startedCount < Self.maximumWorkers else {
+        guard let worker = nextToStart() else {
             reader = .vacant
             return .none
         }
-        defer { startedCount += 1 }
         aliveCount += 1
-        reader = .waiting(startedCount)
-        return .start(startedCount)
+        reader = .waiting(worker)
+        return .start(worker)
+    }
+
+    private mutating func nextToStart() -> Worker? {
+        if let worker = unstarted.popLast() { return worker }
+        guard startedCount < Self.maximumWorkers else { return nil }
+        defer { startedCount += 1 }
+        return startedCount
     }
 }

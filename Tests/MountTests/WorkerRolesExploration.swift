@@ -26,6 +26,8 @@ private struct PoolModel {
 
     private(set) var roles = WorkerRoles()
     private(set) var lives: [Life] = [.reading]
+    /// Those whose threads could not be made.
+    private var unstarted: Set<Int> = []
     /// How many were told that they were the last.
     private(set) var lastCount = 0
 
@@ -49,6 +51,7 @@ private struct PoolModel {
         case .starts(let worker): lives[worker] = .reading
         case .failsToStart(let worker):
             lives[worker] = .gone
+            unstarted.insert(worker)
             let answer = roles.couldNotStart(worker)
             if answer.wasLast { lastCount += 1 }
             carryOut(answer.handOver)
@@ -72,8 +75,14 @@ private struct PoolModel {
         case .none: break
         case .wake(let worker): lives[worker] = roles.isEnding ? .gone : .reading
         case .start(let worker):
-            precondition(worker == lives.count, "a worker's number was given twice, or left out")
-            lives.append(.starting)
+            if worker < lives.count {
+                let isFree = unstarted.remove(worker) != nil
+                precondition(isFree, "a worker's number was given twice")
+                lives[worker] = .starting
+            } else {
+                precondition(worker == lives.count, "a worker's number was left out")
+                lives.append(.starting)
+            }
         }
     }
 

@@ -117,6 +117,18 @@ struct WorkerRolesTests {
         #expect(roles.cameBack(0) == .read)
     }
 
+    @Test func `a worker whose thread can't be made is tried again at the next need`() {
+        var roles = WorkerRoles()
+        for _ in 0..<2 * WorkerRoles.maximumWorkers {
+            #expect(roles.received(by: 0, handsOn: true).handOver == .start(1))
+            #expect(roles.couldNotStart(1).handOver == .none)
+            #expect(roles.cameBack(0) == .read)
+        }
+        #expect(roles.received(by: 0, handsOn: true).handOver == .start(1))
+        #expect(roles.received(by: 1, handsOn: true).handOver == .start(2))
+        #expect(roles.aliveCount == 3)
+    }
+
     @Test func `the end is seen also when the last worker never started`() {
         var roles = WorkerRoles()
         _ = roles.received(by: 0, handsOn: true)
