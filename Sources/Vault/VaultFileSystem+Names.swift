@@ -12,9 +12,14 @@ extension VaultFileSystem {
             return StoredName(
                 directory.domain.keys.sealName(name.bytes, in: directory.directoryID))
         case .plaintext:
-            guard !ReservedName.isReserved(name.string) else { throw .system(.notPermitted) }
+            guard !isReserved(name) else { throw .system(.notPermitted) }
             return StoredName(plain: name)
         }
+    }
+
+    /// Whether the mount can have no such name, because the store needs it.
+    private func isReserved(_ name: FileName) -> Bool {
+        config.names == .plaintext && ReservedName.isReserved(name.string)
     }
 
     /// The name in the mount of a stored name; nil for what is not shown: Keyfold's own files, and
@@ -133,6 +138,8 @@ extension VaultFileSystem {
     package func lookup(_ name: FileName, in parent: InodeID) throws(VaultError) -> Entry {
         let parent = try inode(parent)
         let identity = try identity(of: parent)
+        // To make it is refused; who asks for it finds nothing. The kernel asks before it removes.
+        if isReserved(name) { throw .system(.noSuchFileOrDirectory) }
         let stored = try seal(name, in: identity).fileName
         return try withDirectory(parent) { directory throws(VaultError) in
             try entry(stored, in: directory, parent: parent)

@@ -120,12 +120,16 @@ extension EndToEnd.Files {
         func `with plaintext names Keyfold's own names are refused`(_ kind: MountKind) throws {
             let fixture = try SharedMounts.fixture(kind)
             for name in [".keyfold.dir", ".keyfold.lock", "keyfold.json", ".keyfold.tmp.1"] {
-                #expect(throws: Errno.self) { try Disk.write(fixture.path(name), "x") }
-                #expect(throws: Errno.self) { try Disk.makeDirectory(fixture.path(name)) }
-            }
-            #expect(throws: Errno.self) { try Disk.unlink(fixture.path("keyfold.json")) }
-            #expect(throws: Errno.self) {
-                try Disk.rename(fixture.path("keyfold.json"), fixture.path("x"))
+                let path = fixture.path(name)
+                let missing = Errno.noSuchFileOrDirectory
+                #expect(throws: missing) { try Disk.status(path) }
+                #expect(throws: missing) { try Disk.open(path) }
+                #expect(throws: missing) { try Disk.unlink(path) }
+                #expect(throws: missing) { try Disk.removeDirectory(path) }
+                #expect(throws: missing) { try Disk.rename(path, fixture.path("x")) }
+                #expect(throws: Errno.notPermitted) { try Disk.write(path, "x") }
+                #expect(throws: Errno.notPermitted) { try Disk.makeDirectory(path) }
+                #expect(throws: Errno.notPermitted) { try Disk.symbolicLink(path, to: "x") }
             }
             #expect(Disk.exists(fixture.vault + "/keyfold.json"))
         }
