@@ -28,8 +28,29 @@ extension VaultFileSystem {
     package func attributes(
         of id: InodeID, handle: HandleID?
     ) throws(VaultError) -> Attributes {
-        let inode = try inode(id)
-        return attributes(try status(of: inode), of: inode)
+        try currentAttributes(of: try inode(id))
+    }
+
+    private func currentAttributes(of inode: Inode) throws(VaultError) -> Attributes {
+        let wasWaiting = hasUncommitted
+        let found = try status(of: inode)
+        return attributes(
+            newest(found, of: inode, wasWaiting: wasWaiting) { try? status(of: inode) }, of: inode)
+    }
+
+    /// Whether contents wait for their commits; asked before a look at the store that goes through
+    /// ``newest(_:of:wasWaiting:again:)``.
+    var hasUncommitted: Bool { committer?.hasDirty ?? false }
+
+    /// What the store shows of a file that was looked at as `status`. A content that waited then and
+    /// that nobody has open any more was committed meanwhile: the store had less of it at that look.
+    func newest(
+        _ status: FileStatus, of inode: Inode, wasWaiting: Bool, again: () -> FileStatus?
+    ) -> FileStatus {
+        guard wasWaiting, inode.kind == .regular, inode.openContent == nil,
+            let newer = again(), BackingID(newer) == inode.backing
+        else { return status }
+        return newer
     }
 
     func status(of inode: Inode) throws(VaultError) -> FileStatus {
@@ -75,7 +96,7 @@ extension VaultFileSystem {
                 }
             }
         }
-        return attributes(try status(of: inode), of: inode)
+        return try currentAttributes(of: inode)
     }
 
     private static func apply(

@@ -150,8 +150,12 @@ extension VaultFileSystem {
     func entry(
         _ stored: FileName, in directory: Descriptor, parent: Inode
     ) throws(VaultError) -> Entry {
-        let status = try system { () throws(Errno) in try directory.status(of: stored) }
-        let inode = remember(status, Inode.Link(parent: parent, stored: stored))
+        let wasWaiting = hasUncommitted
+        let found = try system { () throws(Errno) in try directory.status(of: stored) }
+        let inode = remember(found, Inode.Link(parent: parent, stored: stored))
+        let status = newest(found, of: inode, wasWaiting: wasWaiting) {
+            try? directory.status(of: stored)
+        }
         return Entry(inode: inode.id, attributes: attributes(status, of: inode))
     }
 

@@ -59,6 +59,32 @@ struct VaultCallTests {
         }
     }
 
+    @Test func `a look at the store before a commit does not count behind it`() throws {
+        try VaultWorkbench.with { bench in
+            let first = try bench.open()
+            let made = try bench.make("file", in: first)
+            try first.put(made, pattern(5000), at: 0)
+            first.release(made)
+            first.close()
+            let vault = try bench.open()
+            defer { vault.close() }
+            let handle = try bench.open("file", in: vault)
+            let entry = try vault.lookup(FileName("file"), in: .root)
+            let inode = try vault.inode(entry.inode)
+            let early = try vault.status(of: inode)
+            try vault.put(handle, pattern(5000, seed: 2), at: 5000)
+            vault.release(handle)
+            vault.committer?.commitAll()
+            let isLetGo = Deadline.wait(seconds: 10) { inode.openContent == nil }
+            #expect(isLetGo)
+            #expect(vault.attributes(early, of: inode).sizeBytes == 5000)
+            let late = vault.newest(early, of: inode, wasWaiting: true) {
+                try? vault.status(of: inode)
+            }
+            #expect(vault.attributes(late, of: inode).sizeBytes == 10_000)
+        }
+    }
+
     @Test func `who makes a file that is there by now is told to look again`() throws {
         try VaultWorkbench.with { bench in
             let vault = try bench.open()
