@@ -1,5 +1,4 @@
 import Platform
-import SealedFormat
 import TestSupport
 import Testing
 
