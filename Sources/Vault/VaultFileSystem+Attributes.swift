@@ -149,6 +149,18 @@ extension VaultFileSystem {
         tellOfAttributes(of: inode)
     }
 
+    package func readSymbolicLink(_ id: InodeID) throws(VaultError) -> [UInt8] {
+        let inode = try inode(id)
+        return try withLink(of: inode) { directory, stored throws(VaultError) in
+            let text = try system { () throws(Errno) in
+                try directory.readSymbolicLink(stored)
+            }
+            guard let link = inode.links.first else { throw .system(.staleFileHandle) }
+            let keys = try identity(of: link.parent).domain.keys
+            return try format { () throws(FormatError) in try keys.openSymbolicLink(text) }
+        }
+    }
+
     // MARK: Changes that nobody asked for
 
     /// Not the closure alone: see ``Committer/IdleHandler``.
@@ -164,17 +176,5 @@ extension VaultFileSystem {
 
     func tellOfAttributes(of inode: Inode) {
         attributeObserver.withLock { $0 }?.call(inode.id)
-    }
-
-    package func readSymbolicLink(_ id: InodeID) throws(VaultError) -> [UInt8] {
-        let inode = try inode(id)
-        return try withLink(of: inode) { directory, stored throws(VaultError) in
-            let text = try system { () throws(Errno) in
-                try directory.readSymbolicLink(stored)
-            }
-            guard let link = inode.links.first else { throw .system(.staleFileHandle) }
-            let keys = try identity(of: link.parent).domain.keys
-            return try format { () throws(FormatError) in try keys.openSymbolicLink(text) }
-        }
     }
 }

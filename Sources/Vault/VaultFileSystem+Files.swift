@@ -108,7 +108,7 @@ extension VaultFileSystem {
         _ inode: Inode, forWriting: Bool
     ) throws(VaultError) -> SealedFile {
         let node = try node(inode)
-        // We read what is only written, and write what is only run: the kernel has judged already.
+        // A file that may only be written, or only be run, is read for that. The kernel has judged.
         let descriptor = try system { () throws(Errno) in
             try node.reopenAsOwner(forWriting ? OpenFlag.readWrite : 0)
         }
@@ -363,6 +363,7 @@ extension VaultFileSystem {
         try fileHandle(id).content.seek(to: offset, whence: whence)
     }
 
+    /// Whether anything is open, and the kernel may still bring what was written.
     package var hasOpenFiles: Bool { handles.withLock { $0.fileCount > 0 } }
 
     /// Whether somebody has the handle's file open for writing, and the kernel may have pages of it
