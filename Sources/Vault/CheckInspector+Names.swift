@@ -18,7 +18,8 @@ extension CheckInspector {
     func nameOutcome(
         _ item: CheckItem, _ status: FileStatus, isLong: Bool
     ) throws(Errno) -> NameOutcome {
-        guard config.names == .sealed else { return NameOutcome(plain: item.name.string) }
+        guard let names else { return NameOutcome() }
+        guard names == .sealed else { return NameOutcome(plain: item.name.string) }
         guard let keys = item.place.domain.keys, let directoryID = item.place.directoryID else {
             // Without the record, or a key, no name tells anything; that is said once, above it.
             return NameOutcome()

@@ -25,7 +25,7 @@ extension CheckInspector {
             item.name, OpenFlag.path | OpenFlag.directory)
         let outcome = try record(in: directory, below: item.place.domain)
         // Such a directory may have a name that can't be read either, and so have those below.
-        if config.names == .sealed, outcome.problems.map(\.code) == [.recordMissing],
+        if names == .sealed, outcome.problems.map(\.code) == [.recordMissing],
             try Self.holdsNoFile(directory)
         {
             inspection.problems = [CheckProblem(.directoryUnmade)]

@@ -41,6 +41,8 @@ final class CheckInspector: Sendable {
     }
 
     let config: VaultConfig
+    /// How names are stored; nil where `keyfold.json` was changed, since nobody knows it then.
+    let names: NameStorage?
     let root: Descriptor
     let service: any KeyService
     let caller: Caller
@@ -51,10 +53,11 @@ final class CheckInspector: Sendable {
     let nestedKeys = Mutex(CheckDomainKeys())
 
     init(
-        config: VaultConfig, root: Descriptor, service: any KeyService, caller: Caller,
-        onBytes: @escaping @Sendable (UInt64) -> Void
+        config: VaultConfig, isConfigChanged: Bool = false, root: Descriptor,
+        service: any KeyService, caller: Caller, onBytes: @escaping @Sendable (UInt64) -> Void
     ) {
         self.config = config
+        names = isConfigChanged ? nil : config.names
         self.root = root
         self.service = service
         self.caller = caller
@@ -107,8 +110,9 @@ final class CheckInspector: Sendable {
     private func look(_ item: CheckItem, _ depth: Depth) throws(Errno) -> CheckInspection {
         let status = try item.directory.status(of: item.name)
         var inspection = CheckInspection()
-        let kind = CheckNameKind(
-            item.name.string, isRoot: item.place.isRoot, names: config.names)
+        let kind = kind(of: item)
+        // Which such names there may be, and how long a file without data is, the config tells.
+        if names == nil, [.temporary, .sidecar, .reserved].contains(kind) { return inspection }
         switch kind {
         case .own: break
         case .journal: inspection.problems = try journalProblems(item, status)
@@ -121,6 +125,10 @@ final class CheckInspector: Sendable {
             try lookAtEntry(item, status, isLong: kind == .long, depth, &inspection)
         }
         return inspection
+    }
+
+    func kind(of item: CheckItem) -> CheckNameKind {
+        CheckNameKind(item.name.string, isRoot: item.place.isRoot, names: names ?? .sealed)
     }
 
     private func lookAtEntry(

@@ -189,9 +189,11 @@ struct CheckRepair {
 }
 
 extension CheckInspector {
-    /// The stored form of a plaintext name; nil where no key seals names.
+    /// The stored form of a plaintext name; nil where no key seals names, or nobody knows whether
+    /// one has to.
     func storedName(of plain: String, in place: CheckPlace) -> FileName? {
-        if config.names == .plaintext { return FileName(plain) }
+        guard let names else { return nil }
+        if names == .plaintext { return FileName(plain) }
         guard (1...DomainKeys.maximumNameBytes).contains(plain.utf8.count),
             let keys = place.domain.keys, let directoryID = place.directoryID
         else { return nil }

@@ -114,6 +114,9 @@ package final class Checker: Sendable {
         var duplicates = CheckDuplicates()
         var repairs: [CheckRepair.Action] = []
         var hasJournals = false
+        /// Why nothing may be repaired. What `keyfold.json` says decides what is moved and removed,
+        /// so a repair needs a genuine one.
+        var repairRefusal: String?
     }
 
     private func check(
@@ -127,15 +130,18 @@ package final class Checker: Sendable {
             report(problem, storedPath: ReservedName.directoryRecord, plainPath: "", &run)
         }
         run.summary.isPartial = opened.keys == nil
+        if opened.keys == nil { run.repairRefusal = "no key tells whether keyfold.json is genuine" }
+        let isConfigChanged = !opened.configProblems.isEmpty
+        if isConfigChanged { run.repairRefusal = "keyfold.json was changed" }
         let inspector = CheckInspector(
-            config: config, root: root, service: service, caller: caller,
-            onBytes: { bytes in self.count { $0.bytes += bytes } })
+            config: config, isConfigChanged: isConfigChanged, root: root, service: service,
+            caller: caller, onBytes: { bytes in self.count { $0.bytes += bytes } })
         let domain = CheckDomain(id: config.rootDomainID, keys: opened.keys)
         noteUse(inspector)
         if let problems = try? inspector.attributeProblems(of: root, domain) {
             for problem in problems { report(problem, storedPath: "", plainPath: "", &run) }
         }
-        if request.repairs, let keys = opened.keys, opened.configProblems.isEmpty {
+        if request.repairs, let keys = opened.keys, !isConfigChanged {
             recover(root, config, keys, &run)
         }
         // Also what could not be recovered, or not for now; a walk below a path never meets it.
@@ -181,6 +187,7 @@ package final class Checker: Sendable {
         for (index, name) in names.enumerated() {
             let directory = try system { () throws(Errno) in try inspector.open(place) }
             guard let stored = inspector.storedName(of: String(name), in: place) else {
+                if inspector.names == nil { throw .format(.authenticationFailed(.vaultConfig)) }
                 if place.domain.keys == nil { throw .system(.noKey) }
                 throw .format(.authenticationFailed(.directoryRecord))
             }
@@ -208,8 +215,7 @@ package final class Checker: Sendable {
             var children: [CheckPlace] = []
             for item in batch {
                 guard let status = try? item.directory.status(of: item.name) else { continue }
-                let kind = CheckNameKind(
-                    item.name.string, isRoot: item.place.isRoot, names: inspector.config.names)
+                let kind = inspector.kind(of: item)
                 guard kind == .long || kind == .direct else { continue }
                 if status.kind == .directory {
                     children.append(
@@ -410,9 +416,10 @@ package final class Checker: Sendable {
         guard request.repairs, problem.code.severity == .repairable else {
             return report(finding, &run)
         }
-        guard run.repairs.count < Self.maximumRepairs else {
+        let isFull = run.repairs.count >= Self.maximumRepairs
+        if let refusal = run.repairRefusal ?? (isFull ? "too many at once: repair again" : nil) {
             var finding = finding
-            finding.outcome = .notRepaired("too many at once: repair again")
+            finding.outcome = .notRepaired(refusal)
             return report(finding, &run)
         }
         run.repairs.append(

@@ -326,7 +326,8 @@ struct CheckDamageTests {
         }
     }
 
-    @Test func `a vault with plaintext names is checked, too`() throws {
+    /// A vault with plaintext names and one file.
+    private static func withPlaintextVault(_ body: (CheckBench) throws -> Void) throws {
         try withTemporaryDirectory { path in
             let service = try FakeKeyService()
             let bench = CheckBench(
@@ -340,6 +341,61 @@ struct CheckDamageTests {
             try vault.put(handle, CheckBench.content, at: 0)
             vault.release(handle)
             vault.close()
+            try body(bench)
+        }
+    }
+
+    @Test func `nothing is repaired by a keyfold.json that was changed`() throws {
+        try Self.withPlaintextVault { bench in
+            let config = bench.root + "/keyfold.json"
+            let genuine = try Disk.readText(config)
+            let edited = genuine.replacing("\"plaintext\"", with: "\"sealed\"")
+            try #require(edited != genuine)
+            try Disk.write(config, edited)
+            func listing() throws -> [String] {
+                let own = ["-mindepth", "1", "!", "-name", ".keyfold.lock"]
+                return try Command(["find", bench.root] + own + ["-ls"]).run().lines.sorted()
+            }
+            let before = try listing()
+            let result = try bench.check(repairs: true)
+            #expect(result.codes == [.configChanged])
+            #expect(result.summary.repaired == 0)
+            #expect(try listing() == before)
+            let refusal = #expect(throws: VaultError.self) {
+                try bench.check("file", repairs: true)
+            }
+            guard case .format(.authenticationFailed(.vaultConfig)) = refusal else {
+                Issue.record("\(String(describing: refusal))")
+                return
+            }
+        }
+    }
+
+    /// With headers of 4096 bytes a smaller sealed file would hold no data.
+    @Test func `no temporary goes by a size that an edited keyfold.json tells`() throws {
+        try CheckBench.with { bench in
+            let sealed = Array(try Disk.read(try bench.stored("bystander")).prefix(3000))
+            let temporary = bench.root + "/.keyfold.tmp.00"
+            try Disk.write(temporary, sealed)
+            let config = bench.root + "/keyfold.json"
+            let genuine = try Disk.readText(config)
+            let edited = genuine.replacing(": 512", with: ": 4096")
+            try #require(edited != genuine)
+            try Disk.write(config, edited)
+            #expect(try bench.check(repairs: true).summary.repaired == 0)
+            #expect(Disk.exists(temporary))
+            // Without the record no key tells whether the config is genuine.
+            try Disk.unlink(bench.root + "/.keyfold.dir")
+            let result = try bench.check(repairs: true)
+            let refused = CheckFinding.Outcome.notRepaired(
+                "no key tells whether keyfold.json is genuine")
+            #expect(result.findings.contains { $0.outcome == refused })
+            #expect(Disk.exists(temporary))
+        }
+    }
+
+    @Test func `a vault with plaintext names is checked, too`() throws {
+        try Self.withPlaintextVault { bench in
             #expect(try bench.check(readsData: true).findings == [])
             try bench.flip(bench.root + "/file", at: CheckBench.block(5) + 9)
             try Disk.makeDirectory(bench.root + "/by hand")
