@@ -242,7 +242,7 @@ extension KeystoreStore {
         if let problem = try database.integrityProblem() {
             throw .damagedBackup(path: file, reason: problem)
         }
-        _ = try CommitCounter(path: paths.commits)
+        _ = try CommitCounter(paths)
     }
 }
 

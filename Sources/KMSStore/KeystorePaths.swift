@@ -13,10 +13,11 @@ package struct KeystorePaths: Sendable, Hashable {
 
     package static let databaseName = "keystore.db"
     package static let logName = "log"
+    private static let commitsName = "commits"
 
     var database: String { "\(directory)/\(KeystorePaths.databaseName)" }
     /// The shared counter of commits (``CommitCounter``).
-    var commits: String { "\(directory)/commits" }
+    var commits: String { "\(directory)/\(KeystorePaths.commitsName)" }
     /// The usage log's own directory.
     package var log: String { "\(directory)/\(KeystorePaths.logName)" }
 
@@ -47,6 +48,57 @@ package struct KeystorePaths: Sendable, Hashable {
                 path: directory, reason: "it holds no \(KeystorePaths.databaseName)")
         }
         return place
+    }
+
+    // MARK: Files that lie with whoever stores the keystore
+
+    /// Opens the file `commits` for reading and writing.
+    ///
+    /// It is written to, so it must be no way into another file of the user's: who stores a portable
+    /// vault may put anything in its place.
+    ///
+    /// - Parameter flags: `O_CREAT` makes the file, mode 0600, where it is missing.
+    /// - Throws: ``KeystoreError/tampered(path:what:)`` for anything but a regular file of this user's
+    ///   with no other name; root takes those of other users.
+    func openCommits(_ flags: Int32 = 0) throws(KeystoreError) -> Descriptor {
+        let file: Descriptor
+        let status: FileStatus
+        do throws(Errno) {
+            file = try Descriptor.open(path: directory, O_RDONLY | O_DIRECTORY).open(
+                FileName(KeystorePaths.commitsName), O_RDWR | O_NONBLOCK | flags, mode: 0o600)
+            status = try file.status()
+        } catch {
+            switch error {
+            case .symbolicLinkLoop, .isDirectory, .noDeviceOrAddress:
+                throw .tampered(path: directory, what: "commits is no regular file")
+            default: throw KeystoreError(error, path: commits)
+            }
+        }
+        guard status.kind == .regular else {
+            throw .tampered(path: directory, what: "commits is no regular file")
+        }
+        guard status.linkCount <= 1 else {
+            throw .tampered(path: directory, what: "commits has another name elsewhere")
+        }
+        let user = ProcessTable.effectiveUID
+        guard user == 0 || status.uid == user else {
+            throw .tampered(path: directory, what: "commits belongs to another user")
+        }
+        return file
+    }
+
+    /// Refuses a keystore whose log lies elsewhere.
+    ///
+    /// - Parameter place: the keystore's directory.
+    /// - Throws: ``KeystoreError/tampered(path:what:)`` for anything but a directory.
+    func checkLog(in place: Descriptor) throws(KeystoreError) {
+        do throws(Errno) {
+            if try place.status(of: FileName(KeystorePaths.logName)).kind == .directory { return }
+        } catch {
+            if error == .noSuchFileOrDirectory { return }
+            throw KeystoreError(error, path: log)
+        }
+        throw .tampered(path: directory, what: "log is no directory")
     }
 }
 

@@ -53,7 +53,7 @@ extension KeystoreStore {
                 in: connection)
         }
         database.close()
-        _ = try CommitCounter(path: paths.commits)
+        _ = try CommitCounter(paths)
         do throws(Errno) {
             try Descriptor.open(path: paths.directory, O_RDONLY | O_DIRECTORY)
                 .makeDirectory(FileName(KeystorePaths.logName), mode: 0o700)
@@ -67,7 +67,7 @@ extension KeystoreStore {
         at directory: String, unlocking method: UnlockMethod
     ) throws(KeystoreError) -> KeystoreStore {
         let paths = KeystorePaths(directory: directory)
-        _ = try paths.openDirectory()
+        try paths.checkLog(in: try paths.openDirectory())
         let (database, keystoreID) = try KeystoreDatabase.open(
             at: paths.database, keystore: paths.directory)
         do throws(KeystoreError) {
@@ -82,7 +82,7 @@ extension KeystoreStore {
             }
             return try KeystoreStore(
                 paths: paths, keys: keys, database: database,
-                commits: try CommitCounter(path: paths.commits),
+                commits: try CommitCounter(paths),
                 loaded: Working(model: model, revision: revision, sealer: sealer))
         } catch {
             database.close()

@@ -199,12 +199,9 @@ package final class KeystoreStore: Sendable {
 struct CommitCounter: Sendable {
     private let word: SharedWord
 
-    init(path: String) throws(KeystoreError) {
-        do throws(Errno) {
-            word = try SharedWord(path: path)
-        } catch {
-            throw KeystoreError(error, path: path)
-        }
+    init(_ paths: KeystorePaths) throws(KeystoreError) {
+        let file = try paths.openCommits(OpenFlag.create)
+        word = try onSystem(paths.commits) { () throws(Errno) in try SharedWord(file) }
     }
 
     /// The counter, or nil while a commit is under way.

@@ -1,5 +1,4 @@
 internal import Cryptography
-internal import Glibc
 internal import Platform
 
 /// Tells others that a process lives: a lock on one byte of the keystore's file `commits`, far
@@ -16,20 +15,14 @@ package struct WriterLock: Sendable {
         let number = bytes.reduce(0) { $0 << 8 | UInt64($1) }
         // Positive as an off_t, which it has to be.
         writer = WriterLock.firstByte + number >> 2
-        file = try WriterLock.open(paths)
+        file = try paths.openCommits()
         let (file, writer) = (file, writer)
         try onSystem(paths.commits) { () throws(Errno) in try file.tryLock(byteAt: writer) }
     }
 
-    private static func open(_ paths: KeystorePaths) throws(KeystoreError) -> Descriptor {
-        try onSystem(paths.commits) { () throws(Errno) in
-            try Descriptor.open(path: paths.commits, O_RDWR)
-        }
-    }
-
     /// Whether the process with that number lives; true in doubt.
     static func isHeld(_ writer: UInt64, paths: KeystorePaths) -> Bool {
-        guard writer <= UInt64(Int64.max), let file = try? open(paths) else { return true }
+        guard writer <= UInt64(Int64.max), let file = try? paths.openCommits() else { return true }
         return (try? file.isLocked(byteAt: writer)) ?? true
     }
 }

@@ -10,9 +10,8 @@ internal import Synchronization
     // SAFETY: the page stays mapped until deinit, and is only ever touched as an Atomic.
     private nonisolated(unsafe) let word: UnsafeMutablePointer<Atomic<UInt64>>  // SAFETY: above
 
-    /// Opens the file, or makes it with mode 0600.
-    package init(path: String) throws(Errno) {
-        let file = try Descriptor.open(path: path, O_RDWR | O_CREAT, mode: 0o600)
+    /// Maps a regular file that is open for reading and writing; one that is shorter grows first.
+    package init(_ file: Descriptor) throws(Errno) {
         try SharedWord.reserve(file)
         let mapping = unsafe mmap(nil, 8, PROT_READ | PROT_WRITE, MAP_SHARED, file.rawValue, 0)
         guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else {
@@ -24,7 +23,7 @@ internal import Synchronization
     }
 
     /// Gives the word its place on the disk: on a full one, a store into a hole of a mapped file
-    /// ends the process (SIGBUS).
+    /// ends the process (SIGBUS), as any access behind the file's end does.
     private static func reserve(_ file: Descriptor) throws(Errno) {
         do throws(Errno) {
             // Changes no byte that is there.
@@ -33,6 +32,7 @@ internal import Synchronization
             guard error == .notSupported else { throw error }
             if try file.status().sizeBytes < 8 { try file.truncate(to: 8) }
         }
+        guard try file.status().sizeBytes >= 8 else { throw .ioError }
     }
 
     deinit {

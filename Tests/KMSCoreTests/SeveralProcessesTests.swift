@@ -65,7 +65,8 @@ import Testing
         let other = try kms.again()
         defer { other.close() }
         // A commit that began and never ended.
-        let commits = try SharedWord(path: kms.path + "/commits")
+        let commits = try SharedWord(
+            Descriptor.open(path: kms.path + "/commits", OpenFlag.readWrite))
         commits.add(1 << 32)
         let word = commits.load()
         #expect(word >> 32 != word & 0xffff_ffff)
