@@ -134,10 +134,20 @@ extension KeystoreStore {
         // The database first: whatever it says of the log is in the log's files already.
         let copyPath = "\(target.stagingPath)/\(KeystorePaths.databaseName)"
         try database.copy(to: copyPath)
-        var sources = [(name: KeystorePaths.databaseName, path: copyPath)]
-        for segment in try segments(inCopy: copyPath) {
-            let name = logFile(segment)
-            sources.append((name: "\(KeystorePaths.logName)/\(name)", path: "\(paths.log)/\(name)"))
+        var sources = [
+            BackupSource(
+                name: KeystorePaths.databaseName, keystore: paths.directory,
+                directory: target.staging, file: FileName(KeystorePaths.databaseName))
+        ]
+        let segments = try segments(inCopy: copyPath)
+        if !segments.isEmpty {
+            let log = try paths.openLog()
+            sources += segments.map { segment in
+                let name = logFile(segment)
+                return BackupSource(
+                    name: "\(KeystorePaths.logName)/\(name)", keystore: paths.directory,
+                    directory: log, file: FileName(name))
+            }
         }
         try target.write(sources, keys: keys)
         try target.commit()
@@ -246,10 +256,34 @@ extension KeystoreStore {
     }
 }
 
+/// A file that goes into a backup.
+private struct BackupSource {
+    /// In the backup.
+    let name: String
+    let keystore: String
+    let directory: Descriptor
+    let file: FileName
+
+    /// Follows no link, and waits for nobody at a FIFO.
+    ///
+    /// - Throws: ``KeystoreError/tampered(path:what:)`` for anything but a regular file.
+    func open() throws(KeystoreError) -> Descriptor {
+        do throws(Errno) {
+            return try directory.openRegularFile(file)
+        } catch {
+            switch error {
+            case .symbolicLinkLoop, .noDeviceOrAddress:
+                throw .tampered(path: keystore, what: "\(name) is no regular file")
+            default: throw KeystoreError(error, path: "\(keystore)/\(name)")
+            }
+        }
+    }
+}
+
 /// The place where a backup is put together, beside where it goes.
 private struct BackupTarget {
     private let parent: Descriptor
-    private let staging: Descriptor
+    let staging: Descriptor
     private let stagingName: FileName
     private let finalName: FileName
     private let path: String
@@ -274,37 +308,37 @@ private struct BackupTarget {
     }
 
     /// Writes header and contents, and syncs them.
-    func write(
-        _ sources: [(name: String, path: String)], keys: KeystoreKeys
-    ) throws(KeystoreError) {
-        do throws(Errno) {
-            let file = try staging.open(fileName, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
-            // A log has more segments than a process may have files open: one at a time.
-            let sized = try sources.map { source throws(Errno) in
-                let file = try Descriptor.open(path: source.path, O_RDONLY)
-                return (source: source, size: try file.status().sizeBytes)
+    func write(_ sources: [BackupSource], keys: KeystoreKeys) throws(KeystoreError) {
+        let file = try onSystem(path) { () throws(Errno) in
+            try staging.open(fileName, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+        }
+        // Digests have a fixed size, so the header's size is known before them.
+        var header = BackupHeader(entries: [])
+        // A log has more segments than a process may have files open: one at a time.
+        for source in sources {
+            let opened = try source.open()
+            let size = try onSystem(path) { () throws(Errno) in try opened.status().sizeBytes }
+            header.entries.append(
+                BackupHeader.Entry(
+                    name: source.name, sizeBytes: size, digest: [UInt8](repeating: 0, count: 32)))
+        }
+        var offset = UInt64(header.encoded(keys).count)
+        for (index, source) in sources.enumerated() {
+            let opened = try source.open()
+            let (start, size) = (offset, header.entries[index].sizeBytes)
+            let digest = try onSystem(path) { () throws(Errno) in
+                try BackupCopy.copy(opened, at: 0, to: file, at: start, count: size)
             }
-            // Digests have a fixed size, so the header's size is known before them.
-            var header = BackupHeader(
-                entries: sized.map {
-                    .init(
-                        name: $0.source.name, sizeBytes: $0.size,
-                        digest: [UInt8](repeating: 0, count: 32))
-                })
-            var offset = UInt64(header.encoded(keys).count)
-            header.entries = try sized.map { sized throws(Errno) in
-                let digest = try BackupCopy.copy(
-                    Descriptor.open(path: sized.source.path, O_RDONLY), at: 0, to: file,
-                    at: offset, count: sized.size)
-                offset += sized.size
-                // A file that shrinks was replaced under us.
-                guard let digest else { throw .ioError }
-                return .init(name: sized.source.name, sizeBytes: sized.size, digest: digest)
-            }
-            try file.write(header.encoded(keys), at: 0)
+            // A file that shrinks was replaced under us.
+            guard let digest else { throw KeystoreError(.ioError, path: path) }
+            header.entries[index] = BackupHeader.Entry(
+                name: source.name, sizeBytes: size, digest: digest)
+            offset += size
+        }
+        let bytes = header.encoded(keys)
+        try onSystem(path) { () throws(Errno) in
+            try file.write(bytes, at: 0)
             try file.synchronize(dataOnly: false)
-        } catch {
-            throw KeystoreError(error, path: path)
         }
     }
 

@@ -100,6 +100,15 @@ package struct KeystorePaths: Sendable, Hashable {
         }
         throw .tampered(path: directory, what: "log is no directory")
     }
+
+    /// The log's directory.
+    func openLog() throws(KeystoreError) -> Descriptor {
+        let place = try openDirectory()
+        try checkLog(in: place)
+        return try onSystem(log) { () throws(Errno) in
+            try place.open(FileName(KeystorePaths.logName), O_RDONLY | O_DIRECTORY)
+        }
+    }
 }
 
 enum DirectoryContents {

@@ -4,6 +4,7 @@ import KMSStore
 import Platform
 import TestSupport
 import Testing
+import UsageLog
 
 /// What whoever stores a keystore can put in the place of its files.
 @Suite struct ForeignFileTests {
@@ -64,6 +65,26 @@ import Testing
         defer { again.close() }
         _ = try again.service.createKey(CreateKeyRequest(), as: kms.owner)
         #expect(try Disk.size(kms.path + "/commits") == 8)
+    }
+
+    @Test(arguments: [Kind.link, .fifo, .directory])
+    func `a backup takes nothing from elsewhere, and waits for nobody`(_ kind: Kind) throws {
+        let kms = try TestKeystore()
+        _ = try kms.newKey()
+        kms.keystore.close()
+        let name = try #require(try Disk.names(in: kms.path + "/log").first)
+        let segment = kms.path + "/log/" + name.string
+        let copy = kms.place.path("copy")
+        try Disk.write(copy, try Disk.read(segment))
+        try Self.put(kind, inPlaceOf: segment, leadingTo: copy)
+        let store = try KeystoreStore.open(at: kms.path, unlocking: Self.method)
+        defer { store.close() }
+        let backup = kms.place.path("backup")
+        let failure = #expect(throws: KeystoreError.self) {
+            try store.backup(to: backup) { SegmentID(bytes: $0.id)?.fileName ?? "" }
+        }
+        Self.expectTampered(failure, kms)
+        #expect(!Disk.exists(backup))
     }
 
     @Test func `a keystore whose log lies elsewhere is not opened`() throws {
