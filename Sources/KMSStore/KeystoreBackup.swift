@@ -20,6 +20,10 @@ struct BackupHeader {
     static let maximumEntries: UInt32 = 1 << 20
     static let maximumBytes = 256 << 20
     static let pieceBytes = 1 << 20
+    /// Most headers have some hundred bytes; longer ones are read by twice as much each time.
+    private static let firstBytes = 64 << 10
+    /// Seal and checksum.
+    private static let sealBytes = 64
 
     struct Entry {
         let name: String
@@ -55,36 +59,48 @@ struct BackupHeader {
         _ file: Descriptor, path: String
     ) throws(KeystoreError) -> (header: BackupHeader, seal: [UInt8], sizeBytes: Int) {
         let damaged = KeystoreError.damagedBackup(path: path, reason: "its header is damaged")
-        let bytes: [UInt8]
-        do throws(Errno) {
-            bytes = try file.read(
-                count: min(Int(try file.status().sizeBytes), maximumBytes), at: 0)
-        } catch {
-            throw KeystoreError(error, path: path)
-        }
+        var bytes = try read(file, count: firstBytes, at: 0, path: path)
         guard bytes.starts(with: magic) else {
             throw .damagedBackup(path: path, reason: "it is not a keystore's backup")
         }
-        let decoded: (format: UInt32, entries: [Entry])?
-        decoded = try? decode(Array(bytes.dropFirst(magic.count)))
+        var decoded: (format: UInt32, entries: [Entry])?
+        while decoded == nil {
+            do throws(MalformedRecord) {
+                decoded = try decode(bytes)
+            } catch {
+                guard error.isCutOff, bytes.count < maximumBytes else { throw damaged }
+                let more = try read(file, count: bytes.count, at: UInt64(bytes.count), path: path)
+                guard !more.isEmpty else { throw damaged }
+                bytes += more
+            }
+        }
         guard let decoded else { throw damaged }
         guard decoded.format == format else {
             throw .unsupportedVersion(path: path, version: Int(decoded.format))
         }
         let header = BackupHeader(entries: decoded.entries)
         let sealed = header.sealedPart
-        let end = sealed.count + 64
-        guard bytes.count >= end, Array(bytes.prefix(sealed.count)) == sealed,
+        let end = sealed.count + sealBytes
+        guard bytes.count >= end, bytes.prefix(sealed.count).elementsEqual(sealed),
             SHA256.hash(Array(bytes.prefix(end - 32))) == Array(bytes[(end - 32)..<end])
         else { throw damaged }
         return (header, Array(bytes[sealed.count..<sealed.count + 32]), end)
     }
 
+    private static func read(
+        _ file: Descriptor, count: Int, at offset: UInt64, path: String
+    ) throws(KeystoreError) -> [UInt8] {
+        try onSystem(path) { () throws(Errno) in try file.read(count: count, at: offset) }
+    }
+
     /// The entries are empty when the format is another one.
+    ///
+    /// - Parameter bytes: from the magic number on.
     private static func decode(
         _ bytes: [UInt8]
     ) throws(MalformedRecord) -> (format: UInt32, entries: [Entry]) {
         var reader = RecordReader(bytes)
+        _ = try reader.number(UInt64.self)
         let format = try reader.number(UInt32.self)
         guard format == self.format else { return (format, []) }
         let count = try reader.number(UInt32.self)
@@ -96,6 +112,7 @@ struct BackupHeader {
                     name: try reader.text(), sizeBytes: try reader.number(),
                     digest: try reader.byteString()))
         }
+        guard reader.hasLeft(sealBytes) else { throw MalformedRecord(isCutOff: true) }
         return (format, entries)
     }
 }

@@ -51,7 +51,12 @@ package struct RecordWriter: ~Copyable {
 
 /// Bytes that no writer of this format makes.
 package struct MalformedRecord: Error {
-    package init() {}
+    /// Whether the bytes end before a field does: with more of them they might be a record.
+    package let isCutOff: Bool
+
+    package init(isCutOff: Bool = false) {
+        self.isCutOff = isCutOff
+    }
 }
 
 /// Reads what ``RecordWriter`` wrote, and refuses everything else.
@@ -64,7 +69,8 @@ package struct RecordReader: ~Copyable {
     }
 
     private mutating func take(_ count: Int) throws(MalformedRecord) -> ArraySlice<UInt8> {
-        guard count >= 0, count <= bytes.count - position else { throw MalformedRecord() }
+        guard count >= 0 else { throw MalformedRecord() }
+        guard count <= bytes.count - position else { throw MalformedRecord(isCutOff: true) }
         defer { position += count }
         return bytes[position..<position + count]
     }
@@ -118,6 +124,9 @@ package struct RecordReader: ~Copyable {
     }
 
     package var isAtEnd: Bool { position == bytes.count }
+
+    /// Whether so many bytes have not been read yet.
+    func hasLeft(_ count: Int) -> Bool { bytes.count - position >= count }
 
     /// Refuses bytes behind the last field.
     package func finish() throws(MalformedRecord) {
