@@ -14,7 +14,8 @@ struct KeystoreWriter {
         var rows: [StoredRow] = change.slots.map {
             StoredRow(key: $0.rowKey, revision: revision, box: $0.encoded())
         }
-        func seal(_ plain: [UInt8], _ key: RowKey) {
+        // It takes the plaintext over: another reference to it would keep it from being wiped.
+        func seal(_ plain: consuming [UInt8], _ key: RowKey) {
             rows.append(sealer.seal(plain, as: key, revision: revision))
         }
         if let settings = change.settings { seal(settings.encoded(), .settings) }

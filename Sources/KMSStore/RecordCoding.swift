@@ -5,19 +5,33 @@ package import KMSModel
 /// behind their 32-bit length, options behind one byte that is 0 or 1.
 package struct RecordWriter: ~Copyable {
     package private(set) var bytes: [UInt8] = []
+    private var holdsSecret = false
 
     package init() {}
 
+    /// Makes room for so many bytes more. An array that grows frees its memory as it is, so what is
+    /// outgrown is wiped here once there is a secret in it.
+    private mutating func makeRoom(for count: Int) {
+        guard holdsSecret, bytes.capacity - bytes.count < count else { return }
+        var grown: [UInt8] = []
+        grown.reserveCapacity(2 * (bytes.count + count))
+        grown.append(contentsOf: bytes)
+        wipe(&bytes)
+        bytes = grown
+    }
+
     package mutating func append<Number: FixedWidthInteger>(_ number: Number) {
+        makeRoom(for: Number.bitWidth / 8)
         for shift in stride(from: Number.bitWidth - 8, through: 0, by: -8) {
             bytes.append(UInt8(truncatingIfNeeded: number >> shift))
         }
     }
 
-    package mutating func append(_ value: Bool) { bytes.append(value ? 1 : 0) }
+    package mutating func append(_ value: Bool) { append(value ? 1 as UInt8 : 0) }
 
     package mutating func append(_ value: [UInt8]) {
         append(UInt32(value.count))
+        makeRoom(for: value.count)
         bytes.append(contentsOf: value)
     }
 
@@ -39,6 +53,8 @@ package struct RecordWriter: ~Copyable {
     /// The bytes are wiped by whoever takes them.
     package mutating func append(_ secret: SecretBytes) {
         append(UInt32(secret.count))
+        holdsSecret = true
+        makeRoom(for: secret.count)
         secret.withBytes { span in
             for index in 0..<span.byteCount {
                 bytes.append(span.unsafeLoadByte(at: index))
