@@ -22,14 +22,16 @@ extension KeystoreStore {
                 rootKey: SecretBytes.random(count: 32), keystoreID: Random.bytes(16))
             var change = KeystoreChange()
             change.settings = KeystoreSettings(scope: scope, creationDate: now)
-            change.slots = [
-                .wrap(
-                    keys, kind: .passphrase, secret: passphrase, label: "passphrase", now: now,
-                    cost: cost),
-                .wrap(
-                    keys, kind: .recoveryKey, secret: recovery, label: "recovery key", now: now,
-                    cost: cost),
-            ]
+            change.slots = try onSystem(directory) { () throws(Errno) -> [SlotRecord] in
+                [
+                    try SlotRecord.wrap(
+                        keys, kind: .passphrase, secret: passphrase, label: "passphrase", now: now,
+                        cost: cost),
+                    try SlotRecord.wrap(
+                        keys, kind: .recoveryKey, secret: recovery, label: "recovery key", now: now,
+                        cost: cost),
+                ]
+            }
             firstRecords(&change)
             try fill(paths, keys: keys, with: change)
         } catch {
@@ -143,7 +145,10 @@ struct UnlockSlots {
         let slots = try slots().filter { $0.kind == kind }
         guard !slots.isEmpty else { throw .noSlotOfKind(path: paths.directory, kind: kind.name) }
         for slot in slots {
-            if let root = slot.unwrap(secret, keystoreID: keystoreID) { return root }
+            let root = try onSystem(paths.directory) { () throws(Errno) -> SecretBytes? in
+                try slot.unwrap(secret, keystoreID: keystoreID)
+            }
+            if let root { return root }
         }
         throw failure
     }
@@ -181,19 +186,23 @@ extension KeystoreStore {
         let slot: SlotRecord
         var newText: SecretBytes?
         let label = String(decoding: label.utf8.prefix(SlotRecord.maximumLabelBytes), as: UTF8.self)
+        func wrap(_ kind: SlotKind, _ secret: SecretBytes) throws(KeystoreError) -> SlotRecord {
+            try onSystem(paths.directory) { () throws(Errno) -> SlotRecord in
+                try SlotRecord.wrap(
+                    keys, kind: kind, secret: secret, label: label, now: now, cost: cost)
+            }
+        }
         switch secret {
         case .passphrase(let passphrase):
             guard passphrase.count > 0 else { throw .emptyPassphrase }
-            slot = .wrap(
-                keys, kind: .passphrase, secret: passphrase, label: label, now: now, cost: cost)
+            slot = try wrap(.passphrase, passphrase)
         case .keyFile(let contents):
             try SlotRecord.checkKeyFile(contents)
-            slot = .wrap(
-                keys, kind: .keyFile, secret: contents, label: label, now: now, cost: cost)
+            slot = try wrap(.keyFile, contents)
         case .newRecoveryKey:
             let key = SecretBytes.random(count: RecoveryKey.byteCount)
             newText = RecoveryKey.text(of: key)
-            slot = .wrap(keys, kind: .recoveryKey, secret: key, label: label, now: now, cost: cost)
+            slot = try wrap(.recoveryKey, key)
         }
         let outcome = try change { snapshot, change throws(KeystoreError) in
             guard snapshot.slots.count < SlotRecord.maximumCount else {

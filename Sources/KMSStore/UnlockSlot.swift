@@ -1,5 +1,6 @@
 package import Cryptography
 package import KMSModel
+internal import Platform
 
 /// How a keystore is to be unlocked.
 package enum UnlockMethod: Sendable {
@@ -65,10 +66,10 @@ package struct ScryptCost: Sendable, Hashable {
     }
 
     /// What this version computes at all: at most 1 GiB, so that an edited keystore cannot make
-    /// its owner's machine run out of memory.
+    /// its owner's machine run out of memory; and N < 2^(16 r), as RFC 7914 §2 has it.
     var isBounded: Bool {
         (1...24).contains(logN) && (1...32).contains(r) && (1...16).contains(p)
-            && 128 * r << logN <= 1 << 30
+            && 128 * r << logN <= 1 << 30 && logN < 16 * r
     }
 }
 
@@ -175,17 +176,17 @@ struct SlotRecord: Hashable, Sendable {
 
 extension SlotRecord {
     /// Wraps the root key in a new slot. Slow for a passphrase, as it must be.
+    ///
+    /// - Throws: `ENOMEM`, as below.
     static func wrap(
         _ keys: KeystoreKeys, kind: SlotKind, secret: SecretBytes, label: String, now: Timestamp,
         cost: ScryptCost
-    ) -> SlotRecord {
+    ) throws(Errno) -> SlotRecord {
         precondition(cost.isBounded, "BUG: scrypt's cost is out of bounds")
         let bare = SlotRecord(
             id: hexText(Random.bytes(8)), kind: kind, label: label, createdAt: now,
             salt: Random.bytes(32), cost: kind == .passphrase ? cost : nil, wrappedRootKey: [])
-        guard let key = bare.wrappingKey(secret) else {
-            preconditionFailure("BUG: bounded scrypt cost was refused")
-        }
+        let key = try bare.wrappingKey(secret)
         let cipher = AESGCM256()
         cipher.use(key)
         var root = keys.rootKey.withBytes { span in
@@ -199,8 +200,10 @@ extension SlotRecord {
     }
 
     /// The root key, or nil when the secret is not this slot's.
-    func unwrap(_ secret: SecretBytes, keystoreID: [UInt8]) -> SecretBytes? {
-        guard let key = wrappingKey(secret) else { return nil }
+    ///
+    /// - Throws: `ENOMEM`, as below.
+    func unwrap(_ secret: SecretBytes, keystoreID: [UInt8]) throws(Errno) -> SecretBytes? {
+        let key = try wrappingKey(secret)
         let cipher = AESGCM256()
         cipher.use(key)
         guard
@@ -210,13 +213,19 @@ extension SlotRecord {
         return SecretBytes(consuming: &root)
     }
 
-    private func wrappingKey(_ secret: SecretBytes) -> SecretBytes? {
+    /// - Throws: `ENOMEM` when scrypt, which takes 128 MiB and more, does not get them.
+    private func wrappingKey(_ secret: SecretBytes) throws(Errno) -> SecretBytes {
         guard let cost else {
             return HKDFSHA256.derive(
                 from: secret, salt: salt, info: Array("keyfold slot 1 \(kind.rawValue)".utf8),
                 count: 32)
         }
-        return try? Scrypt.derive(
-            passphrase: secret, salt: salt, logN: cost.logN, r: cost.r, p: cost.p, count: 32)
+        do throws(CryptographyError) {
+            return try Scrypt.derive(
+                passphrase: secret, salt: salt, logN: cost.logN, r: cost.r, p: cost.p, count: 32)
+        } catch {
+            // The cost is bounded, so its memory is all that can be missing.
+            throw .noMemory
+        }
     }
 }

@@ -28,6 +28,7 @@ package struct Errno: Error, RawRepresentable, Hashable, Sendable {
     package static var noDeviceOrAddress: Errno { Errno(rawValue: ENXIO) }
     /// "Required key not available", as kernel fscrypt answers.
     package static var noKey: Errno { Errno(rawValue: ENOKEY) }
+    package static var noMemory: Errno { Errno(rawValue: ENOMEM) }
     package static var noSpace: Errno { Errno(rawValue: ENOSPC) }
     package static var noSuchFileOrDirectory: Errno { Errno(rawValue: ENOENT) }
     package static var noSuchProcess: Errno { Errno(rawValue: ESRCH) }

@@ -285,6 +285,26 @@ extension EndToEnd.Commands {
             }
         }
 
+        /// scrypt takes 128 MiB, more than anything else here does at once: some limit leaves room
+        /// for all but that.
+        @Test(needs("prlimit"))
+        func `too little memory is no wrong passphrase`() throws {
+            try VaultFixture.withVault(.locked) { fixture in
+                var isTold = false
+                for limit in stride(from: 64, through: 4096, by: 32) {
+                    let result = try Command(
+                        "prlimit", "--as=\(limit << 20)", Program.keyfold, "key", "list"
+                    ).with(fixture.environment).result()
+                    if result.succeeded { break }
+                    #expect(!result.error.contains("wrong passphrase"), "\(limit) MiB")
+                    isTold =
+                        isTold
+                        || result.error.contains("keystore: Cannot allocate memory")
+                }
+                #expect(isTold)
+            }
+        }
+
         /// Each process leaves a segment of the log.
         @Test func `a log of more files than a process may open can be backed up`() throws {
             try VaultFixture.withVault { fixture in
