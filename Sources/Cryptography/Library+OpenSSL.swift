@@ -24,9 +24,9 @@ enum Library {
     nonisolated(unsafe) static let sm3 =  // SAFETY: above
         unsafe digest("SM3")
     nonisolated(unsafe) static let hmac =  // SAFETY: above
-        unsafe required(EVP_MAC_fetch(nil, "HMAC", nil), "HMAC")
+        unsafe mac("HMAC", Parameter.Word("digest", "SHA256"))
     nonisolated(unsafe) static let cmac =  // SAFETY: above
-        unsafe required(EVP_MAC_fetch(nil, "CMAC", nil), "CMAC")
+        unsafe mac("CMAC", Parameter.Word("cipher", "AES-256-CBC"))
     nonisolated(unsafe) static let hkdf =  // SAFETY: above
         unsafe required(EVP_KDF_fetch(nil, "HKDF", nil), "HKDF")
     nonisolated(unsafe) static let scrypt =  // SAFETY: above
@@ -57,6 +57,56 @@ enum Library {
     private static func cipher(_ name: String) -> OpaquePointer {
         // SAFETY: the name is NUL-terminated for the length of the call and is not kept.
         unsafe required(EVP_CIPHER_fetch(nil, name, nil), name)
+    }
+
+    /// A MAC whose contexts work for one message after the other, as this module uses them.
+    ///
+    /// Before OpenSSL 3.0.3 `EVP_MAC_init` without a key succeeds and does nothing, and all codes
+    /// but a context's first are wrong (openssl issue 17811). Names and records that were sealed
+    /// with those nothing else would open, so the process ends, and says why in a release build too.
+    private static func mac(_ name: String, _ parameter: Parameter.Word) -> OpaquePointer {
+        // SAFETY: the name is NUL-terminated for the length of the call and is not kept.
+        let algorithm = unsafe required(EVP_MAC_fetch(nil, name, nil), name)
+        guard unsafe startsAnew(algorithm, parameter) else {
+            // SAFETY: a static string.
+            let version = unsafe String(cString: OpenSSL_version(OPENSSL_VERSION))
+            fatalError("\(version) computes \(name) wrongly; OpenSSL 3.0.3 or later is needed")
+        }
+        return unsafe algorithm
+    }
+
+    /// Whether a context gives one message the same code twice.
+    ///
+    /// - Parameter restart: lets a context begin another message under the same key.
+    static func startsAnew(
+        _ algorithm: OpaquePointer, _ parameter: Parameter.Word,
+        restart: (OpaquePointer) -> Int32 = { unsafe EVP_MAC_init($0, nil, 0, nil) }
+    ) -> Bool {
+        let context = unsafe required(EVP_MAC_CTX_new(algorithm), "EVP_MAC_CTX_new")
+        defer {
+            // SAFETY: made above, and used in this function only.
+            unsafe EVP_MAC_CTX_free(context)
+            ERR_clear_error()
+        }
+        let key = [UInt8](repeating: 1, count: 32)
+        // SAFETY: the call reads `key.count` bytes; the parameters point to static strings.
+        unsafe require(
+            EVP_MAC_init(context, key, key.count, Parameter.list([parameter])), "EVP_MAC_init")
+        let first = unsafe code(context)
+        guard unsafe restart(context) == 1, first != nil else { return false }
+        return unsafe code(context) == first
+    }
+
+    /// The code of a message of one block and a part of another; nil when a call fails.
+    private static func code(_ context: OpaquePointer) -> [UInt8]? {
+        let message = [UInt8](repeating: 2, count: 20)
+        var code = [UInt8](repeating: 0, count: 32)
+        var written = 0
+        // SAFETY: the calls read the message's bytes, and write at most the code's.
+        guard unsafe EVP_MAC_update(context, message, message.count) == 1,
+            unsafe EVP_MAC_final(context, &code, &written, code.count) == 1
+        else { return nil }
+        return Array(code.prefix(written))
     }
 
     /// A libcrypto object that only a broken installation or an exhausted heap can deny.

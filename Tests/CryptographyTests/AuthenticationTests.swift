@@ -46,6 +46,23 @@ import Testing
         }
     }
 
+    /// As OpenSSL before 3.0.3 does.
+    @Test func `a library that does not begin a second message is found out`() {
+        let hmac = Parameter.Word("digest", "SHA256")
+        let cmac = Parameter.Word("cipher", "AES-256-CBC")
+        // SAFETY: the algorithms live until the process ends.
+        let good = unsafe [
+            Library.startsAnew(Library.hmac, hmac), Library.startsAnew(Library.cmac, cmac),
+        ]
+        let bad = unsafe [
+            Library.startsAnew(Library.hmac, hmac, restart: { _ in 1 }),
+            Library.startsAnew(Library.cmac, cmac, restart: { _ in 1 }),
+            Library.startsAnew(Library.hmac, hmac, restart: { _ in 0 }),
+        ]
+        #expect(good == [true, true])
+        #expect(bad == [false, false, false])
+    }
+
     @Test func `many threads use one HMAC key at once`() async {
         let key = HMACKey(.random(count: 32), .sha384)
         let messages = (0..<100).map { Random.bytes($0) }
