@@ -190,7 +190,8 @@ private struct BlockFindings: Sendable {
         _ sealed: RawSpan, _ range: Range<Int>
     ) {
         let digest = SHA256.hash(sealed.extracting(range)).prefix(8)
-        self[keyPath: kind].add(CheckProblem.Block(index: block, digest: Array(digest)))
+            .reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        self[keyPath: kind].add(CheckProblem.Block(index: block, digest: digest))
     }
 
     var problems: [CheckProblem] {

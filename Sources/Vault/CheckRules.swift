@@ -8,7 +8,7 @@ struct CheckProblem: Sendable, Equatable {
     struct Block: Sendable, Equatable {
         let index: UInt64
         /// The beginning of the SHA-256 of its sealed bytes.
-        let digest: [UInt8]
+        let digest: UInt64
     }
 
     /// Blocks of one file that are remembered for the second look.

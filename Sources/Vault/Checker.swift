@@ -9,8 +9,6 @@ import Synchronization
 /// A finding counts only when a second look, some time later, sees the same: a mounted vault
 /// changes meanwhile. Without `--repair` nothing is locked and nothing is written.
 package final class Checker: Sendable {
-    /// Entries with problems that wait for their second look.
-    private static let maximumSuspects = 8192
     /// A mount brings what it has begun to its end in less time than this.
     private static let settlingSecondsInUse = 2.5
     /// `keyfold rewrap` may be writing a header, also in a vault that is not mounted.
@@ -101,16 +99,9 @@ package final class Checker: Sendable {
 
     // MARK: The course of a check
 
-    /// An entry that a look found something about.
-    private struct Suspect {
-        let place: CheckPlace
-        let name: FileName
-        var seen: CheckInspection
-    }
-
     private struct Run {
         var summary = CheckSummary()
-        var suspects: [Suspect] = []
+        var suspects = CheckSuspects()
         var duplicates = CheckDuplicates()
         var repairs: [CheckRepair.Action] = []
         var hasJournals = false
@@ -265,10 +256,10 @@ package final class Checker: Sendable {
             if let child = seen.child { children.append(child) }
             if let identity = seen.identity { run.duplicates.add(identity) }
             if !seen.problems.isEmpty {
-                run.suspects.append(Suspect(place: item.place, name: item.name, seen: seen))
+                run.suspects.add(CheckSuspect(place: item.place, name: item.name, seen: seen))
             }
         }
-        if run.suspects.count >= Self.maximumSuspects { settle(inspector, &run) }
+        if run.suspects.isFull { settle(inspector, &run) }
         return children
     }
 
@@ -314,15 +305,14 @@ package final class Checker: Sendable {
     /// Looks again at everything that was found, until two looks agree; what they agree about is
     /// reported.
     private func settle(_ inspector: CheckInspector, _ run: inout Run) {
-        var suspects = run.suspects
-        run.suspects = []
+        var suspects = run.suspects.takeAll()
         for attempt in 1...Self.maximumLooks where !suspects.isEmpty {
             noteUse(inspector)
             pause(inspector.isInUse ? Self.settlingSecondsInUse : Self.settlingSecondsAtRest)
             let again = concurrently(suspects) { suspect in
                 Self.lookAgain(inspector, suspect)
             }
-            var unsettled: [Suspect] = []
+            var unsettled: [CheckSuspect] = []
             for (suspect, second) in zip(suspects, again) {
                 let rest = settle(suspect, second, &run)
                 guard let rest else { continue }
@@ -340,8 +330,8 @@ package final class Checker: Sendable {
 
     /// - Returns: what the second look saw differently, to be looked at once more.
     private func settle(
-        _ suspect: Suspect, _ second: CheckInspection, _ run: inout Run
-    ) -> Suspect? {
+        _ suspect: CheckSuspect, _ second: CheckInspection, _ run: inout Run
+    ) -> CheckSuspect? {
         var rest: [CheckProblem] = []
         for problem in second.problems {
             let confirmed = suspect.seen.problems.lazy.compactMap { $0.confirmed(by: problem) }
@@ -354,11 +344,11 @@ package final class Checker: Sendable {
         guard !rest.isEmpty else { return nil }
         var seen = second
         seen.problems = rest
-        return Suspect(place: suspect.place, name: suspect.name, seen: seen)
+        return CheckSuspect(place: suspect.place, name: suspect.name, seen: seen)
     }
 
     private static func lookAgain(
-        _ inspector: CheckInspector, _ suspect: Suspect
+        _ inspector: CheckInspector, _ suspect: CheckSuspect
     ) -> CheckInspection {
         guard let directory = try? inspector.open(suspect.place) else { return .gone }
         return inspector.inspect(
@@ -409,7 +399,7 @@ package final class Checker: Sendable {
             &run)
     }
 
-    private func report(_ problem: CheckProblem, of suspect: Suspect, _ run: inout Run) {
+    private func report(_ problem: CheckProblem, of suspect: CheckSuspect, _ run: inout Run) {
         let finding = CheckFinding(
             problem.code, storedPath: suspect.place.storedPath(suspect.name),
             plainPath: suspect.place.plainPath(suspect.seen.plainName), detail: problem.words)

@@ -311,8 +311,8 @@ struct CheckRulesTests {
     }
 
     @Test func `two looks agree about the blocks that both saw fail alike`() {
-        func block(_ index: UInt64, _ byte: UInt8) -> CheckProblem.Block {
-            CheckProblem.Block(index: index, digest: [byte])
+        func block(_ index: UInt64, _ digest: UInt64) -> CheckProblem.Block {
+            CheckProblem.Block(index: index, digest: digest)
         }
         var first = CheckProblem(.blockDamaged)
         for index in 0..<4 as Range<UInt64> { first.add(block(index, 1)) }
@@ -326,9 +326,34 @@ struct CheckRulesTests {
     @Test func `no more blocks of a file are remembered than there is room for`() {
         var problem = CheckProblem(.blockDamaged)
         for index in 0...UInt64(CheckProblem.maximumBlocks) {
-            problem.add(CheckProblem.Block(index: index, digest: []))
+            problem.add(CheckProblem.Block(index: index, digest: 0))
         }
         #expect(problem.blocks.count == CheckProblem.maximumBlocks)
         #expect(problem.words == "blocks 0…1023 and more")
+    }
+
+    @Test func `entries wait for their second look until they, or their blocks, are too many`() {
+        func suspect(blockCount: Int) -> CheckSuspect {
+            var problem = CheckProblem(.blockDamaged)
+            for index in 0..<blockCount {
+                problem.add(CheckProblem.Block(index: UInt64(index), digest: 0))
+            }
+            var seen = CheckInspection()
+            seen.problems = [problem, CheckProblem(.attributeDamaged)]
+            let domain = CheckDomain(id: DomainID(), keys: nil)
+            return CheckSuspect(
+                place: .root(nil, of: domain), name: FileName("entry"), seen: seen)
+        }
+        var suspects = CheckSuspects()
+        for (blockCount, most) in [
+            (1000, CheckSuspects.maximumBlocks / 1000 + 1), (1, CheckSuspects.maximumCount),
+        ] {
+            for _ in 1..<most { suspects.add(suspect(blockCount: blockCount)) }
+            #expect(!suspects.isFull)
+            suspects.add(suspect(blockCount: blockCount))
+            #expect(suspects.isFull)
+            #expect(suspects.takeAll().count == most)
+            #expect(!suspects.isFull && suspects.takeAll().isEmpty)
+        }
     }
 }
