@@ -4,8 +4,12 @@ internal import Glibc
 package enum ChildProcess {
     /// Runs a program with this one's terminal, environment and standard streams, and waits.
     ///
+    /// Lets SIGCHLD do what it does by default, in this process as in the other: who started this
+    /// one may have it ignored, and then no child leaves a status (wait(2)).
+    ///
     /// - Returns: its exit status, or 128 and the signal that ended it.
     package static func run(_ path: String, _ arguments: [String]) throws(Errno) -> Int32 {
+        _ = signal(SIGCHLD, SIG_DFL)
         // SAFETY: the copies live until the spawn has read them, and are freed once.
         let words = unsafe ([path] + arguments).map { unsafe strdup($0) }
         defer { unsafe words.forEach { unsafe free($0) } }
@@ -17,13 +21,13 @@ package enum ChildProcess {
 
     /// Waits until a child ends.
     ///
-    /// - Returns: its exit status, or 128 and the signal that ended it.
+    /// - Returns: its exit status, or 128 and the signal that ended it; 255 when there is none, since
+    ///   this process ignores SIGCHLD.
     package static func wait(for pid: Int32) -> Int32 {
         var status: Int32 = 0
         // SAFETY: `status` outlives the call.
         let ended = try? systemCall { unsafe waitpid(pid, &status, 0) }
-        precondition(ended == pid, "BUG: waiting for a process that is no child")
-        return exitStatus(status)
+        return ended == pid ? exitStatus(status) : 255
     }
 
     /// The first file of this name that PATH finds.

@@ -285,6 +285,20 @@ extension EndToEnd.Commands {
             }
         }
 
+        /// Some supervisors leave SIGCHLD ignored in what they start.
+        @Test func `a vault is mounted and unmounted where the ends of children are ignored`()
+            throws
+        {
+            try VaultFixture.withVault { fixture in
+                let unmount = fixture.command(["unmount", fixture.mountPoint])
+                for command in [fixture.mountCommand(), unmount] {
+                    var ignoring = command
+                    ignoring.words = ["env", "--ignore-signal=CHLD"] + command.words
+                    try ignoring.limited(toSeconds: 60).run()
+                }
+            }
+        }
+
         /// scrypt takes 128 MiB, more than anything else here does at once: some limit leaves room
         /// for all but that.
         @Test(needs("prlimit"))

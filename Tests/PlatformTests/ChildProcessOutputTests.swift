@@ -69,6 +69,11 @@ import Testing
         #expect(isRunning(pid))
     }
 
+    /// As of a child whose end nobody was told of.
+    @Test func `a process that is no child has no status`() {
+        #expect(Child.wait(for: 1) == 255)
+    }
+
     @Test func `a program that is not there is an error of the system`() {
         #expect(throws: Child.OutputFailure.system(.noSuchFileOrDirectory)) {
             try Child.output(
