@@ -175,6 +175,10 @@ package final class Checker: Sendable {
     ) throws(VaultError) -> CheckPlace? {
         var place = root
         let names = (request.plainPath ?? "").split(separator: "/").filter { $0 != "." }
+        // With plaintext names ".." would lead up, and out of the vault.
+        guard !names.contains(where: { FileName(String($0)).isDots }) else {
+            throw .system(.invalidArgument)
+        }
         for (index, name) in names.enumerated() {
             let directory = try system { () throws(Errno) in try inspector.open(place) }
             guard let stored = inspector.storedName(of: String(name), in: place) else {

@@ -298,6 +298,8 @@ struct SealedPath {
     }
 
     /// An entry of the directory.
+    ///
+    /// - Throws: `EINVAL` for "..", beside what a missing or an impossible name gives.
     func find(_ name: String) throws(VaultError) -> (stored: FileName, status: FileStatus) {
         let stored = try storedName(name).fileName
         let status = try system { () throws(Errno) in try directory.status(of: stored) }
@@ -308,6 +310,8 @@ struct SealedPath {
         guard (1...DomainKeys.maximumNameBytes).contains(name.utf8.count) else {
             throw .system(.fileNameTooLong)
         }
+        // With plaintext names ".." would lead up, and out of the vault.
+        guard !FileName(name).isDots else { throw .system(.invalidArgument) }
         switch config.names {
         case .sealed:
             return StoredName(

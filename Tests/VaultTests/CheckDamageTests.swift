@@ -394,6 +394,31 @@ struct CheckDamageTests {
         }
     }
 
+    @Test func `no path leads out of a vault with plaintext names`() throws {
+        func expectInvalid(_ refusal: VaultError?) {
+            guard case .system(.invalidArgument) = refusal else {
+                Issue.record("\(String(describing: refusal))")
+                return
+            }
+        }
+        try Self.withPlaintextVault { bench in
+            for path in ["..", "../vault/file", "file/../file"] {
+                let refusal = #expect(throws: VaultError.self) { try bench.check(path) }
+                expectInvalid(refusal)
+            }
+            let service = bench.bench.service
+            let (root, config) = try VaultInspection.open(bench.root)
+            let (identity, _) = try RootDomain.open(
+                in: root, config: config, service: service, as: VaultWorkbench.owner)
+            let way = SealedPath(
+                config: config, root: root, identity: identity,
+                opener: NestedDomain(
+                    vaultID: config.vaultID, service: service, caller: VaultWorkbench.owner))
+            let refusal = #expect(throws: VaultError.self) { try way.find("..") }
+            expectInvalid(refusal)
+        }
+    }
+
     @Test func `a vault with plaintext names is checked, too`() throws {
         try Self.withPlaintextVault { bench in
             #expect(try bench.check(readsData: true).findings == [])
