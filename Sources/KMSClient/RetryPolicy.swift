@@ -44,6 +44,8 @@ package struct RetryPolicy: Sendable, Hashable {
         "ThrottlingException", "TooManyRequestsException", "TransactionInProgressException",
     ]
     static let transientExceptions: Set<String> = ["RequestTimeout", "RequestTimeoutException"]
+    /// With status 503: the service has no room for the request.
+    static let busyException = "ServiceUnavailableException"
     static let staleCredentialExceptions: Set<String> = [
         "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId",
         "UnrecognizedClientException",
@@ -98,11 +100,11 @@ extension RetryPolicy.Outcome {
     fileprivate func isWorthAnother(isIdempotent: Bool) -> Bool {
         switch self {
         case .answered(let status, let exception):
-            if let exception {
-                if RetryPolicy.throttlingExceptions.contains(exception) { return true }
-                if RetryPolicy.transientExceptions.contains(exception) { return true }
-            }
-            return status == 429 || (500...599).contains(status) && status != 501 && status != 505
+            if Self.wasTurnedAway(status, exception) { return true }
+            // Any other answer may have come after the work was done.
+            guard isIdempotent else { return false }
+            if let exception, RetryPolicy.transientExceptions.contains(exception) { return true }
+            return (500...599).contains(status) && status != 501 && status != 505
         case .failed(.unreachable): return true
         case .failed(.timedOut(let wasSent)), .failed(.connectionLost(let wasSent, _)):
             return isIdempotent || !wasSent
@@ -110,5 +112,13 @@ extension RetryPolicy.Outcome {
             .failed(.malformedHeader), .failed(.library):
             return false
         }
+    }
+
+    /// Whether the service says that it did not begin: it is asked too much, or has no room.
+    private static func wasTurnedAway(_ status: Int, _ exception: String?) -> Bool {
+        if status == 429 { return true }
+        guard let exception else { return false }
+        return RetryPolicy.throttlingExceptions.contains(exception)
+            || status == 503 && exception == RetryPolicy.busyException
     }
 }

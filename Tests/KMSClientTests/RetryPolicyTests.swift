@@ -13,8 +13,34 @@ import Testing
 
     @Test(arguments: [500, 502, 503, 504, 599, 429])
     func `what may pass is tried again`(_ status: Int) {
+        #expect(Self.decision(.answered(status: status, exception: nil)) == .again(after: .zero))
+    }
+
+    @Test(
+        arguments: [
+            (500, nil), (500, "KMSInternalException"), (500, "DependencyTimeoutException"),
+            (502, nil),
+            (503, nil), (504, nil), (400, "RequestTimeout"), (408, "RequestTimeoutException"),
+            (500, "ServiceUnavailableException"),
+        ] as [(Int, String?)])
+    func `an answer that may come after the work is tried again only if that does no harm`(
+        _ status: Int, _ exception: String?
+    ) {
+        let outcome = Outcome.answered(status: status, exception: exception)
+        #expect(Self.decision(outcome, isIdempotent: false) == .stop)
+        #expect(Self.decision(outcome) == .again(after: .zero))
+    }
+
+    @Test(
+        arguments: [
+            (429, nil), (503, "ServiceUnavailableException"), (503, "SlowDown"),
+            (400, "ThrottlingException"),
+        ] as [(Int, String?)])
+    func `what was turned away before any work is tried again, whatever it was`(
+        _ status: Int, _ exception: String?
+    ) {
+        let outcome = Outcome.answered(status: status, exception: exception)
         for isIdempotent in [true, false] {
-            let outcome = Outcome.answered(status: status, exception: nil)
             #expect(Self.decision(outcome, isIdempotent: isIdempotent) == .again(after: .zero))
         }
     }
@@ -24,7 +50,7 @@ import Testing
         #expect(Self.decision(.answered(status: status, exception: nil)) == .stop)
     }
 
-    @Test(arguments: ["ThrottlingException", "TooManyRequestsException", "RequestTimeout"])
+    @Test(arguments: ["ThrottlingException", "TooManyRequestsException", "RequestThrottled"])
     func `throttling is waited out, though it is the client's error`(_ name: String) {
         let outcome = Outcome.answered(status: 400, exception: name)
         #expect(Self.decision(outcome) == .again(after: .zero))
