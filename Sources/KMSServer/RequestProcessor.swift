@@ -189,17 +189,27 @@ extension RequestProcessor {
     private func credentials(
         _ head: HTTPRequestHead, _ peer: Peer, at time: Timestamp
     ) throws(FrontEndFailure) -> AdmittedRequest.Credentials {
+        let claim = try claim(head, peer, at: time)
+        switch peer {
         // Over a Unix socket a signature proves nothing that the kernel does not know better. It
         // still names the Region that the client means.
-        if case .process(let process) = peer {
-            let claim = try? verifier.claim(of: head, now: time)
-            return .process(process, region: claim?.scope.region)
-        }
-        do throws(SigV4Failure) {
-            let claim = try verifier.claim(of: head, now: time)
+        case .process(let process): return .process(process, region: claim?.scope.region)
+        case .network:
+            guard let claim else { throw .signature(.missingAuthenticationToken) }
             // There are no temporary credentials here, so no token can be right.
-            guard claim.sessionToken == nil else { throw .unrecognizedClient }
+            guard claim.sessionToken == nil else { throw .signature(.unrecognizedClient) }
             return .signed(claim)
+        }
+    }
+
+    /// nil without an Authorization header, for a peer that needs none. One that can't be read is
+    /// refused all the same: its Region is not known, and another one has other keys.
+    private func claim(
+        _ head: HTTPRequestHead, _ peer: Peer, at time: Timestamp
+    ) throws(FrontEndFailure) -> SigV4Claim? {
+        if case .process = peer, head.values("authorization").isEmpty { return nil }
+        do throws(SigV4Failure) {
+            return try verifier.claim(of: head, now: time)
         } catch {
             throw .signature(error)
         }

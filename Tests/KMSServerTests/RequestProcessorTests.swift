@@ -309,6 +309,38 @@ import Testing
         request.region = "mars-north-1"
         #expect(processor.process(request, host).error?.name == "InvalidSignatureException")
     }
+
+    @Test(arguments: [
+        ("", "MissingAuthenticationTokenException"),
+        ("Bearer x", "MissingAuthenticationTokenException"),
+        ("AWS4-HMAC-SHA256 Credential=A/20261118/us-east-1/kms", "IncompleteSignatureException"),
+    ])
+    func `over a Unix socket a signature that can't be read is refused, not taken for none`(
+        _ authorization: String, _ name: String
+    ) {
+        var request = TestRequest()
+        request.peer = .process(process)
+        let error = refusal(request) { head in
+            head.headers = head.headers.map {
+                $0.name == "Authorization" ? HTTPHeader($0.name, authorization) : $0
+            }
+        }
+        #expect(error?.name == name)
+    }
+
+    @Test func `over a Unix socket, too, a signature is of this time and for this service`() {
+        var request = TestRequest()
+        request.peer = .process(process)
+        request.signedAt = TestRequest.time.advanced(byMilliseconds: -301_000)
+        #expect(refusal(request)?.name == "InvalidSignatureException")
+        request.signedAt = TestRequest.time
+        let foreign = refusal(request) { head in
+            head.headers = head.headers.map {
+                HTTPHeader($0.name, $0.value.replacing("/kms/", with: "/s3/"))
+            }
+        }
+        #expect(foreign?.name == "InvalidSignatureException")
+    }
 }
 
 @Suite struct PeerTests {
