@@ -35,6 +35,8 @@ package struct NewAccessKey: Sendable {
 /// Why a principal is not made or found.
 package enum PrincipalError: Error, Hashable, Sendable {
     case invalidName(String)
+    /// Where principals are named it means somebody else.
+    case reservedName(String)
     case invalidAccessKeyID(String)
     /// 16…128 printable ASCII characters.
     case invalidSecret
@@ -67,6 +69,7 @@ extension Keystore {
         _ new: NewAccessKey
     ) throws(PrincipalError) -> (principal: AccessKeyPrincipal, secret: SecretBytes) {
         guard AccessKeyForm.isName(new.name) else { throw .invalidName(new.name) }
+        guard !AccessKeyForm.isReserved(new.name) else { throw .reservedName(new.name) }
         let id = new.accessKeyID ?? AccessKeyForm.randomID()
         guard AccessKeyForm.isID(id) else { throw .invalidAccessKeyID(id) }
         let secret = new.secretAccessKey ?? AccessKeyForm.randomSecret()
@@ -166,6 +169,15 @@ private enum AccessKeyForm {
     static func isName(_ text: String) -> Bool {
         (1...64).contains(text.utf8.count)
             && text.utf8.allSatisfy { isAlphanumeric($0) || "+=,.@_-".utf8.contains($0) }
+    }
+
+    /// `root` is the keystore's owner, `uid-N` a local user, `NAME.amazonaws.com` a service: a grant
+    /// to such a name would go to them.
+    static func isReserved(_ name: String) -> Bool {
+        if name == "root" || name.contains(".amazonaws.com") { return true }
+        let digits = name.utf8.dropFirst("uid-".utf8.count)
+        return name.hasPrefix("uid-") && !digits.isEmpty
+            && digits.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     }
 
     static func isID(_ text: String) -> Bool {

@@ -425,4 +425,17 @@ import Testing
         _ = try keystore.createPrincipal(NewAccessKey(name: "bob", takesOverPermissions: true))
         #expect(try people.encrypt(granted, as: people.bob) == nil)
     }
+
+    @Test(arguments: ["root", "uid-0", "uid-1000", "uid-99999999999", "x.amazonaws.com"])
+    func `a principal can't have a name that means somebody else in grants`(_ name: String) throws {
+        let store = try TestKeystore()
+        let keystore = store.keystore
+        #expect(throws: PrincipalError.reservedName(name)) {
+            try keystore.createPrincipal(NewAccessKey(name: name))
+        }
+        #expect(try keystore.principals().isEmpty)
+        for near in ["Root", "rooted", "uid-", "uid-1a", "xuid-1"] {
+            _ = try keystore.createPrincipal(NewAccessKey(name: near))
+        }
+    }
 }

@@ -215,7 +215,12 @@ extension Session {
     func principalARN(of name: String) -> String {
         let scope = keystore.scope
         if name.hasPrefix("arn:") || name.contains(".amazonaws.com") { return name }
-        if name.hasPrefix("uid-"), let uid = UInt32(name.dropFirst(4)) {
+        // UInt32 would read a sign, too, which may be part of a principal's name.
+        let digits = name.utf8.dropFirst(4)
+        if name.hasPrefix("uid-"),
+            digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+            let uid = UInt32(name.dropFirst(4))
+        {
             return scope.userARN(uid: uid)
         }
         return name == "root" ? scope.rootPrincipalARN : scope.userARN(name: name)

@@ -159,6 +159,12 @@ extension Failure {
         switch error {
         case .invalidName:
             self.init(.usage, name, "a name has 1…64 letters, digits and +=,.@_-")
+        case .reservedName:
+            self.init(
+                .usage, name,
+                "no principal can have this name: in grants root is the keystore's owner, uid-N a "
+                    + "local user, and NAME.amazonaws.com a service",
+                wayOut: "take another name")
         case .invalidAccessKeyID(let id):
             self.init(.usage, id, "an access key id has 16…128 letters, digits and underscores")
         case .invalidSecret:
