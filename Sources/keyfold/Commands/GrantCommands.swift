@@ -51,6 +51,10 @@ struct GrantCreate: ParsableCommand {
         if exactContext, context.isEmpty {
             throw ValidationError("--exact-context needs --context.")
         }
+        var names: Set<String> = []
+        for pair in context where !names.insert(pair.tag.key).inserted {
+            throw ValidationError("--context gives '\(pair.tag.key)' two values.")
+        }
     }
 
     func run() throws {
@@ -63,14 +67,28 @@ struct GrantCreate: ParsableCommand {
                 .constraints: constraints.map(Value.structure),
                 .name: name.map(Value.text),
             ])
-            let answer = try session.ask(about: key.name) { service, caller throws(KMSError) in
-                try service.answer(.createGrant, input, as: caller)
-            }
+            let answer = try create(input, session)
             let id = answer.text(.grantID) ?? ""
             common.output.data(
                 .object([
                     "grantId": .text(id), "grantToken": .text(ifAny: answer.text(.grantToken)),
                 ]), id + "\n")
+        }
+    }
+
+    private func create(_ input: Structure, _ session: Session) throws(Failure) -> Structure {
+        do throws(KMSError) {
+            return try session.service.answer(.createGrant, input, as: session.caller)
+        } catch {
+            // The key was found already: what is not known is a principal.
+            guard error.code == .invalidARN else { throw Failure(error, object: key.name) }
+            let unknown = [grantee, retiring].compactMap(\.self).first { name in
+                error.message.hasSuffix(": " + session.principalARN(of: name))
+            }
+            throw Failure(
+                .notFound, unknown ?? grantee, "there is no such principal",
+                wayOut: "'keyfold principal list' shows them; uid-N is a local user, and root the "
+                    + "keystore's owner")
         }
     }
 
