@@ -14,11 +14,16 @@ package final class Terminal {
     /// Asks for a line without echo.
     ///
     /// Keys work as on every terminal: erase, kill, end of input. Control-C is read as a key, so
-    /// that the echo is back before the program ends.
+    /// that the echo is back before the program ends. A signal that ends the program does so, too,
+    /// when the echo is back.
     ///
     /// - Returns: the line's bytes, which the caller wipes.
     /// - Throws: a ``Failure`` when the person breaks off or the line is too long.
     package func readSecret(_ prompt: String) throws(Failure) -> [UInt8] {
+        try EndingSignals.held { () throws(Failure) in try readUnseen(prompt) }
+    }
+
+    private func readUnseen(_ prompt: String) throws(Failure) -> [UInt8] {
         guard let modes = try? descriptor.readKeysUnseen() else { throw Self.noAnswer }
         defer {
             // When this fails the terminal itself is gone.
@@ -46,6 +51,8 @@ package final class Terminal {
                 throw Self.noAnswer
             case 0x15: SecretFile.erase(&line)  // ^U
             case 0x08, 0x7F: Self.eraseCharacter(&line)
+            // Keys without a character, such as ^Z and Escape. A tab has one.
+            case 0x00...0x1F where key != 0x09: break
             default:
                 guard line.count < SecretFile.lineLimitBytes else {
                     SecretFile.erase(&line)
@@ -61,7 +68,11 @@ package final class Terminal {
         while let last = line.popLast(), last & 0xC0 == 0x80 {}
     }
 
+    /// nil at the end of the input, and when a signal is to end the program.
     private func readKey() -> UInt8? {
+        // A signal may go to another thread, so that nothing here is interrupted.
+        while !EndingSignals.haveCome, !descriptor.isReadable(waitingMilliseconds: 100) {}
+        if EndingSignals.haveCome { return nil }
         var key: [UInt8] = [0]
         defer { SecretFile.erase(&key) }
         return (try? descriptor.readNext(into: &key)) == 1 ? key[0] : nil
