@@ -37,9 +37,20 @@ package struct Output: Sendable {
 
     /// A secret that the person is to keep: written past the output's buffer, so that no copy of
     /// it stays in this process.
+    ///
+    /// - Throws: when any of it could not be written, also to a pipe that nobody reads; then
+    ///   nobody has the secret.
     package func reveal(_ secret: SecretBytes, before: String, after: String) throws(Failure) {
-        print(before, terminator: "")
-        Self.flush()
+        try SignalMask.withoutBrokenPipes { () throws(Failure) in
+            print(before, terminator: "")
+            try Self.flush()
+            try Self.write(secret)
+            print(after, terminator: "")
+            try Self.flush()
+        }
+    }
+
+    private static func write(_ secret: SecretBytes) throws(Failure) {
         do throws(Errno) {
             try secret.withBytes { bytes throws(Errno) in
                 var text = [UInt8](repeating: 0, count: bytes.byteCount)
@@ -47,16 +58,10 @@ package struct Output: Sendable {
                 text.withMutableRawSpan {
                     copyBytes(bytes, 0..<bytes.byteCount, to: &$0, at: 0)
                 }
-                guard try Self.standardOutput.append(text) == text.count else { throw .ioError }
+                guard try standardOutput.append(text) == text.count else { throw .ioError }
             }
         } catch {
-            throw Failure(.inputOutput, "standard output", "\(error)")
+            throw failure("\(error)")
         }
-        print(after, terminator: "")
-    }
-
-    /// Sends what is written so far on its way.
-    package static func flush() {
-        _ = fflush(nil)  // No stream named means all of them (fflush(3)).
     }
 }

@@ -50,7 +50,7 @@ enum ServeDaemon {
         for line in ClientEnvironment.lines(settings.listeners, region: keystore.scope.region) {
             print(line)
         }
-        Output.flush()
+        try Output.flush()
         // Not on standard output, which a shell evaluates.
         StandardError.line("credentials are made with: keyfold principal create NAME")
     }

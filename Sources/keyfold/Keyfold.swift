@@ -1,5 +1,7 @@
 import ArgumentParser
 import Console
+import Glibc
+import Platform
 
 /// The program's commands.
 struct Keyfold: ParsableCommand {
@@ -34,4 +36,28 @@ struct Keyfold: ParsableCommand {
             CommandGroup(name: "What happened", subcommands: [LogCommand.self, UsageCommand.self]),
             CommandGroup(name: "Help", subcommands: [ExitCodesCommand.self]),
         ])
+}
+
+extension Keyfold {
+    static func end(_ failure: Failure) -> Never {
+        // What is lost of the output says less than the failure, which is told in any case.
+        try? SignalMask.withoutBrokenPipes { () throws(Failure) in try Output.flush() }
+        StandardError.report(failure)
+        Glibc.exit(failure.status.rawValue)
+    }
+
+    /// For wrong usage, --help, --version, and exit codes of commands that said why themselves: as
+    /// ``exit(withError:)``, which does not see whether the text was written.
+    static func end(_ reason: any Error) -> Never {
+        let status = exitCode(for: reason)
+        let text = fullMessage(for: reason)
+        if status.isSuccess, !text.isEmpty { print(text) }
+        do throws(Failure) {
+            try Output.flush()
+        } catch {
+            end(error)
+        }
+        if !status.isSuccess, !text.isEmpty { StandardError.line(text) }
+        Glibc.exit(status.rawValue)
+    }
 }

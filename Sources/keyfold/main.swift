@@ -1,7 +1,6 @@
 import ArgumentParser
 import Console
 import Cryptography
-import Glibc
 import Platform
 
 ProcessHardening.apply()
@@ -10,11 +9,9 @@ SecretBytes.prepareSecureHeap()
 do {
     var command = try Keyfold.parseAsRoot()
     try command.run()
+    try Output.flush()
 } catch let failure as Failure {
-    Output.flush()
-    StandardError.report(failure)
-    exit(failure.status.rawValue)
+    Keyfold.end(failure)
 } catch {
-    // Wrong usage, --help, --version, and exit codes of commands that said why themselves.
-    Keyfold.exit(withError: error)
+    Keyfold.end(error)
 }

@@ -105,7 +105,7 @@ struct CheckCommand: ParsableCommand, BasicOptions {
         let repairs = repair
         let interruption = Interruption { signal in
             progress.finish()
-            Output.flush()
+            try? Output.flush()
             StandardError.line(
                 "keyfold: stopped; "
                     + (repairs ? "the same command goes on from here" : "nothing was changed"))
@@ -133,10 +133,10 @@ struct CheckCommand: ParsableCommand, BasicOptions {
         }
     }
 
-    /// At once, since a long check may be stopped.
+    /// At once, since a long check may be stopped. What can't be written is told at the end.
     private func show(_ report: CheckReport) {
         output.data(report.json, report.text)
-        Output.flush()
+        try? Output.flush()
     }
 
     // MARK: The keystore

@@ -53,7 +53,7 @@ struct LogShow: ParsableCommand {
             let writer = LogWriter(isJSON: common.json, flushesEach: follow)
             do throws(UsageLogError) {
                 if follow {
-                    try reader.follow(filter, until: { false }, writer.write)
+                    try reader.follow(filter, until: { writer.hasFailed }, writer.write)
                 } else {
                     try reader.forEach(filter, writer.write)
                 }
@@ -85,6 +85,8 @@ private final class LogWriter {
     private let isJSON: Bool
     private let flushesEach: Bool
     private var hasHeading = false
+    /// Whether nobody takes the events any more; the program's end says why.
+    private(set) var hasFailed = false
 
     init(isJSON: Bool, flushesEach: Bool) {
         self.isJSON = isJSON
@@ -99,7 +101,12 @@ private final class LogWriter {
             hasHeading = true
             print(LogLine.text(event))
         }
-        if flushesEach { Output.flush() }
+        guard flushesEach else { return }
+        do throws(Failure) {
+            try Output.flush()
+        } catch {
+            hasFailed = true
+        }
     }
 }
 
