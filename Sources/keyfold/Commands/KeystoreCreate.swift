@@ -59,10 +59,22 @@ struct NewKeystore {
         do throws(Failure) {
             try reveal(made.recoveryKey, of: made.keystore)
         } catch {
+            var failure = error
+            failure.wayOut = Self.wayOut(withoutRecoveryKeyOf: made.keystore)
             made.keystore.close()
-            throw error
+            throw failure
         }
         return made.keystore
+    }
+
+    /// Nobody has seen the recovery key, so its slot is of no use.
+    private static func wayOut(withoutRecoveryKeyOf keystore: Keystore) -> String {
+        let slots = (try? keystore.slots()) ?? []
+        let id = slots.first { $0.kind == .recoveryKey }?.id ?? "ID"
+        return
+            "the keystore \(keystore.directory) is made and opens with its passphrase, but nobody "
+            + "has its recovery key: 'keyfold slot remove \(id)' and "
+            + "'keyfold slot add recovery-key' give it another"
     }
 
     /// Prints the recovery key: this once, also with `--quiet`.

@@ -59,8 +59,24 @@ struct PrincipalCreate: ParsableCommand {
                 common.output.data(made.principal.json, made.principal.text)
                 return
             }
-            try reveal(made.secret, of: made.principal)
+            do throws(Failure) {
+                try reveal(made.secret, of: made.principal)
+            } catch {
+                throw takeBack(session.keystore, since: error)
+            }
         }
+    }
+
+    /// Nobody has seen the secret access key, so the principal is of no use.
+    private func takeBack(_ keystore: Keystore, since failure: Failure) -> Failure {
+        var failure = failure
+        do throws(PrincipalError) {
+            try keystore.deletePrincipal(name: name)
+            failure.wayOut = "\(name) is taken away again; start anew"
+        } catch {
+            failure.wayOut = "nobody has its secret access key: 'keyfold principal delete \(name)'"
+        }
+        return failure
     }
 
     private func reveal(

@@ -63,8 +63,26 @@ struct SlotAdd: ParsableCommand {
                 common.output.data(added.json, common.quiet ? "" : "Added slot \(added.id).\n")
                 return
             }
-            try reveal(recoveryKey, in: added)
+            do throws(Failure) {
+                try reveal(recoveryKey, in: added)
+            } catch {
+                throw takeBack(added, session.keystore, since: error)
+            }
         }
+    }
+
+    /// Nobody has seen the recovery key, so its slot is of no use.
+    private func takeBack(
+        _ slot: UnlockSlot, _ keystore: Keystore, since failure: Failure
+    ) -> Failure {
+        var failure = failure
+        do throws(KeystoreError) {
+            try keystore.removeSlot(slot.id)
+            failure.wayOut = "the slot is taken away again; start anew"
+        } catch {
+            failure.wayOut = "nobody has the recovery key: 'keyfold slot remove \(slot.id)'"
+        }
+        return failure
     }
 
     private func slotSecret(for keystore: Keystore) throws(Failure) -> SlotSecret {
