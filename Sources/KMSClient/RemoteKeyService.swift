@@ -7,7 +7,8 @@ internal import Synchronization
 ///
 /// Thread-safe, and every call is over within ``Options/timeLimit``. While nobody answers, calls
 /// fail at once but for one that tries (``ServiceOutage``), so that a mount is never slower than
-/// one time limit. Who asks is what the credentials say; of the ``Caller`` goes over the network
+/// one time limit; each endpoint by itself, for a Region that is gone says nothing about others. Who
+/// asks is what the credentials say; of the ``Caller`` goes over the network
 /// only what the User-Agent header holds.
 package final class RemoteKeyService: KeyService {
     package struct Options: Sendable {
@@ -29,57 +30,63 @@ package final class RemoteKeyService: KeyService {
 
     private let options: Options
     private let connect: @Sendable (_ region: String) throws(KMSError) -> KMSConnection
-    private let connections = Mutex<[String: KMSConnection]>([:])
-    private let outage: ServiceOutage
+    private let targets = Mutex<[String: Target]>([:])
+
+    /// Where requests for one Region go. Regions with one endpoint share what is known about it.
+    private struct Target: Sendable {
+        let connection: KMSConnection
+        let outage: ServiceOutage
+    }
 
     /// Key ARNs come from files, so the Regions that they name are counted.
     private static let maximumRegions = 32
 
     /// - Parameter connect: a connection whose requests are signed for that Region.
     package init(
-        _ options: Options, outage: ServiceOutage = ServiceOutage(),
+        _ options: Options,
         connect: @escaping @Sendable (_ region: String) throws(KMSError) -> KMSConnection
     ) {
         self.options = options
         self.connect = connect
-        self.outage = outage
     }
 
     package func answer(
         _ operation: KMSOperation, _ input: Structure, as caller: Caller
     ) throws(KMSError) -> Structure {
-        let connection = try connection(region: try region(of: input))
+        let target = try target(region: try region(of: input))
         var body = try JSONCodec.encode(input, as: operation.input)
         defer { wipe(&body) }
-        let ticket = try outage.begin()
+        let ticket = try target.outage.begin()
         let response: HTTPResponse
         do throws(ConnectionError) {
-            response = try connection.call(
+            response = try target.connection.call(
                 operation.rawValue, body: body, isIdempotent: operation.mayBeRepeated,
                 timeLimit: options.timeLimit, userAgent: caller.networkUserAgent
             ) { response in Self.wireError(response)?.name }
         } catch {
-            let failure = KMSError(error, from: connection.endpoint)
-            outage.end(ticket, error.isOutage ? failure : nil)
+            let failure = KMSError(error, from: target.connection.endpoint)
+            target.outage.end(ticket, error.isOutage ? failure : nil)
             throw failure
         }
-        outage.end(ticket, nil)
+        target.outage.end(ticket, nil)
         return try Self.structure(in: response, of: operation)
     }
 
     // MARK: Where to
 
-    private func connection(region: String) throws(KMSError) -> KMSConnection {
-        if let connection = connections.withLock({ $0[region] }) { return connection }
+    private func target(region: String) throws(KMSError) -> Target {
+        if let target = targets.withLock({ $0[region] }) { return target }
         let new = try connect(region)
-        return try connections.withLock { connections throws(KMSError) in
-            if let connection = connections[region] { return connection }
-            guard connections.count < Self.maximumRegions else {
+        return try targets.withLock { targets throws(KMSError) in
+            if let target = targets[region] { return target }
+            guard targets.count < Self.maximumRegions else {
                 throw .limitExceeded(
                     "keys of more than \(Self.maximumRegions) Regions are named in this vault")
             }
-            connections[region] = new
-            return new
+            let neighbour = targets.values.first { $0.connection.endpoint == new.endpoint }
+            let target = Target(connection: new, outage: neighbour?.outage ?? ServiceOutage())
+            targets[region] = target
+            return target
         }
     }
 

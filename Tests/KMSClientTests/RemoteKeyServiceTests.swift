@@ -137,6 +137,32 @@ import Testing
     }
 
     @Test
+    func `a Region that is gone does not hold up another one with an endpoint of its own`() throws {
+        let gone = Array(
+            repeating: AnswerScript.Answer.failure(.unreachable(detail: "refused")), count: 4)
+        let script = AnswerScript(gone + [AnswerScript.answer(200, Self.opened)])
+        let service = try service(script, url: "https://kms.us-east-1.amazonaws.com")
+        #expect(throws: KMSError.self) { try decrypt(service) }
+        #expect(script.lastHeader("Host") == "kms.eu-west-1.amazonaws.com")
+        _ = try decrypt(service, under: "alias/x")
+        #expect(script.lastHeader("Host") == "kms.us-east-1.amazonaws.com")
+        // What is gone is not asked again.
+        #expect(throws: KMSError.self) { try decrypt(service) }
+        #expect(script.heads.count == 5)
+    }
+
+    @Test
+    func `Regions with one endpoint share its outage`() throws {
+        let gone = Array(
+            repeating: AnswerScript.Answer.failure(.unreachable(detail: "refused")), count: 4)
+        let script = AnswerScript(gone)
+        let service = try service(script)
+        #expect(throws: KMSError.self) { try decrypt(service) }
+        #expect(throws: KMSError.self) { try decrypt(service, under: "alias/x") }
+        #expect(script.heads.count == 4)
+    }
+
+    @Test
     func `what must not happen twice is never sent twice`() throws {
         let script = AnswerScript([.failure(.timedOut(wasSent: true))])
         let service = try service(script)
