@@ -83,6 +83,23 @@ extension EndToEnd.Commands {
             }
         }
 
+        @Test func `a key that does not get all its names is told, and is there`() throws {
+            try VaultFixture.withVault { fixture in
+                let words = [
+                    "key", "create", "--json", "--alias", VaultFixture.defaultAlias, "--alias",
+                    "alias/free", "--alias", "no alias",
+                ]
+                let end = try fixture.keyfold(words, expecting: 2)
+                let made = try JSON(end.output)
+                #expect(made["aliases"].list.compactMap(\.string) == ["alias/free"])
+                #expect(end.error.contains("keyfold: \(VaultFixture.defaultAlias): "))
+                #expect(end.error.contains("keyfold: no alias: "))
+                #expect(!end.error.contains("alias/free"))
+                let shown = try fixture.json("key", "show", "alias/free")[0]
+                #expect(shown["keyId"].string == made["keyId"].string)
+            }
+        }
+
         @Test func `rotations are listed with their versions`() throws {
             try VaultFixture.withVault(.locked) { fixture in
                 for _ in 0..<3 { try fixture.keyfold("key", "rotate", VaultFixture.defaultAlias) }

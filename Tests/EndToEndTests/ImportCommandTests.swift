@@ -26,8 +26,15 @@ extension EndToEnd.Commands {
                 try fixture.keyfold(parameters)
                 #expect(try Disk.size(publicKey) > 256)
                 #expect(try Disk.mode(publicKey) == 0o600)
-                // Nothing is written over.
+                // Nothing is written over, and nothing asked for that has no place.
                 try fixture.keyfold(parameters, expecting: 73)
+                try Disk.unlink(publicKey)
+                try fixture.keyfold(parameters, expecting: 73)
+                #expect(throws: Errno.noSuchFileOrDirectory) { try Disk.size(publicKey) }
+                let asked = try fixture.json("log", "--event", "GetParametersForImport")
+                #expect(asked.count == 1)
+                try Disk.unlink(token)
+                try fixture.keyfold(parameters)
                 try Command(
                     "openssl", "pkeyutl", "-encrypt", "-pubin", "-inkey", publicKey, "-keyform",
                     "DER", "-in", base + "/material", "-out", base + "/wrapped", "-pkeyopt",

@@ -56,24 +56,40 @@ struct KeyCreate: ParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() throws {
-        try common.withSession { session throws(Failure) in
+        let failures: [Failure] = try common.withSession { session throws(Failure) in
             let request = request
             let key = try session.ask(about: nil) { service, caller throws(KMSError) in
                 try service.createKey(request, as: caller)
             }
-            for name in alias {
-                try session.ask(about: name) { service, caller throws(KMSError) in
-                    try service.createAlias(
-                        name, target: key.arn.keyID.description, as: caller)
-                }
-            }
+            let failures = giveNames(to: key.arn, session)
             let made = try session.description(of: key.arn.description)
             common.output.data(made.json, made.sheet.text)
+            return failures
         }
+        guard !failures.isEmpty else { return }
+        // The key is there, whatever it is not called.
+        try Output.flush()
+        for failure in failures { StandardError.report(failure) }
+        throw ArgumentParser.ExitCode(ExitStatus.partial.rawValue)
     }
 }
 
 extension KeyCreate {
+    /// - Returns: why it did not get some of its names.
+    private func giveNames(to key: KeyARN, _ session: Session) -> [Failure] {
+        var failures: [Failure] = []
+        for name in alias {
+            do throws(Failure) {
+                try session.ask(about: name) { service, caller throws(KMSError) in
+                    try service.createAlias(name, target: key.keyID.description, as: caller)
+                }
+            } catch {
+                failures.append(error)
+            }
+        }
+        return failures
+    }
+
     private var request: CreateKeyRequest {
         var request = CreateKeyRequest(description: description, tags: tags.map(\.tag))
         request.spec = spec

@@ -37,7 +37,15 @@ struct ImportParameters: ParsableCommand {
 
     @OptionGroup var common: CommonOptions
 
+    func validate() throws {
+        if publicKey == token {
+            throw ValidationError("PUBLIC and TOKEN are two files.")
+        }
+    }
+
     func run() throws {
+        // Nothing is asked for that would have no place.
+        for path in [publicKey, token] { try PlainFile.requireAbsence(of: path) }
         try common.withSession { session throws(Failure) in
             let input = Structure([
                 .keyID: .text(try session.keyID(of: key.name)),

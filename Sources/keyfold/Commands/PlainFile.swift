@@ -18,6 +18,15 @@ enum PlainFile {
         }
     }
 
+    /// So that a file can be made here later.
+    static func requireAbsence(of path: String) throws(Failure) {
+        guard (try? Descriptor.open(path: path, OpenFlag.path | O_NOFOLLOW)) == nil else {
+            throw Failure(
+                .cannotCreate, path, "the file can't be made: \(Errno.fileExists)",
+                wayOut: "nothing is written over: choose another place, or move this one away")
+        }
+    }
+
     /// A file that was not there.
     static func create(_ path: String, _ bytes: [UInt8]) throws(Failure) {
         do throws(Errno) {
