@@ -117,6 +117,9 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A parser that was in the middle of a request complains of the end, too; nobody reads an
+        // answer then.
+        guard context.channel.isActive else { return }
         guard error is HTTPParserError, isAwaitingRequest else {
             return context.close(promise: nil)
         }

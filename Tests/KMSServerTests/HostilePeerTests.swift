@@ -118,6 +118,19 @@ import Testing
         #expect(try server.isServing())
     }
 
+    @Test func `a peer that vanishes in the middle of a request gets no answer, and stops nothing`()
+        throws
+    {
+        let server = try LiveServer()
+        let whole = Signed.text(Signed.head(), "{", length: 100)
+        for count in stride(from: 1, through: whole.utf8.count, by: 7) {
+            let connection = try server.connect()
+            try connection.send(String(decoding: whole.utf8.prefix(count), as: UTF8.self))
+            connection.prepareReset()
+        }
+        #expect(try server.isServing())
+    }
+
     @Test func `a peer that reads no answers is let go`() throws {
         let server = try LiveServer("transfer=1", "idle=1")
         let connection = try server.connect()

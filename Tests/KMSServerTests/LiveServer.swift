@@ -154,6 +154,15 @@ final class RawConnection {
 
     func endSending() { shutdown(socket, Int32(SHUT_WR)) }
 
+    /// Lets the server read what was sent; after this the connection's end is a reset.
+    func prepareReset() {
+        usleep(3000)
+        var lingering = linger(l_onoff: 1, l_linger: 0)
+        // SAFETY: the value outlives the call, which reads as many bytes as it is told.
+        _ = unsafe setsockopt(
+            socket, SOL_SOCKET, SO_LINGER, &lingering, socklen_t(MemoryLayout<linger>.size))
+    }
+
     /// More bytes; false at the end of the connection.
     private func receive() throws -> Bool {
         var buffer = [UInt8](repeating: 0, count: 65_536)
