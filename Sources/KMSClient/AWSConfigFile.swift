@@ -16,8 +16,9 @@ internal import Cryptography
 /// Source: AWS SDKs and Tools reference guide, "Shared config and credentials files", and what the
 /// SDKs have in common beyond it: names of settings without regard to case; comments from `#` or
 /// `;` at the start of a line, or behind a space; the last of equal settings wins, and sections of
-/// one name are one; an indented line belongs to the setting before it; sections of other kinds
-/// are passed by. Anything else is an error with its line, never a guess.
+/// one name are one; a line that is further in than the setting before it belongs to that, and the
+/// first one behind a section may be indented as it likes (Python's configparser); sections of other
+/// kinds are passed by. Anything else is an error with its line, never a guess.
 struct AWSConfigFile: Sendable {
     enum Kind: Sendable { case config, credentials }
 
@@ -76,7 +77,6 @@ package struct AWSConfigSyntaxError: Error, Hashable, Sendable {
         case settingOutsideSection = "the setting stands before any section"
         case noEqualSign = "a setting has the form name = value"
         case malformedName = "the setting's name has characters that none has"
-        case strayIndentation = "the line is indented, but no setting stands before it"
         case secretWithLines = "a secret has one line"
     }
 }

@@ -17,6 +17,8 @@ struct AWSConfigParser {
     private var found: [SectionKind: [String: AWSConfigFile.Section]] = [:]
     private var section: (kind: SectionKind, name: String)?
     private var setting: String?
+    /// How far the last section or setting was indented; what is further in belongs to it.
+    private var level = 0
     private var line = 0
 
     init(_ kind: AWSConfigFile.Kind) {
@@ -28,14 +30,17 @@ struct AWSConfigParser {
 
     mutating func read(_ bytes: ArraySlice<UInt8>) throws(AWSConfigSyntaxError) {
         line += 1
-        guard let first = bytes.first(where: { !Self.isSpace($0) }), !Self.isCommentMark(first)
-        else { return }
-        if Self.isSpace(bytes[bytes.startIndex]) {
-            try readIndented(bytes)
-        } else if first == UInt8(ascii: "[") {
-            try readSection(bytes)
+        let text = bytes.drop(while: Self.isSpace)
+        guard let first = text.first, !Self.isCommentMark(first) else { return }
+        let indentation = bytes.count - text.count
+        if let section, let setting, level < indentation {
+            return try readIndented(text, below: setting, in: section)
+        }
+        level = indentation
+        if first == UInt8(ascii: "[") {
+            try readSection(text)
         } else {
-            try readSetting(bytes)
+            try readSetting(text)
         }
     }
 
@@ -97,9 +102,13 @@ struct AWSConfigParser {
     }
 
     /// A setting below one that is empty, or one more line of a value.
-    private mutating func readIndented(_ bytes: ArraySlice<UInt8>) throws(AWSConfigSyntaxError) {
-        guard let section, let setting, var above = found[section.kind]?[section.name]?[setting]
-        else { throw fault(.strayIndentation) }
+    private mutating func readIndented(
+        _ bytes: ArraySlice<UInt8>, below setting: String,
+        in section: (kind: SectionKind, name: String)
+    ) throws(AWSConfigSyntaxError) {
+        guard var above = found[section.kind]?[section.name]?[setting] else {
+            preconditionFailure("BUG: a setting was read and is not there")
+        }
         guard case .text(let value) = above.value else { throw fault(.secretWithLines) }
         if value.isEmpty {
             let (name, value) = try nameAndValue(Self.trimmed(bytes))

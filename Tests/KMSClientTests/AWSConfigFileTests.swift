@@ -84,6 +84,33 @@ import Testing
         #expect(file.services["local"]?["kms"]?.nested == ["endpoint_url": "http://localhost:2"])
     }
 
+    @Test func `the first setting behind a section says how far its section is indented`() throws {
+        let file = try Self.parse(
+            """
+            [default]
+              region = a
+              output = x
+                y
+
+              s3 =
+                max_queue = 10
+              # comment
+              retry_mode = z
+            [profile x]
+            \tregion = b
+            output = c
+              d
+              [profile y]
+            """)
+        #expect(
+            ["region", "output", "retry_mode"].map { Self.text(file, "default", $0) }
+                == ["a", "x\ny", "z"])
+        #expect(file.profiles["default"]?["s3"]?.nested == ["max_queue": "10"])
+        #expect(Self.text(file, "x", "region") == "b")
+        #expect(Self.text(file, "x", "output") == "c\nd\n[profile y]")
+        #expect(file.profiles.count == 2)
+    }
+
     @Test func `a secret lies in memory that is wiped`() throws {
         let file = try Self.parse(
             "[default]\naws_access_key_id=A\nAWS_SECRET_ACCESS_KEY = s/+=x # c\n", .credentials)
@@ -102,8 +129,8 @@ import Testing
         ("[]", 1, .emptySectionName), ("[ ]", 1, .emptySectionName),
         ("[profile \"\"]", 1, .emptySectionName), ("[default]\nregion", 2, .noEqualSign),
         ("[default]\n=a", 2, .malformedName), ("[default]\nre gion=a", 2, .malformedName),
-        ("[default]\n  region=a", 2, .strayIndentation),
-        ("[default]\na=b\n[profile x]\n  c", 4, .strayIndentation),
+        ("  region=a", 1, .settingOutsideSection),
+        ("[default]\na=b\n[profile x]\n  c", 4, .noEqualSign),
         ("[default]\na=\n  b", 3, .noEqualSign),
         ("[default]\naws_secret_access_key=a\n  b", 3, .secretWithLines),
         ("[default]\na=\u{0}", 2, .notText), ("\u{feff}[default]", 1, .settingOutsideSection),

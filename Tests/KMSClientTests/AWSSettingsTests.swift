@@ -34,6 +34,17 @@ import Testing
           endpoint_url = http://localhost:9
         """
 
+    private static let indented = """
+        [default]
+          region = eu-west-1
+        [profile work]
+          region = eu-central-1
+          services = local
+        [services local]
+            kms =
+              endpoint_url = http://localhost:2
+        """
+
     static let cases = [
         Case(
             testDescription: "the profile's Region, and AWS's own endpoint", config: work,
@@ -44,6 +55,10 @@ import Testing
             endpoint: "https://kms.sa-east-1.amazonaws.com"),
         Case(
             testDescription: "the endpoint of the service", config: work,
+            variables: ["AWS_PROFILE": "work"], region: "eu-central-1",
+            endpoint: "http://localhost:2"),
+        Case(
+            testDescription: "settings that are indented", config: indented,
             variables: ["AWS_PROFILE": "work"], region: "eu-central-1",
             endpoint: "http://localhost:2"),
         Case(
