@@ -83,13 +83,14 @@ extension EndToEnd.Commands {
 
         @Test func `what failed for another reason keeps its exit code`() throws {
             try VaultFixture.withVault { fixture in
-                #expect(try onFullDisk(fixture, ["key", "show", "alias/nothing"]).status == 66)
-                #expect(try onFullDisk(fixture, ["nonsense"]).status == 64)
-                #expect(try onFullDisk(fixture, ["key", "list", "--quiet"]).status == 74)
-                #expect(
-                    try onFullDisk(
-                        fixture, ["key", "enable", VaultFixture.defaultAlias, "--quiet"]
-                    ).status == 0)
+                for (words, status) in [
+                    (["key", "show", "alias/nothing"], 66), (["nonsense"], 64),
+                    (["key", "list", "--quiet"], 74),
+                    (["key", "enable", VaultFixture.defaultAlias, "--quiet"], 0),
+                ] as [([String], Int32)] {
+                    let end = try onFullDisk(fixture, words)
+                    #expect(end.status == status, "\(end)")
+                }
             }
         }
     }
