@@ -11,7 +11,8 @@ struct LogDirectory: Sendable {
     static func open(_ path: String) throws(UsageLogError) -> LogDirectory {
         do throws(Errno) {
             return LogDirectory(
-                path: path, descriptor: try Descriptor.open(path: path, O_RDONLY | O_DIRECTORY))
+                path: path,
+                descriptor: try Descriptor.open(path: path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
         } catch {
             throw .system(error, path: path)
         }
