@@ -112,6 +112,9 @@ package struct JournalFrame: Equatable, Sendable {
     package static let alignmentBytes = 512
     /// A body's largest size; a commit with more is written as several frames.
     package static let maximumBodyBytes = 12 << 20
+    /// Of a frame that stands behind the others and begins its epoch once more: that of the first
+    /// one, which nobody takes for a later one.
+    package static let standbySequence: UInt64 = 0
     private static let magic = Array("KFJF".utf8)
 
     package let epoch: UInt64

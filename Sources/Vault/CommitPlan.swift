@@ -33,6 +33,9 @@ struct CommitPlan: Sendable {
     /// The file grows in more than one step, from this block on: until the last one it ends with a
     /// block that is not final.
     var growsFrom: UInt64?
+    /// Blocks from here on go straight into the store behind this commit; what is before is durable
+    /// with the store's sync, or in the journal.
+    var directFrom: UInt64?
     /// The file's times are to be durable, and no sync of the store makes them so.
     var logsTimes: Bool
 

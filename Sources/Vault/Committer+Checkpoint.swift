@@ -13,6 +13,7 @@ extension Committer {
             for (backing, unplaced) in books.withLock({ $0.unplaced }) {
                 try place(unplaced, of: backing)
             }
+            let failedSyncs = books.withLock { $0.failedSyncs }
             let isRepeated = books.withLock { $0.isStuck }
             if isRepeated {
                 try putLiveAgain()
@@ -30,6 +31,8 @@ extension Committer {
             }
             if place.broken != .checkpointSync { try syncLive() }
             try beginAnew(without: closed)
+            // One that came meanwhile is not settled.
+            books.withLock { $0.settledSyncs = max($0.settledSyncs, failedSyncs) }
         }
     }
 
@@ -48,14 +51,18 @@ extension Committer {
     /// is changed through the journal only.
     private func putLiveAgain() throws(VaultError) {
         let files = books.withLock { books in
-            books.live.values.compactMap { live in live.unsynced.map { (live.fileID, $0) } }
+            books.live.compactMap { backing, live in
+                live.unsynced.map {
+                    (live.fileID, (file: $0, refused: books.refused[backing] ?? 0))
+                }
+            }
         }
-        let descriptors = Dictionary(files) { first, _ in first }
+        let waiting = Dictionary(files) { first, _ in first }
         for history in try system({ () throws(Errno) in FileHistory.all(try journal.entries()) }) {
-            guard let file = descriptors[history.fileID] else { continue }
+            guard let (file, refused) = waiting[history.fileID] else { continue }
             try system { () throws(Errno) in
                 let before = try file.status()
-                for (offset, bytes) in history.lastingWrites {
+                for (offset, bytes) in history.lastingWrites(withoutLast: refused) {
                     try file.write(bytes, at: offset)
                 }
                 try file.setTimes(access: .keep, modification: .set(before.modificationTime))
@@ -72,6 +79,10 @@ extension Committer {
                 for name in path.split(separator: UInt8(ascii: "/")) {
                     directory = try directory.open(
                         FileName(name), OpenFlag.path | OpenFlag.directory)
+                }
+                // A rename may have come between.
+                guard BackingID(try directory.status()) == metadata.directory.backing else {
+                    continue
                 }
                 try directory.open(metadata.name, OpenFlag.readWrite | OpenFlag.nonBlocking)
                     .write(metadata.content, at: 0)
@@ -134,8 +145,10 @@ extension Committer {
         }
     }
 
+    var failedSyncs: Int { books.withLock { $0.failedSyncs } }
+
     func noteFailedSync() {
-        books.withLock { $0.isStuck = true }
+        books.withLock { $0.failedSyncs += 1 }
     }
 
     /// The next sync would succeed without what a failed one has dropped (fsync(2)), so all that the
@@ -152,21 +165,19 @@ extension Committer {
             files: [BackingID: CommitBooks.Intent], metadata: Set<CommitBooks.MetadataKey>
         )
     ) throws(VaultError) {
-        books.withLock { books in
-            books.wantsCheckpoint = false
-            books.isStuck = false
-            books.refused = []
-            books.live = [:]
-            books.metadata = books.metadata.filter { !synced.metadata.contains($0.key) }
-            for (backing, intent) in synced.files
-            where books.intents[backing]?.fileID == intent.fileID {
-                books.removeIntent(backing)
-            }
-            books.unlogged.metadata = Set(books.metadata.keys)
-            books.unlogged.intents =
-                place.broken == .checkpointIntents ? [] : Set(books.intents.keys)
+        let keepsIntents = place.broken != .checkpointIntents
+        let first = books.withLock { books in
+            var next = books
+            next.beginEpoch(without: synced.files, synced.metadata, keepsIntents: keepsIntents)
+            return next.deferredEntries + next.unloggedEntries
         }
-        journal.begin()
+        try system { () throws(Errno) in
+            try journal.begin(
+                with: first.filter(isFindable).reduce(into: []) { $1.append(to: &$0) })
+        }
+        books.withLock {
+            $0.beginEpoch(without: synced.files, synced.metadata, keepsIntents: keepsIntents)
+        }
         if case .failed(let errno) = logIntentsHolding(andDeferred: true) { throw .system(errno) }
         // The last epoch's frames must not come back.
         if case .failed(let errno) = journal.settle() { throw .system(errno) }
@@ -208,9 +219,10 @@ extension Committer {
     ///
     /// - Returns: whether the journal is to be kept; where it could not begin anew, as it was.
     func keepsDeferredTails() -> Bool {
-        guard books.withLock({ !$0.deferred.isEmpty }) else { return false }
-        journal.begin()
-        try? logDeferred()
+        let entries = books.withLock { $0.deferredEntries }
+        guard !entries.isEmpty else { return false }
+        let first = entries.filter(isFindable).reduce(into: []) { $1.append(to: &$0) }
+        if (try? journal.begin(with: first)) != nil { try? logDeferred() }
         return true
     }
 
@@ -230,31 +242,37 @@ extension Committer {
                 books.unlogged.metadata.reduce(into: [:]) { $0[$1] = books.metadata[$1] }
             )
         }
-        let former = books.withLock { $0.former }
-        var entries = hasDeferred ? books.withLock { $0.deferredEntries } : []
-        entries += intents.values.flatMap { $0.entries(former) }
-        entries += CommitBooks.entries(of: metadata.values.map { $0 }, former)
-        let outcome = commit(entries)
+        let outcome = commit(
+            books.withLock { (hasDeferred ? $0.deferredEntries : []) + $0.unloggedEntries })
         guard outcome == .durable else { return outcome }
         // Not before: whoever finds nothing unlogged relies on it. What came meanwhile stays.
         books.withLock { books in
+            // Nor what a rename has given a name to come.
             for (backing, intent) in intents
-            where books.intents[backing]?.fileID == intent.fileID {
+            where books.intents[backing]?.fileID == intent.fileID
+                && books.intents[backing]?.pathsToCome == intent.pathsToCome
+            {
                 books.unlogged.intents.remove(backing)
             }
             for (key, metadata) in metadata
-            where books.metadata[key]?.content == metadata.content {
+            where books.metadata[key]?.content == metadata.content
+                && books.metadata[key]?.pathsToCome == metadata.pathsToCome
+            {
                 books.unlogged.metadata.remove(key)
             }
         }
         return outcome
     }
 
+    private func isFindable(_ entry: JournalEntry) -> Bool {
+        entry.file.path.count <= journal.maximumPathBytes
+    }
+
     func commit(
         _ entries: [JournalEntry], usesReserve: Bool = false
     ) -> Journal.Outcome {
         var body: [UInt8] = []
-        for entry in entries where entry.file.path.count <= journal.maximumPathBytes {
+        for entry in entries where isFindable(entry) {
             entry.append(to: &body)
             guard body.count > journal.maximumBodyBytes / 2 else { continue }
             let outcome = journal.commit(body, usesReserve: usesReserve)

@@ -119,7 +119,7 @@ extension Committer {
         _ plan: CommitPlan, _ file: JournaledFile, _ gathered: inout GatheredRuns,
         _ note: () -> Void
     ) throws(VaultError) -> Journal.Outcome {
-        var body = try formerNames(of: file)
+        guard var body = formerNames(of: file) else { return .full }
         if let firstBlock = plan.intent {
             JournalEntry(.clean, of: file).append(to: &body)
             JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
@@ -184,6 +184,9 @@ extension Committer {
                 books.live[inode.backing]?.unsynced = nil
             }
             // An intent that stands in the journal goes on to hold for what is written next.
+            if let known = books.intents[inode.backing]?.firstBlock, let synced = plan.directFrom {
+                books.intents[inode.backing]?.firstBlock = max(known, synced)
+            }
             if books.unlogged.intents.contains(inode.backing), !content.growsInStore {
                 books.removeIntent(inode.backing)
             }
@@ -229,18 +232,18 @@ extension Committer {
         } catch {
             guard isEmptying else { throw error }
         }
-        var isLogged = false
+        var logged = 0
         do throws(VaultError) {
             return try content.change { state throws(VaultError) in
                 try body(&state) { state, actions in
                     let outcome = log(actions, state, of: inode, usesReserve: isEmptying)
-                    if outcome == .durable { isLogged = true }
+                    if outcome == .durable { logged = actions.count }
                     return outcome
                 }
             }
         } catch {
-            if isLogged {
-                books.withLock { _ = $0.refused.insert(inode.backing) }
+            if logged > 0 {
+                books.withLock { $0.refused[inode.backing] = $0.refused[inode.backing] ?? logged }
                 _ = try? takeBack(content, of: inode)
             }
             throw error
@@ -255,7 +258,7 @@ extension Committer {
     ) throws(VaultError) -> Journal.Outcome {
         let (isRefused, intent) = books.withLock { books in
             (
-                books.refused.contains(inode.backing),
+                books.refused[inode.backing] != nil,
                 books.unlogged.intents.contains(inode.backing) ? nil : books.intents[inode.backing]
             )
         }
@@ -264,7 +267,7 @@ extension Committer {
         try synchronize(content.descriptor, dataOnly: false)
         if let path = inode.storedPath, let fileID = content.fileID ?? liveFileID(of: inode) {
             let file = JournaledFile(fileID: fileID, path: path)
-            var body = try formerNames(of: file)
+            guard var body = formerNames(of: file) else { return .full }
             JournalEntry(.clean, of: file).append(to: &body)
             if let intent {
                 JournalEntry(.intent(firstBlock: intent.firstBlock), of: file).append(to: &body)
@@ -273,7 +276,7 @@ extension Committer {
             guard outcome == .durable else { return outcome }
         }
         books.withLock { books in
-            books.refused.remove(inode.backing)
+            books.refused[inode.backing] = nil
             books.live[inode.backing]?.unsynced = nil
         }
         return .durable
@@ -288,13 +291,7 @@ extension Committer {
             let fileID = state.seal?.fileID ?? liveFileID(of: inode), !isBroken(actions)
         else { return .durable }
         let file = JournaledFile(fileID: fileID, path: path)
-        var body: [UInt8]
-        do throws(VaultError) {
-            body = try formerNames(of: file)
-        } catch {
-            guard case .system(let errno) = error else { return .failed(.ioError) }
-            return .failed(errno)
-        }
+        guard var body = formerNames(of: file) else { return .full }
         for action in actions { JournalEntry(action, of: file).append(to: &body) }
         let outcome = journal.commit(body, usesReserve: usesReserve)
         guard outcome == .durable else { return outcome }

@@ -20,7 +20,10 @@ extension Committer {
         let times = JournalAction.times(
             access: JournalTime(status.accessTime),
             modification: JournalTime(status.modificationTime))
-        let entries = file.inode.paths(behind: moved, newPath).map { path in
+        // Of a name that goes it is not known which of the others the journal has.
+        let last = newPath == nil ? file.inode.storedPath : nil
+        let paths = file.inode.paths(behind: moved, newPath) + (last.map { [$0] } ?? [])
+        let entries = paths.map { path in
             JournalEntry(times, of: JournaledFile(fileID: file.fileID, path: path))
         }
         let isFound = entries.allSatisfy { $0.file.path.count <= journal.maximumPathBytes }
@@ -46,12 +49,13 @@ extension Committer {
     ///   - oldPath: the stored path that goes.
     ///   - newPath: what it is called then; nil for a name that goes.
     func retire(
-        _ moved: BackingID, at oldPath: [UInt8]?, to newPath: [UInt8]? = nil
+        _ moved: FileStatus, at oldPath: [UInt8]?, to newPath: [UInt8]? = nil
     ) throws(VaultError) {
+        let (isDirectory, moved) = (moved.kind == .directory, BackingID(moved))
         try settleFailedSync()
         try makeRoomForNames()
         let files = books.withLock { books in
-            books.live.values.filter { $0.unsynced != nil && $0.inode.isBelow(moved) }
+            books.live(at: moved, isDirectory: isDirectory).filter { $0.unsynced != nil }
         }
         for file in files where place.broken != .renameSync {
             do throws(VaultError) {
@@ -65,8 +69,9 @@ extension Committer {
         }
         let isUrgent = books.withLock { books in
             // Both, whatever the first says.
-            let hasRecords = books.renameMetadata(below: moved, to: newPath)
-            let hasIntents = books.renameIntents(below: moved, to: newPath)
+            let hasRecords = isDirectory && books.renameMetadata(below: moved, to: newPath)
+            let hasIntents = books.renameIntents(
+                at: moved, isDirectory: isDirectory, to: newPath)
             return hasRecords || hasIntents
         }
         if isUrgent, place.broken != .renameIntent { try logIntentsInRename() }
@@ -100,15 +105,16 @@ extension Committer {
         guard let old, let new else { return }
         books.withLock { books in
             books.former.note(old, new, isExchange: isExchange)
+            // What is below it has as many at least.
+            if !books.former.paths(of: new).isWhole { books.former.isWanting = true }
             books.moveDeferred(from: old, to: new, isExchange: isExchange)
         }
     }
 
-    /// The journal's entries for the names that a file may be back under, newest last.
-    ///
-    /// - Throws: when there are too many, and the store can't be synced.
-    func formerNames(of file: JournaledFile) throws(VaultError) -> [UInt8] {
-        let found = books.withLock { $0.former.paths(of: file.path) }
+    /// The journal's entries for the names that a file may be back under, newest last; nil when they
+    /// are too many: behind a checkpoint there are none.
+    func formerNames(of file: JournaledFile) -> [UInt8]? {
+        let (found, isWhole) = books.withLock { $0.former.paths(of: file.path) }
         var body: [UInt8] = []
         guard !found.isEmpty else { return body }
         for path in found.reversed() where path.count <= journal.maximumPathBytes {
@@ -117,14 +123,10 @@ extension Committer {
                 of: JournaledFile(fileID: file.fileID, path: path)
             ).append(to: &body)
         }
-        guard found.count > Self.maximumFormerNames || body.count > journal.maximumBodyBytes / 4
-        else { return body }
-        // Behind it there are none.
-        try synchronizeWhole()
-        return []
+        guard !isWhole || body.count > journal.maximumBodyBytes / 4 else { return body }
+        books.withLock { $0.former.isWanting = true }
+        return nil
     }
-
-    private static let maximumFormerNames = 16
 
     /// Torn tails that wait for a key, by the names that they will have.
     private func logDeferred(at old: [UInt8], movingTo new: [UInt8]) throws(VaultError) {
@@ -145,7 +147,7 @@ extension Committer {
             books.removeIntent(gone)
             books.deferred[gone] = nil
             books.unplaced[gone] = nil
-            books.refused.remove(gone)
+            books.refused[gone] = nil
             return books.dirty.values.first { $0.inode.backing == gone }
         }
         guard let dirty else { return }
@@ -162,8 +164,29 @@ extension Committer {
 }
 
 extension CommitBooks {
+    /// Everything that the journal has is durable in the stored files, and these beside.
+    mutating func beginEpoch(
+        without files: [BackingID: Intent], _ records: Set<MetadataKey>, keepsIntents: Bool
+    ) {
+        wantsCheckpoint = false
+        refused = [:]
+        live = [:]
+        metadata = metadata.filter { !records.contains($0.key) }
+        for (backing, intent) in files where intents[backing]?.fileID == intent.fileID {
+            removeIntent(backing)
+        }
+        unlogged.metadata = Set(metadata.keys)
+        unlogged.intents = keepsIntents ? Set(intents.keys) : []
+    }
+
+    /// Of all intents and metadata that are not durable in the journal.
+    var unloggedEntries: [JournalEntry] {
+        unlogged.intents.flatMap { intents[$0]?.entries(former) ?? [] }
+            + Self.entries(of: unlogged.metadata.compactMap { metadata[$0] }, former)
+    }
+
     /// Of some of ``metadata``: recovery takes the last one that it finds for a path.
-    static func entries(
+    private static func entries(
         of metadata: [Metadata], _ former: FormerNames
     ) -> [JournalEntry] {
         func entry(_ metadata: Metadata, _ path: [UInt8]) -> JournalEntry {
@@ -173,7 +196,7 @@ extension CommitBooks {
             former.isEmpty
             ? []
             : metadata.flatMap { metadata in
-                (metadata.path.map { former.paths(of: $0) } ?? []).reversed()
+                (metadata.path.map { former.paths(of: $0).found } ?? []).reversed()
                     .map { entry(metadata, $0) }
             }
         return back + metadata.compactMap { metadata in metadata.path.map { entry(metadata, $0) } }
@@ -182,7 +205,7 @@ extension CommitBooks {
 
     var deferredEntries: [JournalEntry] {
         deferred.values.flatMap { tail in
-            (former.paths(of: tail.file.path).reversed() + [tail.file.path])
+            (former.paths(of: tail.file.path).found.reversed() + [tail.file.path])
                 .map { tail.moved(to: $0).entry }
         }
     }
@@ -215,25 +238,34 @@ extension CommitBooks {
     /// Notes the names to come of growing files at or below `moved`.
     ///
     /// - Returns: whether one of them holds synced bytes.
-    fileprivate mutating func renameIntents(below moved: BackingID, to newPath: [UInt8]?) -> Bool {
+    fileprivate mutating func renameIntents(
+        at moved: BackingID, isDirectory: Bool, to newPath: [UInt8]?
+    ) -> Bool {
         var isUrgent = false
-        for (backing, intent) in intents {
-            guard intent.inode.isBelow(moved) else { continue }
+        // Below a file there is nothing.
+        let below = isDirectory ? Array(intents.keys) : [moved]
+        for backing in below {
+            guard let intent = intents[backing], intent.inode.isBelow(moved) else { continue }
             unlogged.intents.insert(backing)
-            guard intent.firstBlock > 0 else { continue }
-            isUrgent = true
             intents[backing]?.pathsToCome = intent.inode.paths(behind: moved, newPath)
+            if intent.firstBlock > 0 { isUrgent = true }
         }
         return isUrgent
+    }
+
+    /// Files with entries in the journal, at or below what is moved.
+    fileprivate func live(at moved: BackingID, isDirectory: Bool) -> [Live] {
+        guard isDirectory else { return live[moved].map { [$0] } ?? [] }
+        return live.values.filter { $0.inode.isBelow(moved) }
     }
 }
 
 extension CommitBooks.Intent {
     /// By all names under which a recovery is to look for the file, the likeliest last.
-    func entries(_ former: FormerNames) -> [JournalEntry] {
+    fileprivate func entries(_ former: FormerNames) -> [JournalEntry] {
         let path = inode.storedPath
         let paths =
-            (path.map { former.paths(of: $0).reversed() + [$0] } ?? [])
+            (path.map { former.paths(of: $0).found.reversed() + [$0] } ?? [])
             + pathsToCome.filter { $0 != path }
         return paths.map { path in
             JournalEntry(

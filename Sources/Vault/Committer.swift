@@ -238,7 +238,7 @@ struct CommitBooks {
     struct Intent {
         let inode: Inode
         let fileID: FileID
-        let firstBlock: UInt64
+        var firstBlock: UInt64
         /// What it may be called when the rename or unlink that is under way has happened.
         var pathsToCome: [[UInt8]] = []
     }
@@ -290,8 +290,9 @@ struct CommitBooks {
     var unlogged = Unlogged()
     var former = FormerNames()
     var unplaced: [BackingID: Unplaced] = [:]
-    /// Files of which the journal has an action that the store refused.
-    var refused: Set<BackingID> = []
+    /// Files of which the journal has actions that the store refused: how many, its last ones. All
+    /// are void of a file that was emptied.
+    var refused: [BackingID: Int] = [:]
 
     /// Beside those that already wait, of which it may have newer content.
     mutating func noteUnplaced(_ plan: CommitPlan, _ content: SealedFile, _ backing: BackingID) {
@@ -318,9 +319,12 @@ struct CommitBooks {
         unlogged.intents.remove(backing)
     }
 
-    /// A sync in the store failed: what only the journal has for sure must be put in its places
+    /// Syncs in the store that failed: what only the journal has for sure must be put in its places
     /// again before anything else is called durable, and before the journal begins anew.
-    var isStuck = false
+    var failedSyncs = 0
+    /// Those of them that this was done for.
+    var settledSyncs = 0
+    var isStuck: Bool { failedSyncs > settledSyncs }
     /// There are too many live files.
     var wantsCheckpoint = false
     /// A live file went, and the store may not know it yet: after a power cut it would be back, with

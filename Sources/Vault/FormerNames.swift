@@ -5,6 +5,9 @@
 struct FormerNames {
     /// With more, the store is synced.
     static let maximumCount = 4096
+    /// Of one file; with more, the store is synced.
+    private static let maximumPaths = 4
+    private static let maximumSteps = 64
 
     private struct Move {
         let old: [UInt8]
@@ -17,8 +20,11 @@ struct FormerNames {
     /// The moves that led to a path, exchanges both ways, in their order.
     private var byNew: [[UInt8]: [Int]] = [:]
 
+    /// A file has too many.
+    var isWanting = false
+
     var isEmpty: Bool { moves.isEmpty }
-    var isFull: Bool { moves.count >= Self.maximumCount }
+    var isFull: Bool { isWanting || moves.count >= Self.maximumCount }
     /// Where the next one will stand: what comes before is durable behind a sync that begins now.
     var mark: Int { first + moves.count }
 
@@ -37,6 +43,7 @@ struct FormerNames {
         guard gone > 0 else { return }
         first += gone
         moves.removeFirst(gone)
+        isWanting = false
         guard !moves.isEmpty else {
             byNew = [:]
             return
@@ -47,21 +54,27 @@ struct FormerNames {
         }
     }
 
-    /// The paths under which the store may still have what is at `path` now, newest first.
-    func paths(of path: [UInt8]) -> [[UInt8]] {
-        guard !moves.isEmpty else { return [] }
+    /// The paths under which the store may still have what is at `path` now, newest first, and
+    /// whether these are all.
+    func paths(of path: [UInt8]) -> (found: [[UInt8]], isWhole: Bool) {
+        guard !moves.isEmpty else { return ([], true) }
         var found: [[UInt8]] = []
         var current = path
         var limit = mark
-        while let (number, border) = lastMove(to: current, before: limit) {
+        for _ in 0..<Self.maximumSteps {
+            guard let (number, border) = lastMove(to: current, before: limit) else {
+                return (found, true)
+            }
             limit = number
             let move = moves[number - first]
             // An exchange leads both ways.
             let other = current[..<border] == move.new[...] ? move.old : move.new
             current = other + current[border...]
-            if current != path, !found.contains(current) { found.append(current) }
+            guard current != path, !found.contains(current) else { continue }
+            guard found.count < Self.maximumPaths else { return (found, false) }
+            found.append(current)
         }
-        return found
+        return (found, false)
     }
 
     /// The newest move of what is at `path`, or of a directory above, and where its name ends.
@@ -70,11 +83,21 @@ struct FormerNames {
         for border in 1...max(1, path.count) {
             guard border >= path.count || path[border] == UInt8(ascii: "/") else { continue }
             let end = min(border, path.count)
-            guard let number = byNew[Array(path[..<end])]?.last(where: { $0 < limit }),
-                number > newest?.number ?? -1
+            guard let numbers = byNew[Array(path[..<end])],
+                let number = Self.last(of: numbers, before: limit), number > newest?.number ?? -1
             else { continue }
             newest = (number, end)
         }
         return newest
+    }
+
+    /// Of numbers that rise.
+    private static func last(of numbers: [Int], before limit: Int) -> Int? {
+        var (low, high) = (0, numbers.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if numbers[middle] < limit { low = middle + 1 } else { high = middle }
+        }
+        return low > 0 ? numbers[low - 1] : nil
     }
 }

@@ -35,6 +35,7 @@ extension Journal {
         let frames = try system { () throws(Errno) in
             var frames = try Frames(file, head.version, key: key)
             try frames.lookBehindEnd()
+            try frames.addStandby()
             return frames
         }
         guard !frames.hasMoreBehindEnd else {
@@ -85,6 +86,18 @@ private struct Frames {
             sequence += 1
             end += UInt64(JournalFrame.byteCount(bodyBytes: frame.body.count))
         }
+    }
+
+    /// What begins an epoch is durable behind all frames before the first of them is written.
+    mutating func addStandby() throws(Errno) {
+        let size = try file.status().sizeBytes
+        guard size > UInt64(Journal.standbyBytes),
+            let standby = try frame(at: size - UInt64(Journal.standbyBytes)),
+            standby.sequence == JournalFrame.standbySequence, standby.epoch >= epoch ?? 0,
+            let found = JournalEntry.decode(standby.body)
+        else { return }
+        // Before what has come since; of an epoch that never began, behind the one before.
+        entries = standby.epoch == epoch ? found + entries : entries + found
     }
 
     private func frame(at offset: UInt64) throws(Errno) -> JournalFrame? {

@@ -15,6 +15,8 @@ final class Journal: Sendable {
     static let smallestBytes = 1 << 20
     /// Space is written once before it is used, so that later writes change no metadata.
     private static let stretchBytes = 1 << 20
+    /// Behind the frames: room for what begins the next epoch (``begin(with:)``).
+    static let standbyBytes = 256 << 10
 
     enum Outcome: Equatable {
         case durable
@@ -80,7 +82,7 @@ final class Journal: Sendable {
         file = try directory.open(name, OpenFlag.createNew | OpenFlag.readWrite, mode: 0o600)
         do throws(Errno) {
             try file.tryLock(.exclusive)
-            try file.allocate(mode: 0, at: 0, count: UInt64(byteCount))
+            try file.allocate(mode: 0, at: 0, count: UInt64(byteCount + Self.standbyBytes))
             try file.write(head.encoded(with: keys), at: 0)
             try file.synchronize(dataOnly: false)
             try directory.synchronize(dataOnly: false)
@@ -212,8 +214,19 @@ final class Journal: Sendable {
     /// Begins anew: all that was committed stands, durable, in the stored files.
     ///
     /// The old frames are valid until one of the new epoch stands in their place: see ``settle()``.
-    func begin() {
-        writer.withLock { writer in
+    /// A power cut may tear that one, so what begins the new epoch is durable beside them before,
+    /// as far as it has room there.
+    ///
+    /// - Parameter body: the entries that the caller commits next.
+    /// - Throws: when that is not durable; then the old epoch goes on.
+    func begin(with body: [UInt8]) throws(Errno) {
+        try writer.withLock { writer throws(Errno) in
+            if !body.isEmpty, JournalFrame.byteCount(bodyBytes: body.count) <= Self.standbyBytes {
+                let frame = JournalFrame(
+                    epoch: writer.epoch + 1, sequence: JournalFrame.standbySequence, body: body)
+                try write(frame, at: UInt64(byteCount), writer.cipher)
+                if flushes { try file.synchronize(dataOnly: true) }
+            }
             writer.epoch += 1
             writer.sequence = 0
             writer.offset = UInt64(JournalHead.byteCount)

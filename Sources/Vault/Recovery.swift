@@ -100,8 +100,8 @@ struct Recovery {
         }
         let isSameBoot = bootID == remains.head.bootID
         if !isSameBoot { result.sawPowerCut = true }
-        for (path, content) in Self.lastMetadata(remains.entries) {
-            try mendMetadata(path, content)
+        for (path, contents) in Self.metadata(remains.entries) {
+            try mendMetadata(path, contents)
         }
         let histories = FileHistory.all(remains.entries)
         for history in histories {
@@ -162,7 +162,7 @@ struct Recovery {
     }
 
     /// nil for what is not there any more, or is something else now.
-    private static func present<Value>(
+    static func present<Value>(
         _ body: () throws(Errno) -> Value
     ) throws(VaultError) -> Value? {
         do throws(Errno) {
@@ -244,16 +244,19 @@ struct Recovery {
     /// opened one by one and without following links, and the header must hold the file id.
     private func find(_ history: FileHistory) throws(VaultError) -> (Descriptor, path: [UInt8])? {
         let flags = history.changesContent ? OpenFlag.readWrite : 0
+        var new: (Descriptor, path: [UInt8])?
         for path in history.paths {
             guard let file = try open(path, flags) else { continue }
-            // Nothing else was ever in a file that has no header yet.
             if let id = try fileID(of: file) {
                 if id == history.fileID { return (file, path) }
             } else if history.firstDirectBlock == 0, history.actions.isEmpty {
-                return (file, path)
+                // Nothing else was ever in a file that has no header yet; where it has had several
+                // names, another one may be at one of them.
+                let isEmpty = try system { () throws(Errno) in try file.status() }.sizeBytes == 0
+                if new == nil, isEmpty || history.paths.count == 1 { new = (file, path) }
             }
         }
-        return nil
+        return new
     }
 
     private func fileID(of file: Descriptor) throws(VaultError) -> FileID? {
@@ -274,73 +277,7 @@ struct Recovery {
         }
     }
 
-    // MARK: Directory records and sidecars
-
-    /// What was logged last for each path: earlier entries may be of a directory that has left it.
-    private static func lastMetadata(
-        _ entries: [JournalEntry]
-    ) -> [(path: [UInt8], content: [UInt8])] {
-        var order: [[UInt8]] = []
-        var contents: [[UInt8]: [UInt8]] = [:]
-        for entry in entries {
-            guard case .metadata(let content) = entry.action else { continue }
-            if contents.updateValue(content, forKey: entry.file.path) == nil {
-                order.append(entry.file.path)
-            }
-        }
-        return order.compactMap { path in contents[path].map { (path: path, content: $0) } }
-    }
-
-    /// Writes a record or a sidecar that the store lost. One that stands there whole stays, since
-    /// another directory may have come to the path meanwhile.
-    private func mendMetadata(_ path: [UInt8], _ content: [UInt8]) throws(VaultError) {
-        guard let (directory, name) = try parent(of: path) else { return }
-        let isRecord = name.string == ReservedName.directoryRecord
-        let isNeeded = isRecord ? true : try isNeededSidecar(name, in: directory)
-        guard isNeeded else { return }
-        let known = try Self.present { () throws(Errno) in
-            try directory.asOwner(0o100) { () throws(Errno) in
-                try directory.openRegularFile(name).readAll(limitBytes: 1 << 16)
-            }
-        }
-        if let known, known == content || isWhole(known, name) { return }
-        try system { () throws(Errno) in
-            let file = try directory.asOwner(0o300) { () throws(Errno) -> Descriptor in
-                // Under a default ACL a record may be one that its owner only reads.
-                if known != nil {
-                    return try directory.open(name, OpenFlag.path)
-                        .reopenAsOwner(OpenFlag.readWrite)
-                }
-                return try directory.open(
-                    name, OpenFlag.readWrite | OpenFlag.create, mode: 0o600)
-            }
-            try file.write(content, at: 0)
-            try file.truncate(to: UInt64(content.count))
-        }
-    }
-
-    private func isNeededSidecar(
-        _ name: FileName, in directory: Descriptor
-    ) throws(VaultError) -> Bool {
-        guard let long = ReservedName.long(ofSidecar: name.string) else { return false }
-        let status = try Self.present { () throws(Errno) in
-            try directory.asOwner(0o100) { () throws(Errno) in
-                try directory.status(of: FileName(long))
-            }
-        }
-        return status != nil
-    }
-
-    /// Other domains' keys are not at hand here, but a record that was cut does not decode: its end
-    /// is under a hash.
-    private func isWhole(_ content: [UInt8], _ name: FileName) -> Bool {
-        guard name.string == ReservedName.directoryRecord else { return false }
-        guard let record = try? DirectoryRecord(decoding: content) else { return false }
-        return record.domainID != keys.domainID
-            || (try? record.authenticate(content, with: keys)) != nil
-    }
-
-    private func parent(of path: [UInt8]) throws(VaultError) -> (Descriptor, FileName)? {
+    func parent(of path: [UInt8]) throws(VaultError) -> (Descriptor, FileName)? {
         let names = path.split(separator: UInt8(ascii: "/")).map { FileName($0) }
         guard let last = names.last, !names.contains(where: \.isDots) else { return nil }
         var directory = vault
@@ -440,9 +377,11 @@ struct FileHistory {
     }
 
     /// The writes that no later truncation or hole has taken away, in their order.
-    var lastingWrites: [(offset: UInt64, bytes: [UInt8])] {
+    ///
+    /// - Parameter count: of the newest actions, which do not count.
+    func lastingWrites(withoutLast count: Int) -> [(offset: UInt64, bytes: [UInt8])] {
         var writes: [(offset: UInt64, bytes: [UInt8])] = []
-        for action in actions {
+        for action in actions.dropLast(count) {
             switch action {
             case .write(let offset, let bytes): writes.append((offset, bytes))
             case .truncate(let size):

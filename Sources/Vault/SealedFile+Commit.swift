@@ -138,6 +138,7 @@ extension SealedFile {
                 placedSize: placedSize, syncsStore: syncs, dataOnly: isDataOnly,
                 storeChange: state.storeChange, isPartial: isPartial, intent: intent,
                 growsFrom: growsFrom,
+                directFrom: state.firstDirect == .max ? nil : state.firstDirect,
                 logsTimes: logsTimes)
         }
     }

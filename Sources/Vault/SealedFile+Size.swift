@@ -87,12 +87,12 @@ extension SealedFile {
         let (committer, backing) = (journaling.committer, journaling.inode.backing)
         committer.books.withLock { books in
             books.unplaced[backing] = nil
-            books.refused.insert(backing)
+            books.refused[backing] = .max
         }
         try committer.synchronize(state.descriptor, dataOnly: true)
         let outcome = log(state, [.clean])
         guard outcome == .durable else { return outcome }
-        committer.books.withLock { _ = $0.refused.remove(backing) }
+        committer.books.withLock { $0.refused[backing] = nil }
         return .durable
     }
 
@@ -173,7 +173,7 @@ extension SealedFile {
             descriptor: state.descriptor, fileID: state.seal?.fileID,
             runs: state.overlay.runs(in: last..<last + 1, maximumBytes: .max), placedSize: newSize,
             syncsStore: false, dataOnly: true, storeChange: state.storeChange, isPartial: false,
-            intent: nil, growsFrom: nil, logsTimes: false)
+            intent: nil, growsFrom: nil, directFrom: nil, logsTimes: false)
         journaling.committer.books.withLock {
             $0.noteUnplaced(plan, self, journaling.inode.backing)
         }

@@ -196,7 +196,9 @@ extension VaultFileSystem {
         return try makeEntry(name, in: parent, isSynced: options.broken != .nameSync) {
             parent, identity, directory, stored throws(VaultError) in
             try committer?.makeRoomForNames()
-            try committer?.prepareMove(into: parent)
+            try renames.withReadLock { _ throws(VaultError) in
+                try committer?.prepareMove(into: parent)
+            }
             try withLink(of: source) { sourceDirectory, sourceName throws(VaultError) in
                 guard let link = source.links.first,
                     try self.identity(of: link.parent).domain.id == identity.domain.id

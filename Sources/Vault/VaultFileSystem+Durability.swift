@@ -66,12 +66,15 @@ extension VaultFileSystem {
         guard inode.state.withLock({ $0.hasUnsyncedRecord }), options.broken != .nameSync else {
             return
         }
+        let failedSyncs = committer?.failedSyncs
         let directory = try withDirectory(inode) { directory throws(VaultError) in directory }
         try synchronize(FileName(ReservedName.directoryRecord), in: directory)
         try synchronizeNames(in: directory)
         if let parent = inode.links.first?.parent {
             try synchronizeNames(in: try directoryDescriptor(of: parent))
         }
+        // Another thread's sync may have failed for what ours then passed by.
+        guard committer?.failedSyncs == failedSyncs else { throw .system(.ioError) }
         inode.state.withLock { $0.hasUnsyncedRecord = false }
         committer?.forgetMetadata(FileName(ReservedName.directoryRecord), in: inode)
     }
@@ -80,8 +83,10 @@ extension VaultFileSystem {
     private func synchronizeSidecars(
         in inode: Inode, _ directory: Descriptor
     ) throws(VaultError) {
+        let failedSyncs = committer?.failedSyncs
         for name in inode.state.withLock({ $0.unsyncedSidecars }) {
             try synchronize(name, in: directory)
+            guard committer?.failedSyncs == failedSyncs else { throw .system(.ioError) }
             inode.state.withLock { _ = $0.unsyncedSidecars.remove(name) }
             committer?.forgetMetadata(name, in: inode)
         }

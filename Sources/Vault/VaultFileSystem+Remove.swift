@@ -15,7 +15,7 @@ extension VaultFileSystem {
             if status.kind == .regular, status.linkCount > 1, let committer {
                 try renames.withWriteLock { _ throws(VaultError) in
                     let path = Inode.Link(parent: parent, stored: stored).storedPath
-                    try committer.retire(BackingID(status), at: path)
+                    try committer.retire(status, at: path)
                     try unlink(stored, sealed, in: directory, of: parent, status)
                 }
             } else {
@@ -175,10 +175,10 @@ extension VaultFileSystem {
         defer { withExtendedLifetime(number) {} }
         let isExchange = flags & RenameFlag.exchange != 0
         let (sourcePath, targetPath) = (source.storedPath, target.storedPath)
-        try committer?.retire(BackingID(sourceStatus), at: sourcePath, to: targetPath)
+        try committer?.retire(sourceStatus, at: sourcePath, to: targetPath)
         if let targetStatus, isExchange || targetStatus.linkCount > 1 {
             try committer?.retire(
-                BackingID(targetStatus), at: targetPath, to: isExchange ? sourcePath : nil)
+                targetStatus, at: targetPath, to: isExchange ? sourcePath : nil)
         }
         if source.parent !== target.parent {
             try committer?.prepareMove(into: target.parent)

@@ -66,11 +66,11 @@ class OpenFile:
         attribute.change(self.actor.position(), (nanoseconds, len(self.thing.changes)))
         os.utime(self.descriptor, ns=(nanoseconds, nanoseconds))
 
-    def sync(self, data_only=False):
-        """fsync: bytes, attributes, and the name under which the file was opened."""
+    def sync(self, data_only=False, is_moved=False):
+        """fsync: bytes, attributes, and the name under which the file was opened, if it has it."""
         changes = len(self.thing.changes)
         attributes = {name: len(it.steps) for name, it in self.thing.attributes.items()}
-        names = self.actor.steps_above(self.path)
+        names = {} if is_moved else self.actor.steps_above(self.path)
         (os.fdatasync if data_only else os.fsync)(self.descriptor)
         position = self.actor.position()
         self.thing.promises.append((position, changes))

@@ -478,6 +478,46 @@ class Aliases(Workload):
                 file.sync()
 
 
+class Renames(Workload):
+    name = "renames"
+    description = "files and directories renamed without a sync, then overwrites + fdatasync"
+
+    def setup(self, actor):
+        actor.mkdir("folder")
+        for number in range(3):
+            new_file(actor, f"file.{number}", self.bytes(6 * BLOCK))
+            new_file(actor, f"folder/{number}", self.bytes(6 * BLOCK))
+        for path in ("folder", ""):
+            actor.sync_directory(path)
+
+    def run(self, actor, system, store):
+        folder = "folder"
+        files = [f"file.{number}" for number in range(3)]
+        inner = [str(number) for number in range(3)]
+        opened = {name: actor.open(name) for name in files}
+        opened.update({name: actor.open(f"folder/{name}") for name in inner})
+        places = {name: name for name in files}
+        for step in range(self.size):
+            name = self.source.choice(files + inner)
+            if name in inner:
+                new = f"folder.{step}"
+                actor.rename_directory(folder, new)
+                folder = new
+            else:
+                new = f"moved.{step}"
+                if self.source.randrange(3) == 0:
+                    actor.mkdir(f"new.{step}")
+                    new = f"new.{step}/{name}"
+                actor.rename(places[name], new)
+                places[name] = new
+            # What is synced is the content, through a descriptor that knows no name.
+            for _ in range(self.source.choice((1, 1, 3))):
+                opened[name].write(self.source.randrange(6) * BLOCK, self.bytes(BLOCK))
+            opened[name].sync(data_only=True, is_moved=True)
+            if self.source.randrange(5) == 0:
+                syncfs(store)
+
+
 class Growth(Workload):
     name, description = "growth", "much appended behind synced lines, while the machine syncs"
     short = 6
@@ -552,5 +592,5 @@ class Steps(Workload):
 
 FILE_WORKLOADS = (
     Overwrites, Lines, Mail, Replace, Truncate, Empty, Sparse, Holes, HardLinks,
-    Attributes, DeepDirectories, LongNames, Writers, Anything, Moves, Aliases, Growth, Rotated,
-    Steps)
+    Attributes, DeepDirectories, LongNames, Writers, Anything, Moves, Aliases, Renames, Growth,
+    Rotated, Steps)

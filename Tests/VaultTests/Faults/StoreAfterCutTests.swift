@@ -187,7 +187,79 @@ struct StoreAfterCutTests {
         }
     }
 
+    /// Each of three directories was to be at one path, and one is.
+    @Test func `a directory gets the record that its names were made in`() throws {
+        try Self.with { bench in
+            try bench.actor.makeDirectory("first")
+            try bench.actor.rename("file", to: "first/file")
+            let before = try bench.faults.copy(of: bench.copy)
+            try Disk.truncate(
+                before.directory + "/" + bench.storedPath("first") + "/.keyfold.dir", to: 0)
+            try bench.actor.rename("first", to: "moved")
+            for name in ["second", "third"] {
+                let actor = FaultActor(vault: bench.actor.vault)
+                try actor.makeDirectory(name)
+                try actor.rename(name, to: "first")
+                try actor.rename("first", to: name + " moved")
+            }
+            #expect(try bench.content("first/file", afterCut: before) == FaultBench.fileContent)
+        }
+    }
+
+    @Test func `an intent goes along with what was synced`() throws {
+        try Self.with { bench in
+            try bench.actor.create("grows")
+            try bench.actor.write("grows", pattern(5 * 4096), at: 0)
+            try bench.committer.logIntents()
+            try bench.actor.sync("grows")
+            let inode = try bench.actor.vault.inode(try bench.actor.inode("grows"))
+            #expect(
+                bench.committer.books.withLock { $0.intents[inode.backing]?.firstBlock } == 5)
+            try bench.actor.write("grows", pattern(5000), at: 5 * 4096)
+            try bench.actor.rename("grows", to: "grown")
+            let path = try #require(inode.storedPath)
+            #expect(
+                try bench.committer.journal.entries().contains {
+                    $0
+                        == JournalEntry(
+                            .intent(firstBlock: 5),
+                            of: JournaledFile(fileID: $0.file.fileID, path: path))
+                })
+        }
+    }
+
     // MARK: Syncs that failed
+
+    /// From some call on everything fails; then the disk is back.
+    @Test(arguments: [0, 5000], 1...8)
+    func `a truncation that fails altogether leaves one of two contents for good`(
+        _ size: Int, _ number: Int
+    ) throws {
+        try Self.with { bench in
+            let old = pattern(20_000, seed: 3)
+            try bench.actor.write("file", old, at: 0)
+            try bench.actor.sync("file")
+            bench.scope.arm(FaultScript(.error(.ioError), at: number, stays: true))
+            _ = try? bench.actor.truncate("file", to: UInt64(size))
+            bench.scope.disarm()
+            let content = try bench.actor.read("file")
+            #expect(content == old || content == Array(old[..<size]))
+            let later = pattern(3000, seed: 6)
+            try bench.actor.write("file", later, at: UInt64(content.count))
+            try bench.actor.sync("file")
+            while !bench.committer.journal.isHalfFull {
+                try bench.actor.write("other", pattern(4000, seed: 2), at: 0)
+                try bench.actor.sync("other")
+            }
+            try bench.committer.checkpoint()
+            #expect(try bench.actor.read("file") == content + later)
+            let crashed = try bench.faults.copy(of: bench.copy)
+            defer { bench.faults.discard(crashed) }
+            let vault = try FaultBench.open(crashed)
+            defer { vault.close() }
+            #expect(try FaultSnapshot.take(vault).nodes["file"]?.content == content + later)
+        }
+    }
 
     @Test(arguments: ["sync", "rename"])
     func `what a failed sync has dropped is written again before the next one counts`(
@@ -290,6 +362,46 @@ struct StoreAfterCutTests {
             }
             let short = try syncs("short")
             #expect(try syncs(String(repeating: "m", count: 230)) == short + 1)
+        }
+    }
+
+    // MARK: The journal's own cuts
+
+    /// Its first frame stands where the old epoch's did.
+    @Test func `intents are found although the first frame of a new epoch is torn`() throws {
+        try Self.with { bench in
+            try bench.actor.open("file")
+            try bench.actor.sync("file")
+            for piece in 0..<24 {
+                try bench.actor.write(
+                    "file", pattern(65_536, seed: UInt64(piece)),
+                    at: 20_000 + UInt64(piece) * 65_536)
+            }
+            let backing = try bench.actor.vault.inode(try bench.actor.inode("file")).backing
+            let first = try #require(
+                bench.committer.books.withLock { $0.intents[backing]?.firstBlock })
+            while !bench.committer.journal.isHalfFull {
+                try bench.actor.write("other", pattern(4000, seed: 2), at: 0)
+                try bench.actor.sync("other")
+            }
+            try bench.committer.checkpoint()
+            let stored = try bench.storedPath("file")
+            let before = try bench.faults.copy(of: bench.copy)
+            // Torn on the disk: what was not synced of the file, and the frame.
+            try Disk.open(before.directory + "/" + stored, OpenFlag.readWrite)
+                .write(pattern(4124), at: 512 + 4124 * (first + 5))
+            let journals = before.directory + "/.keyfold.journal"
+            let name = try #require(try Disk.names(in: journals).first).string
+            try Disk.open(journals + "/" + name, OpenFlag.readWrite)
+                .write(pattern(40), at: UInt64(JournalHead.byteCount) + 40)
+            var options = FaultBench.options
+            options.bootID = Self.otherBoot
+            defer { bench.faults.discard(before) }
+            let vault = try before.open(options)
+            defer { vault.close() }
+            let content = try #require(try FaultSnapshot.take(vault).nodes["file"]?.content)
+            #expect(content.count == Int(first + 5) * 4096)
+            #expect(content.starts(with: FaultBench.fileContent))
         }
     }
 
