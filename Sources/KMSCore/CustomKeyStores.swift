@@ -46,25 +46,28 @@ final class CustomKeyStores: Sendable {
 
     /// The token of a connected store.
     ///
-    /// - Throws: ``KMSError`` with `CustomKeyStoreInvalidStateException` for one that is not, and
-    ///   `KeyUnavailableException` where its token is away.
+    /// - Parameter key: the key that is to be used; nil where the store itself is asked for
+    ///   something.
+    /// - Throws: ``KMSError`` with the exception of ``failure(of:_:isOutage:)`` for one that is not
+    ///   connected, and for one whose token is away.
     private func token(
-        of id: String, _ region: RegionSnapshot, _ tokens: [String: TokenRecord]
+        of id: String, for key: KeyARN?, _ region: RegionSnapshot, _ tokens: [String: TokenRecord]
     ) throws(KMSError) -> PKCS11Token {
         guard let store = region.keyStores[id] else {
             throw KMSError(.keyStoreNotFound, "The custom key store \(id) does not exist.")
         }
         guard store.state == .connected else {
-            throw KMSError(
-                .keyStoreInvalidState, "The custom key store \(id) is not connected.")
+            throw CustomKeyStores.failure(
+                of: key, "The custom key store \(id) is not connected.", isOutage: false)
         }
         guard let place = tokens[store.clusterID] else {
-            throw .keyUnavailable("the token of the custom key store \(id) is not known")
+            throw CustomKeyStores.failure(
+                of: key, "The token of the custom key store \(id) is not known.", isOutage: true)
         }
         do throws(PKCS11Error) {
             return try token(of: id, at: place, store.password)
         } catch {
-            throw .keyUnavailable("the token of the custom key store \(id): \(error)")
+            throw CustomKeyStores.failure(of: key, error)
         }
     }
 
@@ -154,9 +157,9 @@ final class CustomKeyStores: Sendable {
         now: Timestamp
     ) throws(KMSError) -> MaterialRecord {
         let token = try token(
-            of: record.customKeyStoreID ?? "", region, snapshot.tokens)
+            of: record.customKeyStoreID ?? "", for: nil, region, snapshot.tokens)
         let name = CustomKeyStores.name(of: record.id)
-        try answering(record.id) { () throws(PKCS11Error) in
+        try answering(nil) { () throws(PKCS11Error) in
             _ = try token.makeKey(
                 try CustomKeyStores.keyID(name), label: "keyfold \(record.id)")
         }
@@ -172,7 +175,7 @@ final class CustomKeyStores: Sendable {
     /// keeps the key.
     func destroyKey(_ record: KeyRecord, in snapshot: KeystoreSnapshot, _ region: RegionSnapshot) {
         guard let store = record.customKeyStoreID,
-            let token = try? token(of: store, region, snapshot.tokens),
+            let token = try? token(of: store, for: nil, region, snapshot.tokens),
             let id = try? CustomKeyStores.keyID(CustomKeyStores.name(of: record.id))
         else { return }
         try? token.destroyKey(id)
@@ -198,7 +201,7 @@ final class CustomKeyStores: Sendable {
         let head = SymmetricBlob(
             keyID: entry.record.id, keyVersion: current.version, salt: salt, box: [])
         let aad = head.authenticatedData(materialID: current.materialID, context: context)
-        let box = try answering(entry.record.id) { () throws(PKCS11Error) in
+        let box = try answering(entry.arn) { () throws(PKCS11Error) in
             try token.encrypt(
                 plaintext, authenticating: aad,
                 under: try CustomKeyStores.keyID(CustomKeyStores.name(of: entry.record.id)))
@@ -214,7 +217,7 @@ final class CustomKeyStores: Sendable {
     ) throws(KMSError) -> SecretBytes {
         let token = try token(of: entry, snapshot)
         let aad = blob.authenticatedData(materialID: version.materialID, context: context)
-        return try answering(entry.record.id) { () throws(PKCS11Error) in
+        return try answering(entry.arn) { () throws(PKCS11Error) in
             try token.decrypt(
                 blob.box, authenticating: aad,
                 under: try CustomKeyStores.keyID(CustomKeyStores.name(of: entry.record.id)))
@@ -224,7 +227,7 @@ final class CustomKeyStores: Sendable {
     func random(
         _ count: Int, from store: String, _ snapshot: KeystoreSnapshot, _ region: RegionSnapshot
     ) throws(KMSError) -> SecretBytes {
-        let token = try token(of: store, region, snapshot.tokens)
+        let token = try token(of: store, for: nil, region, snapshot.tokens)
         return try answering(nil) { () throws(PKCS11Error) in
             try token.randomBytes(count: count)
         }
@@ -234,20 +237,35 @@ final class CustomKeyStores: Sendable {
         of entry: KeyEntry, _ snapshot: KeystoreSnapshot
     ) throws(KMSError) -> PKCS11Token {
         try token(
-            of: entry.record.customKeyStoreID ?? "", snapshot.region(entry.arn.scope),
-            snapshot.tokens)
+            of: entry.record.customKeyStoreID ?? "", for: entry.arn,
+            snapshot.region(entry.arn.scope), snapshot.tokens)
     }
 
     private func answering<Value>(
-        _ key: KeyID?, _ body: () throws(PKCS11Error) -> Value
+        _ key: KeyARN?, _ body: () throws(PKCS11Error) -> Value
     ) throws(KMSError) -> Value {
         do throws(PKCS11Error) {
             return try body()
         } catch {
             if case .notAuthentic = error { throw .invalidCiphertext }
-            throw .keyUnavailable(
-                (key.map { "the key \($0) in its token: " } ?? "the token: ") + "\(error)")
+            throw CustomKeyStores.failure(of: key, error)
         }
+    }
+
+    // MARK: Failures
+
+    private static func failure(of key: KeyARN?, _ error: PKCS11Error) -> KMSError {
+        failure(
+            of: key, key == nil ? "The custom key store's token: \(error)" : "\(error)",
+            isOutage: error.condition != .request)
+    }
+
+    /// What a key, or a key store, whose token does not serve is at AWS. KMSInvalidStateException
+    /// is there "a general failure with many possible causes" of keys in custom key stores, and
+    /// the message names the cause (API reference, Decrypt, "Errors").
+    private static func failure(of key: KeyARN?, _ cause: String, isOutage: Bool) -> KMSError {
+        guard let key else { return KMSError(.keyStoreInvalidState, cause, isOutage: isOutage) }
+        return KMSError(.invalidState, "\(key) is unavailable: \(cause)", isOutage: isOutage)
     }
 }
 

@@ -32,9 +32,8 @@ extension KMSError {
             .invalidGrantID:
             .missing
         case .alreadyExists, .keyStoreNameInUse, .clusterInUse, .externalKeyInUse: .taken
-        case .conflict, .disabled, .invalidState, .keyStoreInvalidState, .keyStoreHasKeys,
-            .clusterNotActive:
-            .wrongState
+        case .invalidState, .keyStoreInvalidState: isOutage ? .unavailable : .wrongState
+        case .conflict, .disabled, .keyStoreHasKeys, .clusterNotActive: .wrongState
         case .keyUnavailable, .throttling: .unavailable
         case .dependencyTimeout: .timedOut
         case .unsupportedOperation: .unsupported

@@ -56,17 +56,22 @@ package struct KMSError: Error, Hashable, Sendable {
     package let message: String
     /// Whether the service's own disk was full: room mends it. Nothing on the wire tells it.
     package let isOutOfSpace: Bool
+    /// Whether it is no state of the keystore that forbids this, but something outside of it, such
+    /// as a token, that does not answer as it should: later the same request may work. AWS has the
+    /// same exception for both, so nothing on the wire tells it.
+    package let isOutage: Bool
     /// What the usage log says: `message`, but where the caller must not know it all. Nothing on
     /// the wire tells it.
     package let loggedMessage: String
 
     package init(
-        _ code: Code, _ message: String = "", isOutOfSpace: Bool = false,
+        _ code: Code, _ message: String = "", isOutOfSpace: Bool = false, isOutage: Bool = false,
         loggedMessage: String? = nil
     ) {
         self.code = code
         self.message = message
         self.isOutOfSpace = isOutOfSpace
+        self.isOutage = isOutage
         self.loggedMessage = loggedMessage ?? message
     }
 

@@ -27,6 +27,7 @@ struct ExitStatusTests {
         (KMSError.accessDenied("x"), Int32(77)), (.notAuthorized, 77), (.alreadyExists("x"), 73),
         (.conflict("x"), 78), (.disabled("x"), 78), (.invalidState("x"), 78),
         (.dependencyTimeout("x"), 69), (.keyUnavailable("x"), 69),
+        (.init(.invalidState, "x", isOutage: true), 69),
         (.unsupportedOperation("x"), 69), (.incorrectKey, 1), (.limitExceeded("x"), 1),
         (.internalFailure("x"), 70), (.invalidAliasName("x"), 64), (.invalidARN("x"), 64),
         (.invalidKeyUsage("x"), 64), (.invalidMarker, 64),

@@ -156,6 +156,40 @@ import enum TestSupport.Program
         #expect(try kms.ask(.describeCustomKeyStores).structures(.customKeyStores).isEmpty)
     }
 
+    /// AWS answers so where a key's token cannot be reached, whatever its store's state says; what a
+    /// mount makes of it stays "later, perhaps".
+    @Test func `a key whose token is away is in a state that does not allow it, as at AWS`() throws
+    {
+        let kms = try TestKeystore()
+        let key = try kms.unavailableKey()
+        let blob = try StateTableTests.blob(kms, key)
+        let region = try kms.keystore.store.snapshot().region(TestKeystore.scope)
+        var record = try #require(region.keyStores.values.first)
+        record.state = .connected
+        let connected = record
+        _ = try kms.keystore.store.change { _, change in change.keyStores = [connected] }
+        #expect(try kms.state(key) == "Enabled")
+        for refusal in [
+            try kms.refusal(.decrypt, Structure([.ciphertextBlob: .bytes(blob)])),
+            try kms.refusal(
+                .encrypt, Structure([.keyID: .text(key), .plaintext: .secret(secret("x"))])),
+        ] {
+            let refusal = try #require(refusal)
+            #expect(refusal.exceptionName == "KMSInvalidStateException")
+            #expect(refusal.kind == .unavailable)
+            #expect(refusal.message.hasPrefix("\(key) is unavailable: cannot load /nowhere.so"))
+        }
+        // What is asked of the store itself has the store's exception.
+        for (operation, input) in [
+            (KMSOperation.generateRandom, Self.store.with(.numberOfBytes, .number(8))),
+            (.createKey, Self.store.with(.origin, .text("AWS_CLOUDHSM"))),
+        ] {
+            let refusal = try #require(try kms.refusal(operation, input))
+            #expect(refusal.exceptionName == "CustomKeyStoreInvalidStateException")
+            #expect(refusal.kind == .unavailable)
+        }
+    }
+
     // MARK: With a token that locks itself
 
     private static let store = Structure([.customKeyStoreID: .text("cks-0123456789abcdef0")])
@@ -194,8 +228,10 @@ import enum TestSupport.Program
         let library = kms.place.path("hostile.so")
         try Self.copyHostileLibrary(to: library)
         let drawing = Self.store.with(.numberOfBytes, .number(8))
-        let refusal = KMSError.keyUnavailable(
-            "the token: the token refused the login: C_Login answered CKR_PIN_INCORRECT (0xa0)")
+        let refusal = KMSError(
+            .keyStoreInvalidState,
+            "The custom key store's token: the token refused the login: C_Login answered "
+                + "CKR_PIN_INCORRECT (0xa0)", isOutage: true)
         try Self.connect(kms, to: library, password: "0000")
         // After a second wrong PIN the third answer would be another one.
         for _ in 0..<4 { #expect(try kms.refusal(.generateRandom, drawing) == refusal) }
@@ -238,7 +274,8 @@ import enum TestSupport.Program
         }
         let (patient, restless) = (stores(pausing: .seconds(3600)), stores(pausing: .zero))
         let missing = refusal(patient)
-        #expect(missing?.code == .keyUnavailable)
+        #expect(missing?.code == .keyStoreInvalidState)
+        #expect(missing?.kind == .unavailable)
         #expect(refusal(restless) == missing)
 
         try Self.copyHostileLibrary(to: library)
@@ -419,7 +456,9 @@ struct CustomKeyStoresInChild {
         try FileManager.default.moveItem(atPath: tokens, toPath: tokens + ".away")
         let refusal = try kms.refusal(.decrypt, opening)
         try FileManager.default.moveItem(atPath: tokens + ".away", toPath: tokens)
-        #expect(refusal?.code == .keyUnavailable)
+        #expect(refusal?.code == .invalidState)
+        #expect(refusal?.kind == .unavailable)
+        #expect(refusal?.message.hasPrefix("\(key) is unavailable: ") == true)
         try kms.ask(.disconnectCustomKeyStore, store)
         try kms.ask(.connectCustomKeyStore, store)
         #expect(try kms.refusal(.decrypt, opening) == nil)
@@ -444,6 +483,6 @@ struct CustomKeyStoresInChild {
         #expect(try kms.refusal(.decrypt, opening) == .invalidState("\(key) is unavailable."))
         try ask(.updateCustomKeyStore, store.with(.cloudHsmClusterID, .text(second)))
         try ask(.connectCustomKeyStore, store)
-        #expect(try kms.refusal(.decrypt, opening)?.code == .keyUnavailable)
+        #expect(try kms.refusal(.decrypt, opening)?.code == .invalidState)
     }
 }
