@@ -39,7 +39,7 @@ extension EmbeddedKeyService {
     func getPublicKey(_ request: inout Request) throws(KMSError) -> Structure {
         try grantTokens.check(request)
         let entry = try key(
-            named: try request.text(.keyID), in: try state(for: request), group: .cryptographic,
+            named: try request.text(.keyID), in: try state(for: request), group: .publicKey,
             for: &request)
         guard entry.record.spec.isAsymmetric else { throw KMSError(.unsupportedOperation) }
         let key = try keyPairs.pair(try currentMaterial(of: entry), entry.record.spec).publicKey

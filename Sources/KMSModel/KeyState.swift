@@ -45,6 +45,8 @@ package enum KeyEvent: Hashable, Sendable {
 /// Groups of operations that a state lets through or refuses alike: the rows of AWS's table.
 package enum KeyOperationGroup: Hashable, Sendable, CaseIterable {
     case cryptographic
+    /// GetPublicKey.
+    case publicKey
     case createGrant
     /// ReplicateKey.
     case replicate
@@ -95,6 +97,8 @@ extension KeyState {
         switch (self, group) {
         case (.enabled, _), (_, .read): return
         case (.disabled, .changeAttributes), (.disabled, .importMaterial): return
+        // Recorded from AWS, for RSA, elliptic curves and ML-DSA; its guide's table says otherwise.
+        case (.disabled, .publicKey): return
         case (.disabled, _): throw refusal(of: arn)
         case (.pendingImport, .changeAttributes), (.pendingImport, .importMaterial): return
         case (.unavailable, .changeAttributes), (.unavailable, .createGrant): return

@@ -140,7 +140,10 @@ import Testing
             input[.signature] = (try? kms.ask(.sign, input))?[.signature] ?? .bytes([1])
             return input
         },
-        Row(operation: .getPublicKey, spec: .eccNistP256, usage: .signVerify, cells: cryptographic),
+        // Recorded from AWS: a disabled key's public half is still told.
+        Row(
+            operation: .getPublicKey, spec: .eccNistP256, usage: .signVerify,
+            cells: cells(.ok, .ok, .pendingDeletion, .pendingImport, .unavailable)),
         Row(operation: .generateMAC, spec: .hmac256, cells: cryptographic) { _, _ in coding },
         Row(operation: .verifyMAC, spec: .hmac256, cells: cryptographic) { kms, key in
             var input = coding
