@@ -103,11 +103,7 @@ extension EmbeddedKeyService {
         for request: inout Request
     ) throws(KMSError) -> KeyEntry {
         guard let name else { throw .validation("\(member.rawValue) is required.") }
-        try check(contexts: request)
-        try grantTokens.check(request)
-        let entry = try key(
-            named: name, in: try state(for: request), group: .cryptographic, for: &request)
-        try refuseUsage(of: entry, other: .encryptDecrypt, for: request)
+        let entry = try encryptionKey(name, for: &request)
         guard entry.record.spec.encryptionAlgorithms.contains(algorithm) else {
             throw EmbeddedKeyService.incompatible(algorithm.rawValue, entry)
         }
@@ -163,11 +159,7 @@ extension EmbeddedKeyService {
         _ name: String, _ algorithm: EncryptionAlgorithm, plaintextBytes: Int,
         for request: inout Request
     ) throws(KMSError) -> KeyEntry {
-        try check(contexts: request)
-        try grantTokens.check(request)
-        let entry = try key(
-            named: name, in: try state(for: request), group: .cryptographic, for: &request)
-        try refuseUsage(of: entry, other: .encryptDecrypt, for: request)
+        let entry = try encryptionKey(name, for: &request)
         guard let maximum = entry.record.spec.maximumPlaintextBytes(algorithm) else {
             throw EmbeddedKeyService.incompatible(algorithm.rawValue, entry)
         }
@@ -176,6 +168,16 @@ extension EmbeddedKeyService {
                 "Algorithm \(algorithm.rawValue) and key spec \(entry.record.spec.rawValue) "
                     + "cannot encrypt data larger than \(maximum) bytes.")
         }
+        return entry
+    }
+
+    /// A key that is for encryption; of which spec is not looked at.
+    func encryptionKey(_ name: String, for request: inout Request) throws(KMSError) -> KeyEntry {
+        try check(contexts: request)
+        try grantTokens.check(request)
+        let entry = try key(
+            named: name, in: try state(for: request), group: .cryptographic, for: &request)
+        try refuseUsage(of: entry, other: .encryptDecrypt, for: request)
         return entry
     }
 
@@ -261,21 +263,18 @@ extension EmbeddedKeyService {
         let snapshot = try state(for: request)
         var wanted: KeyEntry?
         if let name { wanted = try find(name, toOpen: bytes, in: snapshot, for: &request) }
-        if let wanted,
-            wanted.record.usage != .encryptDecrypt
-                || wanted.record.spec != .symmetricDefault
-        {
-            // Recorded from AWS: this comes before the check of the usage.
-            try permit(wanted, in: snapshot, group: .cryptographic, for: &request)
-            throw .incorrectKey
-        }
         guard let blob = SymmetricBlob(decoding: bytes) else {
+            // Recorded from AWS: an RSA ciphertext under its key, too, where no algorithm is named.
             if let wanted {
                 try permit(wanted, in: snapshot, group: .cryptographic, for: &request)
             }
             throw .invalidCiphertext
         }
-        if let wanted, wanted.record.id != blob.keyID {
+        if let wanted,
+            wanted.record.id != blob.keyID || wanted.record.usage != .encryptDecrypt
+                || wanted.record.spec != .symmetricDefault
+        {
+            // Recorded from AWS: this comes before the check of the usage.
             try permit(wanted, in: snapshot, group: .cryptographic, for: &request)
             throw .incorrectKey
         }

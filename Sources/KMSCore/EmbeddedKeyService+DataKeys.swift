@@ -47,7 +47,7 @@ extension EmbeddedKeyService {
 
     private func makeDataKey(_ request: inout Request) throws(KMSError) -> DataKey {
         let count = try dataKeyBytes(request)
-        let entry = try symmetricKey(for: &request)
+        let entry = try symmetricKey(toMake: "data key", for: &request)
         try request.endDryRun()
         let plaintext = SecretBytes.random(count: count)
         let blob = try seal(
@@ -68,9 +68,15 @@ extension EmbeddedKeyService {
         }
     }
 
-    private func symmetricKey(for request: inout Request) throws(KMSError) -> KeyEntry {
-        let entry = try destination(
-            try request.text(.keyID), .symmetricDefault, plaintextBytes: 1, for: &request)
+    /// - Parameter product: what the key is to wrap, in AWS's words.
+    private func symmetricKey(
+        toMake product: String, for request: inout Request
+    ) throws(KMSError) -> KeyEntry {
+        let entry = try encryptionKey(try request.text(.keyID), for: &request)
+        guard entry.record.spec == .symmetricDefault else {
+            // Recorded from AWS.
+            throw .invalidKeyUsage("You cannot generate a \(product) with an asymmetric CMK")
+        }
         return entry
     }
 
@@ -81,7 +87,7 @@ extension EmbeddedKeyService {
         guard let keySpec = KeySpec(rawValue: spec.rawValue), KeyMaterial.canMake(keySpec) else {
             throw .unsupportedOperation("Key pairs of \(spec.rawValue) are not supported.")
         }
-        let entry = try symmetricKey(for: &request)
+        let entry = try symmetricKey(toMake: "data key pair", for: &request)
         guard entry.record.origin != .awsCloudhsm else {
             throw .unsupportedOperation(
                 "\(entry.arnText) origin is AWS_CLOUDHSM which is not valid for this operation.")

@@ -278,6 +278,12 @@ import Testing
         #expect(
             try kms.refusal(
                 .decrypt, Structure([.keyID: .text(key), .ciphertextBlob: .bytes(blob)]))
+                == .invalidCiphertext)
+        // Whose ciphertext it is comes first.
+        let symmetric = try StateTableTests.blob(kms, try kms.key())
+        #expect(
+            try kms.refusal(
+                .decrypt, Structure([.keyID: .text(key), .ciphertextBlob: .bytes(symmetric)]))
                 == .incorrectKey)
     }
 
@@ -376,7 +382,10 @@ import Testing
             spec == .eccNistP256 ? .nistP384 : .nistP256
         ).publicKey.spki
         for peer in [foreign, [1, 2, 3], Array(publics[1].dropLast())] {
-            #expect(throws: KMSError.self) { try derive(keys[0], peer) }
+            // AWS says no more; the log does.
+            let refusal = #expect(throws: KMSError.self) { try derive(keys[0], peer) }
+            #expect(refusal?.code == .validation && refusal?.message == "")
+            #expect(refusal?.loggedMessage.contains(spec.rawValue) == true)
         }
     }
 
@@ -417,6 +426,27 @@ import Testing
             try AsymmetricPrivateKey(pkcs8: secret(opened)).publicKey.spki
                 == other.bytes(.publicKey))
         #expect(other.bytes(.publicKey) != spki)
+    }
+
+    @Test func `key pairs wrap no data keys, in AWS's words`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key(.rsa2048, .encryptDecrypt)
+        for (operation, members, product) in [
+            (KMSOperation.generateDataKey, Structure([.keySpec: .text("AES_256")]), "data key"),
+            (.generateDataKeyWithoutPlaintext, Structure([.numberOfBytes: .number(1)]), "data key"),
+            (
+                .generateDataKeyPair, Structure([.keyPairSpec: .text("ECC_NIST_P256")]),
+                "data key pair"
+            ),
+            (
+                .generateDataKeyPairWithoutPlaintext,
+                Structure([.keyPairSpec: .text("ECC_NIST_P256")]), "data key pair"
+            ),
+        ] {
+            #expect(
+                try kms.refusal(operation, members.with(.keyID, .text(key)))
+                    == .invalidKeyUsage("You cannot generate a \(product) with an asymmetric CMK"))
+        }
     }
 
     @Test func `data keys have the length that was asked for`() throws {

@@ -242,12 +242,13 @@ import Testing
             let wrong = Self.signing(key, [UInt8](repeating: 3, count: count), .externalMu)
             #expect(
                 try kms.refusal(.sign, wrong)
-                    == .validation("Digest is invalid length for algorithm ML_DSA_SHAKE_256."))
+                    == .validation(
+                        "External Mu is invalid length for algorithm ML_DSA_SHAKE_256."))
         }
         #expect(
             try kms.refusal(.sign, Self.signing(key, mu, .digest))
                 == .validation(
-                    "Algorithm ML_DSA_SHAKE_256 does not support the message type DIGEST."))
+                    "Message type DIGEST is incompatible with key spec \(spec.rawValue)."))
     }
 
     @Test func `an external µ belongs to ML-DSA`() throws {
@@ -261,8 +262,8 @@ import Testing
                 #expect(
                     try kms.refusal(.sign, input)
                         == .validation(
-                            "Algorithm \(algorithm.rawValue) does not support the message type "
-                                + "EXTERNAL_MU."))
+                            "Message type EXTERNAL_MU is incompatible with key spec "
+                                + "\(spec.rawValue)."))
             }
         }
     }

@@ -109,7 +109,8 @@ import struct TestSupport.Command
         let kind = Kind(spec: .eccNistEdwards25519, algorithm: .ed25519PhSha512)
         #expect(
             try kms.refusal(.sign, input(key, kind, Self.message, .raw))
-                == .validation("Algorithm ED25519_PH_SHA_512 requires the message type DIGEST."))
+                == .validation(
+                    "Message type RAW is incompatible with algorithm ED25519_PH_SHA_512."))
         let digest = input(key, kind, [UInt8](repeating: 1, count: 64), .digest)
         let signature = try #require(try kms.ask(.sign, digest).bytes(.signature))
         #expect(try verify(kms, digest, signature) == nil)
@@ -137,13 +138,15 @@ import struct TestSupport.Command
             }
         } else {
             #expect(
-                try kms.refusal(.sign, input(key, kind, Self.message, .digest))?.code
-                    == .validation)
+                try kms.refusal(.sign, input(key, kind, Self.message, .digest))
+                    == .validation("Message type DIGEST is incompatible with algorithm \(name)."))
         }
         #expect(
             try kms.refusal(
-                .sign, input(key, kind, [UInt8](repeating: 1, count: 64), .externalMu))?.code
-                == .validation)
+                .sign, input(key, kind, [UInt8](repeating: 1, count: 64), .externalMu))
+                == .validation(
+                    "Message type EXTERNAL_MU is incompatible with key spec "
+                        + "\(kind.spec.rawValue)."))
         #expect(
             try kms.refusal(.sign, input(key, kind, [UInt8](repeating: 1, count: 4097), .raw))
                 == Complaint.expected([
