@@ -39,8 +39,11 @@ let web: [Target.Dependency] = [
 let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 
 /// A module of the product. Arrows point from a module to what it uses (docs/architecture.md).
-func module(_ name: String, uses dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+func module(
+    _ name: String, uses dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
 func program(_ name: String, uses dependencies: [Target.Dependency]) -> Target {
@@ -120,7 +123,10 @@ let package = Package(
         module("Platform", uses: ["CLinux"]),
         module("Cryptography", uses: ["COpenSSL", "CSodium"]),
         module("PostQuantum", uses: ["Cryptography", crypto]),
-        module("KMSModel", uses: ["Cryptography"]),
+        // The price list becomes a part of the programs: they need no file of it.
+        module(
+            "KMSModel", uses: ["Cryptography"],
+            resources: [.embedInCode("Metering/aws-kms-prices.json")]),
         module("KMSWire", uses: ["Cryptography", "KMSModel"]),
         module("KMSClient", uses: ["CCurl", "Cryptography", "KMSModel", "KMSWire", "Platform"]),
         module("SealedFormat", uses: ["Cryptography"]),

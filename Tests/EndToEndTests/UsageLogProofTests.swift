@@ -119,6 +119,33 @@ extension EndToEnd.Commands {
             }
         }
 
+        @Test func `usage takes a newer list of prices, and says what is wrong with a bad one`()
+            throws
+        {
+            try VaultFixture.withVault(.locked) { fixture in
+                let list = fixture.base.path + "/prices.json"
+                let text = """
+                    {"format": 1, "asOf": "2031-02", "currency": "USD", "sources": [],
+                    "keyMonth": 7440, "chargedRotations": 0, "freeRequestsPerMonth": 0,
+                    "tenThousandRequests": {"symmetric": 9000, "rsa-2048": 0, "asymmetric": 0,
+                    "ecc-key-pair": 0, "rsa-key-pair": 0}}
+                    """
+                try text.write(toFile: list, atomically: true, encoding: .utf8)
+                let bill = try #require(try fixture.json("usage", "--prices", list).last)["bill"]
+                #expect(bill["pricesAsOf"].string == "2031-02")
+                let count = try #require(bill["requests"].list.first?["count"].int)
+                // 90 cents each, and none of them free.
+                #expect(
+                    bill["requests"].list.first?["amount"].string
+                        == "\(count * 9 / 10).\(count * 9 % 10)0")
+                try text.replacing("7440", with: "-1")
+                    .write(toFile: list, atomically: true, encoding: .utf8)
+                let bad = try fixture.keyfold("usage", "--prices", list, expecting: 65)
+                #expect(bad.error.contains("'keyMonth' must be"))
+                try fixture.keyfold("usage", "--prices", list + ".none", expecting: 66)
+            }
+        }
+
         @Test func `the keystore can ask for a sync before each use of a key`() throws {
             try VaultFixture.withVault(.locked) { fixture in
                 #expect(try fixture.json("keystore", "set")[0]["log"].string == "second")

@@ -22,7 +22,7 @@ import Testing
     private func bill(
         _ keys: [BilledKey], _ counts: [PriceClass: UInt64] = [:], now: Timestamp? = nil
     ) -> Bill {
-        Bill(november, now: now ?? later, keys: keys, counts: counts, prices: .november2026)
+        Bill(november, now: now ?? later, keys: keys, counts: counts, prices: .builtIn)
     }
 
     @Test func `a key costs a dollar a month, by the hour`() {

@@ -7,6 +7,8 @@ package struct Dollars: Hashable, Comparable, Sendable, CustomStringConvertible 
     }
 
     package static let zero = Dollars(billionths: 0)
+    /// What no bill of a month comes to; some hundreds of it still add up.
+    package static let most = Dollars(billionths: .max / 1024)
 
     package static func cents(_ count: Int64) -> Dollars { Dollars(billionths: count * 10_000_000) }
 
@@ -24,7 +26,7 @@ package struct Dollars: Hashable, Comparable, Sendable, CustomStringConvertible 
     }
 }
 
-/// What AWS KMS charges, as of a month.
+/// What AWS KMS charges, as of a month: the content of a data file.
 ///
 /// Regions differ in none of these but China's; taxes and the free tier of other services are not
 /// in here.
@@ -40,22 +42,12 @@ package struct PriceList: Sendable {
     /// Of 10,000 requests.
     package let perTenThousand: [PriceClass: Dollars]
 
-    package static let november2026 = PriceList(
-        asOf: CalendarMonth(year: 2026, month: 11),
-        sources: [
-            "https://aws.amazon.com/kms/pricing/",
-            "AWS KMS developer guide, \"Rotate AWS KMS keys\"",
-        ],
-        perKeyMonth: .cents(100), chargedRotations: 2, freeRequestsPerMonth: 20_000,
-        perTenThousand: [
-            .symmetric: .cents(3), .rsa2048: .cents(3), .asymmetric: .cents(15),
-            .eccKeyPair: .cents(10), .rsaKeyPair: .cents(1200),
-        ])
-
     /// Of so many requests of a class, the free ones taken off.
     func price(of count: UInt64, _ priceClass: PriceClass) -> Dollars {
         let perTenThousand = perTenThousand[priceClass] ?? .zero
         // Every price of 10,000 is a multiple of 10,000 billionths.
-        return Dollars(billionths: Int64(clamping: count) * (perTenThousand.billionths / 10_000))
+        let (amount, isTooMuch) = Int64(clamping: count)
+            .multipliedReportingOverflow(by: perTenThousand.billionths / 10_000)
+        return isTooMuch ? Dollars.most : min(Dollars(billionths: amount), Dollars.most)
     }
 }

@@ -12,11 +12,17 @@ struct UsageCommand: ParsableCommand {
             Nothing is read again for it: the keystore keeps the sums, and 'keyfold log verify' \
             checks them. Refused requests and dry runs are requests, too. Months are UTC's.
             Keys that are deleted by now are in the requests, and no longer in the bill.
+            Prices are those that Keyfold was built with; docs/cli.md has the form of a newer list.
             Example: keyfold usage --month 2026-11
             """)
 
     @Option(help: ArgumentHelp("Only this month.", valueName: "yyyy-mm"))
     var month: String?
+
+    @Option(
+        help: ArgumentHelp("A list of AWS's prices, as JSON.", valueName: "file"),
+        completion: .file())
+    var prices: String?
 
     @OptionGroup var common: CommonOptions
 
@@ -27,17 +33,29 @@ struct UsageCommand: ParsableCommand {
     }
 
     func run() throws {
+        let priceList = try prices.map(UsageCommand.priceList) ?? .builtIn
         try common.withSession { session throws(Failure) in
             let (tally, keys) = try Failure.carrying { () throws(KeystoreError) in
                 try session.keystore.synchronizeLog()
                 return (try session.keystore.usageTally(), try session.keystore.billedKeys())
             }
             let months = UsageMonth.all(
-                tally, keys: keys, now: SystemWallClock().now(), prices: .november2026)
+                tally, keys: keys, now: SystemWallClock().now(), prices: priceList)
             let wanted = month.flatMap(CalendarMonth.init)
             let shown = months.filter { wanted == nil || $0.bill.month == wanted }
             for month in shown { common.output.data(month.json, month.text) }
             if shown.isEmpty { common.output.notice("no requests and no keys in that time") }
+        }
+    }
+
+    private static func priceList(at path: String) throws(Failure) -> PriceList {
+        let bytes = try PlainFile.contents(of: path, limitBytes: PriceList.maximumFileBytes + 1)
+        do throws(PriceListError) {
+            return try PriceList(parsing: bytes)
+        } catch {
+            throw Failure(
+                .damagedData, path, "no list of prices: \(error)",
+                wayOut: "docs/cli.md has the form of such a file")
         }
     }
 }
