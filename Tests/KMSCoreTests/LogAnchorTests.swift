@@ -57,6 +57,58 @@ import UsageLog
         #expect(try kms.keystore.billedKeys().contains { $0.manager == .aws })
     }
 
+    @Test func `a key that is gone is billed until its deletion was asked for`() throws {
+        let kms = try TestKeystore()
+        let kept = try kms.newKey().arn.description
+        #expect(try kms.keystore.deletedKeys(in: kms.keystore.usageTally()).isEmpty)
+        let key = try kms.key(isMultiRegion: true)
+        let made = kms.clock.now()
+        kms.clock.advance(days: 1)
+        try kms.ask(.rotateKeyOnDemand, Structure([.keyID: .text(key)]))
+        let rotated = kms.clock.now()
+        kms.clock.advance(days: 1)
+        let replica = try kms.replicate(key, to: "eu-west-1")
+        let replicated = kms.clock.now()
+        // One that is taken back, which is as if it never was.
+        try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(replica)]), in: "eu-west-1")
+        kms.clock.advance(days: 1)
+        try kms.ask(.cancelKeyDeletion, Structure([.keyID: .text(replica)]), in: "eu-west-1")
+        let asked = kms.clock.now()
+        try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(replica)]), in: "eu-west-1")
+        kms.clock.advance(days: 31)
+        _ = try kms.ask(.listKeys)
+        let askedLast = kms.clock.now()
+        try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(key)]))
+        kms.clock.advance(days: 31)
+        _ = try kms.ask(.listKeys)
+        #expect(try kms.eventNames().count { $0 == "DeleteKey" } == 2)
+
+        let billed = try kms.keystore.deletedKeys(in: kms.keystore.usageTally())
+        #expect(Set(billed.map(\.arn)) == [key, replica])
+        #expect(
+            billed.contains(
+                BilledKey(
+                    arn: key, manager: .customer, creationDate: made, freeSince: askedLast,
+                    rotations: [rotated])))
+        #expect(
+            billed.contains(
+                BilledKey(
+                    arn: replica, manager: .customer, creationDate: replicated, freeSince: asked,
+                    rotations: [rotated])))
+        #expect(
+            try kms.keystore.billedKeys().filter { $0.manager == .customer }.map(\.arn) == [kept])
+    }
+
+    @Test func `many keys that are gone are billed, too`() throws {
+        let kms = try TestKeystore()
+        let keys = try (0..<20).map { _ in try kms.newKey().arn.description }
+        for key in keys { try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(key)])) }
+        kms.clock.advance(days: 31)
+        _ = try kms.ask(.listKeys)
+        let billed = try kms.keystore.deletedKeys(in: kms.keystore.usageTally())
+        #expect(Set(billed.map(\.arn)) == Set(keys))
+    }
+
     @Test func `the setting of the log's durability is kept, and the old form stays readable`()
         throws
     {

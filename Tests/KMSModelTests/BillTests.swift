@@ -41,6 +41,9 @@ import Testing
             bill([key("2026-01-01", rotations: Array(rotations.prefix(2)))]).total == .cents(250))
         #expect(bill([key("2026-01-01", rotations: rotations)]).total == .cents(250))
         #expect(bill([key("2026-01-01", rotations: ["2026-12-05"])]).total == .cents(100))
+        // Those of its primary key cost a replica nothing before it is there.
+        #expect(bill([key("2026-11-16", rotations: rotations)]).total == .cents(150))
+        #expect(bill([key("2026-12-01", rotations: rotations)]).keys == [])
     }
 
     @Test func `keys of the service and keys that are to be deleted cost nothing`() {

@@ -80,7 +80,8 @@ package struct Bill: Hashable, Sendable {
         let end = min(end, key.freeSince ?? end)
         let starts = [key.creationDate] + key.rotations.sorted().prefix(prices.chargedRotations)
         let hours = starts.map { start -> Int64 in
-            let start = max(start, month.lowerBound)
+            // A replica has rotations from before it was made.
+            let start = max(start, key.creationDate, month.lowerBound)
             return start < end ? (start..<end).hours : 0
         }
         guard hours.contains(where: { $0 > 0 }) else { return nil }

@@ -9,9 +9,9 @@ struct UsageCommand: ParsableCommand {
         commandName: "usage",
         abstract: "Show requests and keys by month, and what AWS would bill for them.",
         discussion: """
-            Nothing is read again for it: the keystore keeps the sums, and 'keyfold log verify' \
-            checks them. Refused requests and dry runs are requests, too. Months are UTC's.
-            Keys that are deleted by now are in the requests, and no longer in the bill.
+            The keystore keeps the sums, and 'keyfold log verify' checks them. Refused requests and \
+            dry runs are requests, too. Months are UTC's. Keys that are deleted by now are in the \
+            bills of their months, from what the log says of them.
             Prices are those that Keyfold was built with; docs/cli.md has the form of a newer list.
             Example: keyfold usage --month 2026-11
             """)
@@ -37,7 +37,9 @@ struct UsageCommand: ParsableCommand {
         try common.withSession { session throws(Failure) in
             let (tally, keys) = try Failure.carrying { () throws(KeystoreError) in
                 try session.keystore.synchronizeLog()
-                return (try session.keystore.usageTally(), try session.keystore.billedKeys())
+                let tally = try session.keystore.usageTally()
+                let deleted = try session.keystore.deletedKeys(in: tally)
+                return (tally, try session.keystore.billedKeys() + deleted)
             }
             let months = UsageMonth.all(
                 tally, keys: keys, now: SystemWallClock().now(), prices: priceList)
