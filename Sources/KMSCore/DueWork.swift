@@ -46,7 +46,7 @@ struct DueWork {
         }
         if entry.record.state == .enabled, let next = entry.record.rotation?.next, next <= now {
             let material = rotate(entry, .automatic, in: snapshot, &change)
-            events.append(event("RotateKey", entry, material))
+            events.append(rotationEvent(entry, material))
         }
     }
 
@@ -129,11 +129,25 @@ struct DueWork {
         event.resources = [entry.arnText]
         event.keyMaterialID = material?.materialID
         event.keyVersion = material?.version
-        if material != nil {
-            event.requestParameters = [
-                .init("rotationType", .text(RotationType.automatic.rawValue))
-            ]
+        event.requestParameters = [.init("keyId", .text(entry.record.id.description))]
+        return event
+    }
+
+    /// Source: AWS KMS developer guide, "RotateKey" among the examples of log entries.
+    private func rotationEvent(_ entry: KeyEntry, _ material: MaterialRecord) -> UsageEvent {
+        var event = event("RotateKey", entry, material)
+        event.requestParameters = [
+            .init("rotationType", .text(RotationType.automatic.rawValue)),
+            .init("keyOrigin", .text(entry.record.origin.rawValue)),
+        ]
+        if let previous = entry.current {
+            event.requestParameters.append(
+                .init("previousKeyMaterialId", .text(previous.materialID.description)))
         }
+        event.requestParameters += [
+            .init("currentKeyMaterialId", .text(material.materialID.description)),
+            .init("keyId", .text(entry.record.id.description)),
+        ]
         return event
     }
 }

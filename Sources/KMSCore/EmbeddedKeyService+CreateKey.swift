@@ -46,7 +46,9 @@ extension EmbeddedKeyService {
                 request.answer("arn", entry.arnText)
                 request.answer("keyState", record.state.name)
                 request.answer("keyManager", record.manager.rawValue)
-                return entry.metadata(in: snapshot)
+                let metadata = entry.metadata(in: snapshot)
+                request.answer(.keyMetadata, metadata.structure)
+                return metadata
             }
         } catch {
             // What the token has made already belongs to no key now.

@@ -80,6 +80,7 @@ extension EmbeddedKeyService {
         ])
         request.answer("keyId", entry.arnText)
         request.answer("keyState", record.state.name)
+        request.answer("pendingWindowInDays", .number(days))
         if case .pendingDeletion(let date) = record.state {
             request.answer("deletionDate", date.iso8601)
             answer[.deletionDate] = .time(date)

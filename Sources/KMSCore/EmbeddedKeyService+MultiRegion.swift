@@ -28,7 +28,9 @@ extension EmbeddedKeyService {
             request.event.resources.append(entry.arnText)
             request.answer("replicaKeyId", entry.arn.keyID.description)
             request.answer("replicaArn", entry.arnText)
-            return (metadata(of: entry, replicating: primary, in: snapshot), record.policy)
+            let metadata = metadata(of: entry, replicating: primary, in: snapshot)
+            request.answer(.replicaKeyMetadata, metadata.structure)
+            return (metadata, record.policy)
         }
         return Structure([
             .replicaKeyMetadata: .structure(made.structure),

@@ -183,6 +183,7 @@ final class EmbeddedKeyService: KeyService {
             let writer = try outbox.writer()
             outcome = try store.change { snapshot, change throws(KMSError) in
                 let value = try decide(snapshot, &change, &decided)
+                decided.answerAffectedKey()
                 if !change.isEmpty {
                     outbox.put([EncodedEvent(decided.event)], by: writer, snapshot, &change)
                 }

@@ -84,8 +84,27 @@ struct Request {
         event.requestParameters.append(.init(member.lowerName, value))
     }
 
-    mutating func answer(_ name: String, _ text: String) {
-        event.responseElements.append(.init(name, .text(text)))
+    mutating func answer(_ name: String, _ text: String) { answer(name, .text(text)) }
+
+    mutating func answer(_ name: String, _ value: UsageEvent.Parameter.Value) {
+        event.responseElements.removeAll { $0.name == name }
+        event.responseElements.append(.init(name, value))
+    }
+
+    /// A part of the answer, as CloudTrail shows it.
+    mutating func answer(_ member: Member, _ structure: Structure) {
+        guard let value = Request.logged(.structure(structure)) else { return }
+        answer(member.lowerName, value)
+    }
+
+    /// What a change without an answer answers in its event: its key (AWS KMS developer guide,
+    /// "CreateAlias": entries "include the key ARN of the affected KMS key in the
+    /// responseElements.keyId value, even though this operation does not return the key ARN").
+    mutating func answerAffectedKey() {
+        guard !operation.isReadOnly, event.responseElements.isEmpty,
+            let key = event.resources.first(where: { KeyARN($0) != nil })
+        else { return }
+        answer("keyId", key)
     }
 
     /// The key version that was used.

@@ -135,7 +135,63 @@ import Testing
         #expect(answers[1]?["grantId"] != nil && answers[1]?["grantToken"] == nil)
         #expect(answers[2]?["keyState"] as? String == "PendingDeletion")
         #expect(answers[2]?["deletionDate"] != nil)
+        #expect(answers[2]?["pendingWindowInDays"] as? Int == 30)
         #expect(answers[3] == nil && answers[4] == nil)
+        let metadata = answers[0]?["keyMetadata"] as? [String: Any]
+        #expect(metadata?["keyId"] as? String == answers[0]?["keyId"] as? String)
+        #expect(metadata?["arn"] as? String == resources(records[0]).first)
+        #expect(metadata?["keyState"] as? String == "Enabled")
+        #expect(metadata?["encryptionAlgorithms"] as? [String] == ["SYMMETRIC_DEFAULT"])
+    }
+
+    /// So does AWS since December 2022.
+    @Test func `a change that answers nothing names its key in the event's answer`() throws {
+        let kms = try TestKeystore()
+        let (key, other) = (try kms.key(), try kms.key())
+        let name = Structure([.keyID: .text(key)])
+        let alias = Structure([.aliasName: .text("alias/a")])
+        let records = try records(kms) {
+            try kms.ask(.createAlias, alias.with(.targetKeyID, .text(key)))
+            try kms.ask(.updateAlias, alias.with(.targetKeyID, .text(other)))
+            try kms.ask(.deleteAlias, alias)
+            try kms.ask(.disableKey, name)
+            // Nothing changes by this one.
+            try kms.ask(.disableKey, name)
+            _ = try kms.refusal(.rotateKeyOnDemand, name)
+        }
+        let answers = records.map { $0["responseElements"] as? [String: String] }
+        #expect(answers.map { $0?["keyId"] } == [key, other, other, key, key, nil])
+        #expect(answers.last == .some(nil))
+    }
+
+    @Test func `a replica is described in the event that makes it`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key(isMultiRegion: true)
+        let records = try records(kms) { try kms.replicate(key, to: "eu-west-1") }
+        let answer = try #require(records.first?["responseElements"] as? [String: Any])
+        let metadata = try #require(answer["replicaKeyMetadata"] as? [String: Any])
+        let siblings = metadata["multiRegionConfiguration"] as? [String: Any]
+        #expect(siblings?["multiRegionKeyType"] as? String == "REPLICA")
+        #expect(metadata["arn"] as? String == answer["replicaArn"] as? String)
+        #expect(answer["keyId"] == nil)
+    }
+
+    @Test func `an automatic rotation tells both materials`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key()
+        let old = try #require(try kms.metadata(key).text(.currentKeyMaterialID))
+        try kms.ask(.enableKeyRotation, Structure([.keyID: .text(key)]))
+        kms.clock.advance(days: 366)
+        let new = try #require(try kms.metadata(key).text(.currentKeyMaterialID))
+        let event = try #require(
+            try kms.events().first { $0.eventName == "RotateKey" && $0.keyARNs == [key] })
+        let record = try JSONSerialization.jsonObject(with: Data(event.json)) as? [String: Any]
+        let id = try #require(KeyARN(key)).keyID.description
+        #expect(
+            record?["serviceEventDetails"] as? [String: String] == [
+                "rotationType": "AUTOMATIC", "keyOrigin": "AWS_KMS", "previousKeyMaterialId": old,
+                "currentKeyMaterialId": new, "keyId": id,
+            ])
     }
 
     private func additional(_ record: [String: Any], _ name: String) -> String? {
