@@ -17,6 +17,11 @@ struct DueWork {
                 plan(entry, in: snapshot, &change, &events)
             }
         }
+        // A primary key's rotation reaches replicas that go at the same time, in whichever order
+        // the two come: a version without its key would make no keystore.
+        let gone = Set(change.deletedKeys)
+        change.materials.removeAll { gone.contains($0.place) }
+        change.keys.removeAll { gone.contains($0.place) }
         return events
     }
 

@@ -1,4 +1,5 @@
 import Cryptography
+import KMSCore
 import KMSModel
 import Testing
 
@@ -326,6 +327,33 @@ import Testing
         #expect(try kms.state(key) == "PendingDeletion")
         #expect(
             try kms.metadata(key).time(.deletionDate) == kms.clock.now().advanced(byDays: 7))
+    }
+
+    @Test(arguments: [false, true])
+    func `a replica goes at the moment at which its primary rotates`(_ reopens: Bool) throws {
+        let kms = try TestKeystore()
+        let key = try kms.key(isMultiRegion: true)
+        let replica = try kms.replicate(key, to: away)
+        try kms.ask(.enableKeyRotation, id(key).with(.rotationPeriodInDays, .number(90)))
+        let old = try blob(kms, key, in: home)
+        try kms.ask(
+            .scheduleKeyDeletion, id(replica).with(.pendingWindowInDays, .number(7)), in: away)
+        if reopens { kms.keystore.close() }
+        kms.clock.advance(days: 90)
+        let keystore = reopens ? try kms.again() : kms.keystore
+        defer { if reopens { keystore.close() } }
+        let service = try #require(keystore.service(inRegion: away))
+        let refusal = #expect(throws: KMSError.self) {
+            try service.answer(.describeKey, id(replica), as: kms.owner)
+        }
+        #expect(refusal?.code == .notFound)
+        #expect(try keystore.service.describeKey(key, as: kms.owner).currentVersion == 2)
+        let opened = try keystore.service.decrypt(old, under: key, context: .empty, as: kms.owner)
+        #expect(text(opened.plaintext) == "x")
+        // What was written opens again, too.
+        let third = try kms.again()
+        defer { third.close() }
+        #expect(try third.service.describeKey(key, as: kms.owner).currentVersion == 2)
     }
 }
 
