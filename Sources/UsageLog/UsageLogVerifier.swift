@@ -134,9 +134,14 @@ package struct UsageLogVerifier: Sendable {
             return expectations
         }
         report.verificationKey = state.verificationKey
+        // Before its first checkpoint nothing else tells a log from another one.
+        guard pinnedKey == nil || pinnedKey == state.verificationKey else {
+            report.problems.append(.brokenCheckpoint(1))
+            return expectations
+        }
         let byOrdinal = Dictionary(
             stored.segments.map { ($0.ordinal, $0) }, uniquingKeysWith: { first, _ in first })
-        var chain = CheckpointChain(firstKey: pinnedKey ?? state.verificationKey)
+        var chain = CheckpointChain(firstKey: state.verificationKey)
         for bytes in stored.checkpoints {
             let number = chain.count + 1
             guard let checkpoint = chain.take(bytes),

@@ -182,6 +182,17 @@ import Testing
         #expect(problems.first?.sequence == 1)
     }
 
+    @Test func `another log without checkpoints passes nowhere where the key is known`() throws {
+        let writer = fixture.lazyWriter()
+        try writer.append(fixture.event())
+        let key = try state().verificationKey
+        #expect(try fixture.verifier.verify(verificationKey: key).passes)
+        let other = Ed25519PrivateKey().publicKey
+        let problems = try fixture.verifier.verify(verificationKey: other).problems
+        #expect(problems == [.brokenCheckpoint(1)])
+        writer.close()
+    }
+
     // MARK: Epochs
 
     private func age(byMilliseconds milliseconds: UInt64) throws {

@@ -182,6 +182,22 @@ import Testing
         #expect(try check(older, anchor: head).problem?.reason.contains("rolled back") == true)
     }
 
+    @Test func `an export without any checkpoint proves nothing`() throws {
+        let writer = fixture.lazyWriter()
+        try writer.append(fixture.event())
+        let key = try self.key()
+        let forged = """
+            {"keyfoldLogExport":1,"verificationKey":"\(key.hexDigits)",\
+            "fingerprint":"\(key.fingerprint)"}
+            {"end":true,"checkpoints":0,"segments":0,"events":0}
+
+            """
+        let report = try check(Array(forged.utf8))
+        #expect(report.problem?.line == 2)
+        #expect(report.problem?.reason == "there is no checkpoint")
+        writer.close()
+    }
+
     @Test func `an export stands in nobody's way`() throws {
         _ = try fixture.writeClosedSegment(events: 1)
         let path = fixture.root + "/there"
