@@ -266,6 +266,19 @@ final class SegmentWriter: Sendable {
         }
     }
 
+    /// Ends a segment again that has its closing record and could not be closed in the anchor store:
+    /// its events can't be anchored in any other way.
+    private func endAgain() throws(UsageLogError) {
+        try state.withLock { state throws(UsageLogError) in
+            guard state.failure == nil, let segment = state.segment, segment.process.isCurrent,
+                segment.hasClosingRecord
+            else { return }
+            try endOwn(segment, .rotated, &state)
+            state.segment = nil
+            state.isDirty = false
+        }
+    }
+
     // MARK: Syncs
 
     func synchronize() throws(UsageLogError) {
@@ -291,7 +304,10 @@ final class SegmentWriter: Sendable {
 
     private func synchronizeUnderControl() throws(UsageLogError) {
         do throws(UsageLogError) {
-            guard let snapshot = try takeSnapshot() else { return }
+            try endAgain()
+            guard let snapshot = try takeSnapshot() else {
+                return state.withLock { $0.mustSynchronize = false }
+            }
             try run(snapshot.sync, path: snapshot.path)
             try ledger.advance(snapshot.segment, to: snapshot.head, tally: snapshot.tally)
             state.withLock { $0.mustSynchronize = false }

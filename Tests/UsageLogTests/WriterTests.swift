@@ -218,6 +218,25 @@ import Testing
         #expect(try fixture.verify().passes)
     }
 
+    @Test func `a sync closes the segment that could not be closed before it, or fails`() throws {
+        let writer = fixture.writer(segmentLimitBytes: 1, syncIntervalMilliseconds: 3_600_000)
+        try writer.append(fixture.event("First"))
+        fixture.anchors.setFails(true)
+        // The first segment gets its closing record, and stays open in the store.
+        expectFailure(of: writer, isAnchorFailure)
+        for _ in 0..<2 { #expect(throws: UsageLogError.self) { try writer.synchronize() } }
+        #expect(try onlySegment.head.eventCount == 0)
+        fixture.anchors.setFails(false)
+        try writer.synchronize()
+        let segment = try onlySegment
+        #expect(segment.isClosed)
+        #expect(segment.head.eventCount == 1)
+        try writer.append(fixture.event("Second"))
+        writer.close()
+        #expect(try fixture.events().map(\.eventName) == ["First", "Second"])
+        #expect(try fixture.verify().problems == [])
+    }
+
     private func isAnchorFailure(_ error: UsageLogError) -> Bool {
         guard case .anchorStore = error else { return false }
         return true
