@@ -8,11 +8,24 @@ struct DueWork {
     let scope: AccountScope
     let now: Timestamp
 
+    /// Whether there is anything to plan. Looks at all keys.
+    func isDue(_ snapshot: KeystoreSnapshot) -> Bool {
+        if let due = snapshot.nextDue, due <= now { return true }
+        return snapshot.regions.values.contains { region in
+            region.keys.values.contains { isPlannedTooLate($0.record) }
+        }
+    }
+
     /// - Returns: the service's events, to be logged once the change is made.
     func plan(_ snapshot: KeystoreSnapshot, _ change: inout KeystoreChange) -> [UsageEvent] {
         var events: [UsageEvent] = []
         for region in snapshot.regions.values {
             for entry in region.keys.values {
+                if isPlannedTooLate(entry.record) {
+                    var record = entry.record
+                    record.rotation?.base = now
+                    change.keys.append(record)
+                }
                 guard let due = entry.nextDue, due <= now else { continue }
                 plan(entry, in: snapshot, &change, &events)
             }
@@ -23,6 +36,15 @@ struct DueWork {
         change.materials.removeAll { gone.contains($0.place) }
         change.keys.removeAll { gone.contains($0.place) }
         return events
+    }
+
+    /// Whether the rotation counts from a time that is still to come, since the clock was ahead: the
+    /// key would rotate late by as much. Where the key itself is from later than now, the clock is
+    /// rather behind, and the schedule right.
+    private func isPlannedTooLate(_ record: KeyRecord) -> Bool {
+        guard let rotation = record.rotation, !record.state.awaitsDeletion else { return false }
+        let latest = now.advanced(byMilliseconds: KMSLimit.clockToleranceMilliseconds)
+        return rotation.base > latest && record.creationDate <= latest
     }
 
     private func plan(

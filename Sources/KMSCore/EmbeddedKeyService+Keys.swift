@@ -1,6 +1,7 @@
 internal import Cryptography
 internal import KMSModel
 internal import KMSStore
+internal import UsageLog
 
 extension EmbeddedKeyService {
     func describeKey(_ request: inout Request) throws(KMSError) -> Structure {
@@ -66,6 +67,7 @@ extension EmbeddedKeyService {
             throw .validation("PendingWindowInDays must be between 7 and 30 (inclusive).")
         }
         let now = request.now
+        let lastSeal = try lastSeal()
         let (entry, record) = try edit(group: nil, for: &request) {
             entry, snapshot, record throws(KMSError) in
             let hasReplicas =
@@ -73,6 +75,7 @@ extension EmbeddedKeyService {
             record.state = try snapshot.region(entry.arn.scope).state(of: entry).applying(
                 .scheduleDeletion(windowDays: days, hasReplicas: hasReplicas), to: entry.arn,
                 now: now)
+            try refuse(clock: now, behind: entry, lastSeal)
         }
         var answer = Structure([
             .keyID: .text(entry.arnText), .keyState: .text(record.state.name),
@@ -86,6 +89,29 @@ extension EmbeddedKeyService {
             answer[.deletionDate] = .time(date)
         }
         return answer
+    }
+
+    /// By a clock that is behind a window may end in the past: once the clock is right, the key would
+    /// be gone without a wait.
+    private func refuse(
+        clock now: Timestamp, behind entry: KeyEntry, _ lastSeal: Timestamp?
+    ) throws(KMSError) {
+        let known = entry.materials.map(\.creationDate) + [entry.record.creationDate]
+        let latest = (known + [lastSeal].compactMap(\.self)).max() ?? now
+        guard now.advanced(byMilliseconds: KMSLimit.clockToleranceMilliseconds) < latest else {
+            return
+        }
+        throw .invalidState(
+            "The deletion of \(entry.arnText) is not scheduled: the clock is behind. It says "
+                + "\(now.iso8601), and the keystore has records of \(latest.iso8601).")
+    }
+
+    private func lastSeal() throws(KMSError) -> Timestamp? {
+        do throws(UsageLogError) {
+            return try shared.notary.lastSeal()
+        } catch {
+            throw KMSError(error)
+        }
     }
 
     func cancelKeyDeletion(_ request: inout Request) throws(KMSError) -> Structure {

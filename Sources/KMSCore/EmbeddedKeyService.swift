@@ -208,6 +208,15 @@ final class EmbeddedKeyService: KeyService {
         if let due = try? store.snapshot().nextDue, due <= now { doDueWork(now: now) }
     }
 
+    /// The same, and mends schedules from when the clock was ahead: all keys are looked at.
+    func doAllOverdueWork() {
+        let now = clock.now()
+        guard let snapshot = try? store.snapshot(),
+            DueWork(scope: scope, now: now).isDue(snapshot)
+        else { return }
+        doDueWork(now: now)
+    }
+
     /// The keys that lived in tokens go there, too.
     private func destroyInTokens(_ places: [KeyPlace], of snapshot: KeystoreSnapshot) {
         for place in places {

@@ -13,6 +13,8 @@ enum KMSLimit {
     static let encryptionContextBytes = 8192
     /// An on-demand rotation keeps this distance from an automatic one.
     static let rotationDistanceMilliseconds: Int64 = 20 * 60 * 1000
+    /// Keyfold's own: so far processes may be apart in what time it is, and a clock may be set back.
+    static let clockToleranceMilliseconds: Int64 = 60 * 60 * 1000
     static let importTokenHours = 24
     static let importedValidityDays = 365
     static let importedHMACBytes = 128

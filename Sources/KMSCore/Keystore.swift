@@ -159,10 +159,10 @@ package final class Keystore: Sendable {
     /// The principal that stands for the keystore's owner.
     package var ownerPrincipalARN: String { scope.rootPrincipalARN }
 
-    /// Does the automatic rotations and deletions whose time has come. Every operation does the
-    /// same before anything else; this is for processes that make none for a long time.
+    /// Does the automatic rotations and deletions whose time has come, and puts rotations right that
+    /// were planned while the clock was ahead. Every operation does the former before anything else; this is for processes that make none for a long time.
     package func runDueWork() {
-        keyService.doOverdueWork()
+        keyService.doAllOverdueWork()
     }
 
     package func usageLog() -> UsageLogReader {

@@ -87,6 +87,15 @@ package struct Checkpoint: Hashable, Sendable {
             previousHash: previousHash, nextKey: nextKey, seals: seals)
     }
 
+    /// When a stored checkpoint was made, whoever signed it; nil when the bytes are none.
+    static func milliseconds(of bytes: [UInt8]) -> Int64? {
+        var reader = ByteReader(bytes[...])
+        guard reader.take(8) == Checkpoint.magic,
+            reader.number(UInt32.self) == Checkpoint.version, reader.number(UInt64.self) != nil
+        else { return nil }
+        return reader.number(Int64.self)
+    }
+
     init(
         number: UInt64, milliseconds: Int64, bootID: [UInt8], previousHash: [UInt8],
         nextKey: [UInt8], seals: [Seal]

@@ -33,6 +33,15 @@ package struct LogNotary: Sendable {
         }
     }
 
+    /// When the last checkpoint was made, by the clock of then; nil before there is one.
+    package func lastSeal() throws(UsageLogError) -> Timestamp? {
+        try ledger.store.reading { view in
+            guard let state = try LogLedger.state(view) else { return nil }
+            return try view.checkpoint(state.checkpointCount).flatMap(Checkpoint.milliseconds)
+                .map(Timestamp.init(millisecondsSinceEpoch:))
+        }
+    }
+
     /// What an anchored head says against this log, at the price of one row: nil when the log goes
     /// on from there. Whether the log itself is whole, ``UsageLogVerifier`` tells.
     package func problem(with head: LogHead) throws(UsageLogError) -> LogProblem.Kind? {

@@ -122,6 +122,31 @@ import Testing
         #expect(try again.service.describeKey(key, as: kms.owner).currentVersion == 2)
     }
 
+    @Test func `a rotation that was planned by a clock that was ahead is planned anew`() throws {
+        kms.clock.advance(days: 400)
+        try kms.service.enableKeyRotation(key, periodDays: 90, as: kms.owner)
+        kms.keystore.close()
+        kms.clock.advance(days: -400)
+        let again = try kms.again()
+        defer { again.close() }
+        #expect(
+            try again.service.keyRotationStatus(key, as: kms.owner).nextRotationDate
+                == kms.clock.now().advanced(byDays: 90))
+        kms.clock.advance(days: 90)
+        #expect(try again.service.describeKey(key, as: kms.owner).currentVersion == 2)
+    }
+
+    @Test func `a clock from before the key leaves its rotation as it is`() throws {
+        try kms.service.enableKeyRotation(key, periodDays: 90, as: kms.owner)
+        let next = try status(key).nextRotationDate
+        kms.keystore.close()
+        kms.clock.advance(days: -10_000)
+        let again = try kms.again()
+        defer { again.close() }
+        #expect(
+            try again.service.keyRotationStatus(key, as: kms.owner).nextRotationDate == next)
+    }
+
     @Test func `a disabled key does not rotate, and rotates at once when it is enabled`() throws {
         try kms.service.enableKeyRotation(key, periodDays: 90, as: kms.owner)
         try kms.service.disableKey(key, as: kms.owner)
