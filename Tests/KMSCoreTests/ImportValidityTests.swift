@@ -62,6 +62,9 @@ import Testing
         #expect(metadata.text(.currentKeyMaterialID) == id)
         #expect(metadata[.expirationModel] == nil && metadata[.validTo] == nil)
         let events = try kms.events().filter { $0.eventName == "DeleteExpiredKeyMaterial" }
+        // Nothing was rotated.
+        #expect(
+            !events.contains { String(decoding: $0.json, as: UTF8.self).contains("rotationType") })
         #expect(events.count == 1 && events.first?.keyARNs == [key])
         #expect(throws: ImportTests.isOther(than: id)) {
             try kms.importMaterial(ImportTests.material.reversed(), into: key)
