@@ -40,7 +40,8 @@ struct Request {
     /// What CloudTrail shows of a request: its members, but no plaintext, ciphertext or token.
     private mutating func noteInput() {
         for (member, value) in input.members where !Request.isUnlogged(member) {
-            if case .context(let context) = value, event.encryptionContext == nil,
+            // ReEncrypt has two contexts, each under its own name.
+            if member == .encryptionContext, case .context(let context) = value,
                 context.sizeBytes <= KMSLimit.encryptionContextBytes
             {
                 event.encryptionContext = context

@@ -19,6 +19,7 @@ package struct LoggedEvent: Sendable, Hashable {
     /// The exception's name, when the request was refused.
     package let errorCode: String?
     package let errorMessage: String?
+    /// Of ReEncrypt what the ciphertext was sealed with before.
     package let encryptionContext: [Pair]
     package let uid: UInt32?
     package let gid: UInt32?
@@ -52,8 +53,10 @@ package struct LoggedEvent: Sendable, Hashable {
         keyVersion = data?["keyVersion"]?.integer(UInt32.self)
         errorCode = record["errorCode"]?.text
         errorMessage = record["errorMessage"]?.text
+        let parameters = record["requestParameters"]
+        let context = parameters?["encryptionContext"] ?? parameters?["sourceEncryptionContext"]
         encryptionContext =
-            record["requestParameters"]?["encryptionContext"]?.members.compactMap { member in
+            context?.members.compactMap { member in
                 member.value.text.map { Pair(name: member.name, value: $0) }
             } ?? []
         uid = process?["uid"]?.integer(UInt32.self)

@@ -119,6 +119,28 @@ import Testing
         #expect(resources(records[4]).contains(key))
     }
 
+    @Test func `each of ReEncrypt's contexts has its own name`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key()
+        let (old, new) = (["keyfold:file": "old"], ["keyfold:file": "new"])
+        let sealed = try kms.service.encrypt(
+            secret("x"), under: key, context: EncryptionContext(old), as: kms.owner)
+        let input = Structure([
+            .ciphertextBlob: .bytes(sealed.blob), .destinationKeyID: .text(key),
+            .destinationEncryptionContext: .context(EncryptionContext(new)),
+        ])
+        let records = try records(kms) {
+            try kms.ask(
+                .reEncrypt, input.with(.sourceEncryptionContext, .context(EncryptionContext(old))))
+        }
+        let parameters = records.first?["requestParameters"] as? [String: Any]
+        #expect(parameters?["sourceEncryptionContext"] as? [String: String] == old)
+        #expect(parameters?["destinationEncryptionContext"] as? [String: String] == new)
+        #expect(parameters?["encryptionContext"] == nil)
+        #expect(
+            try kms.events().last?.encryptionContext.map(\.value) == ["old"])
+    }
+
     @Test func `what changes something answers in the event, what reads does not`() throws {
         let kms = try TestKeystore()
         let key = try kms.key()
