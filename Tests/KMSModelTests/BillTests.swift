@@ -46,6 +46,13 @@ import Testing
         #expect(bill([key("2026-12-01", rotations: rotations)]).keys == [])
     }
 
+    @Test func `a replica's rotations cost nothing before it was there itself`() {
+        let replica = key("2026-11-16", rotations: ["2026-03-01", "2026-04-01", "2026-05-01"])
+        #expect(bill([replica]).keys.map(\.hours) == [[360, 360, 360]])
+        #expect(bill([replica]).total == .cents(150))
+        #expect(bill([key("2026-12-01", rotations: ["2026-03-01"])]).keys == [])
+    }
+
     @Test func `keys of the service and keys that are to be deleted cost nothing`() {
         #expect(bill([key("2026-01-01", manager: .aws)]).keys == [])
         #expect(bill([key("2026-01-01", freeSince: "2026-10-31")]).keys == [])
