@@ -20,6 +20,9 @@ final class CustomKeyStores: Sendable {
         let place: TokenRecord
         let password: SecretBytes
         let time = ContinuousClock.now
+        /// The newest state of the keystore that is known to want the token open; the last one
+        /// there can be while the store is being connected.
+        var revision: UInt64
 
         var hasToken: Bool {
             if case .success = outcome { true } else { false }
@@ -51,8 +54,9 @@ final class CustomKeyStores: Sendable {
     /// - Throws: ``KMSError`` with the exception of ``failure(of:_:isOutage:)`` for one that is not
     ///   connected, and for one whose token is away.
     private func token(
-        of id: String, for key: KeyARN?, _ region: RegionSnapshot, _ tokens: [String: TokenRecord]
+        of id: String, for key: KeyARN?, _ region: RegionSnapshot, _ snapshot: KeystoreSnapshot
     ) throws(KMSError) -> PKCS11Token {
+        endUnwanted(in: snapshot)
         guard let store = region.keyStores[id] else {
             throw KMSError(.keyStoreNotFound, "The custom key store \(id) does not exist.")
         }
@@ -60,12 +64,12 @@ final class CustomKeyStores: Sendable {
             throw CustomKeyStores.failure(
                 of: key, "The custom key store \(id) is not connected.", isOutage: false)
         }
-        guard let place = tokens[store.clusterID] else {
+        guard let place = snapshot.tokens[store.clusterID] else {
             throw CustomKeyStores.failure(
                 of: key, "The token of the custom key store \(id) is not known.", isOutage: true)
         }
         do throws(PKCS11Error) {
-            return try token(of: id, at: place, store.password)
+            return try token(of: id, at: place, store.password, for: snapshot.revision)
         } catch {
             throw CustomKeyStores.failure(of: key, error)
         }
@@ -73,15 +77,16 @@ final class CustomKeyStores: Sendable {
 
     /// The token as it was left, or a new one, which its first request connects.
     private func token(
-        of id: String, at place: TokenRecord, _ password: SecretBytes
+        of id: String, at place: TokenRecord, _ password: SecretBytes, for revision: UInt64
     ) throws(PKCS11Error) -> PKCS11Token {
-        if let known = opened(id, at: place, password),
+        if let known = opened(id, at: place, password, for: revision),
             known.hasToken || ContinuousClock.now < known.time + options.reconnectPause
         {
             return try known.outcome.get()
         }
         let outcome = Result { () throws(PKCS11Error) in try newToken(place, password) }
-        let new = Opened(outcome: outcome, place: place, password: password)
+        let new = Opened(
+            outcome: outcome, place: place, password: password, revision: revision)
         return try keep(new, for: id).get()
     }
 
@@ -99,11 +104,15 @@ final class CustomKeyStores: Sendable {
 
     /// What is known of the store's token. One of another place or password is closed.
     private func opened(
-        _ id: String, at place: TokenRecord, _ password: SecretBytes
+        _ id: String, at place: TokenRecord, _ password: SecretBytes, for revision: UInt64
     ) -> Opened? {
         let (known, foreign) = open.withLock { open -> (Opened?, Opened?) in
-            guard let known = open[id] else { return (nil, nil) }
-            if known.belongs(to: place, password) { return (known, nil) }
+            guard var known = open[id] else { return (nil, nil) }
+            if known.belongs(to: place, password) {
+                known.revision = max(known.revision, revision)
+                open[id] = known
+                return (known, nil)
+            }
             open[id] = nil
             return (nil, known)
         }
@@ -115,9 +124,11 @@ final class CustomKeyStores: Sendable {
     private func keep(_ opened: Opened, for id: String) -> Result<PKCS11Token, PKCS11Error> {
         // What is replaced ends outside of the lock, since a token's end takes calls.
         let (kept, _) = open.withLock { open -> (Opened, Opened?) in
-            if let known = open[id], known.hasToken,
+            if var known = open[id], known.hasToken,
                 known.belongs(to: opened.place, opened.password)
             {
+                known.revision = max(known.revision, opened.revision)
+                open[id] = known
                 return (known, nil)
             }
             return (opened, open.updateValue(opened, forKey: id))
@@ -129,6 +140,8 @@ final class CustomKeyStores: Sendable {
     ///
     /// Requests that come meanwhile have the same token, so it gets the PIN once.
     ///
+    /// The keystore does not know yet that the store is connected: ``settle(_:at:)`` says when it does.
+    ///
     /// - Returns: nil, or what came instead.
     func connect(_ store: CustomKeyStoreRecord, _ place: TokenRecord?) -> ConnectionFailure? {
         guard let place else {
@@ -137,7 +150,7 @@ final class CustomKeyStores: Sendable {
         }
         disconnect(store.id)
         do throws(PKCS11Error) {
-            try token(of: store.id, at: place, store.password).reconnect()
+            try token(of: store.id, at: place, store.password, for: .max).reconnect()
             return nil
         } catch {
             return ConnectionFailure(
@@ -145,8 +158,32 @@ final class CustomKeyStores: Sendable {
         }
     }
 
+    /// The store is connected, or not, as the keystore says at `revision` or later.
+    func settle(_ id: String, at revision: UInt64) {
+        open.withLock { $0[id]?.revision = revision }
+    }
+
     func disconnect(_ id: String) {
         open.withLock { $0.removeValue(forKey: id) }?.close()
+    }
+
+    /// Whether this process has the store's token open.
+    func hasLogin(_ id: String) -> Bool {
+        open.withLock { $0[id]?.hasToken ?? false }
+    }
+
+    /// Ends the logins of stores that another process has disconnected, deleted, or given another
+    /// cluster. A state that is older than a use of the token says nothing about it.
+    func endUnwanted(in snapshot: KeystoreSnapshot) {
+        // They end outside of the lock, since a token's end takes calls.
+        let unwanted = open.withLock { open -> [Opened] in
+            let ids = open.filter { id, opened in
+                opened.revision < snapshot.revision
+                    && !snapshot.wantsToken(of: id, at: opened.place.clusterID)
+            }.map(\.key)
+            return ids.compactMap { open.removeValue(forKey: $0) }
+        }
+        for opened in unwanted { opened.close() }
     }
 
     // MARK: Keys
@@ -157,7 +194,7 @@ final class CustomKeyStores: Sendable {
         now: Timestamp
     ) throws(KMSError) -> MaterialRecord {
         let token = try token(
-            of: record.customKeyStoreID ?? "", for: nil, region, snapshot.tokens)
+            of: record.customKeyStoreID ?? "", for: nil, region, snapshot)
         let name = CustomKeyStores.name(of: record.id)
         try answering(nil) { () throws(PKCS11Error) in
             _ = try token.makeKey(
@@ -175,7 +212,7 @@ final class CustomKeyStores: Sendable {
     /// keeps the key.
     func destroyKey(_ record: KeyRecord, in snapshot: KeystoreSnapshot, _ region: RegionSnapshot) {
         guard let store = record.customKeyStoreID,
-            let token = try? token(of: store, for: nil, region, snapshot.tokens),
+            let token = try? token(of: store, for: nil, region, snapshot),
             let id = try? CustomKeyStores.keyID(CustomKeyStores.name(of: record.id))
         else { return }
         try? token.destroyKey(id)
@@ -227,7 +264,7 @@ final class CustomKeyStores: Sendable {
     func random(
         _ count: Int, from store: String, _ snapshot: KeystoreSnapshot, _ region: RegionSnapshot
     ) throws(KMSError) -> SecretBytes {
-        let token = try token(of: store, for: nil, region, snapshot.tokens)
+        let token = try token(of: store, for: nil, region, snapshot)
         return try answering(nil) { () throws(PKCS11Error) in
             try token.randomBytes(count: count)
         }
@@ -238,7 +275,7 @@ final class CustomKeyStores: Sendable {
     ) throws(KMSError) -> PKCS11Token {
         try token(
             of: entry.record.customKeyStoreID ?? "", for: entry.arn,
-            snapshot.region(entry.arn.scope), snapshot.tokens)
+            snapshot.region(entry.arn.scope), snapshot)
     }
 
     private func answering<Value>(
@@ -266,6 +303,15 @@ final class CustomKeyStores: Sendable {
     private static func failure(of key: KeyARN?, _ cause: String, isOutage: Bool) -> KMSError {
         guard let key else { return KMSError(.keyStoreInvalidState, cause, isOutage: isOutage) }
         return KMSError(.invalidState, "\(key) is unavailable: \(cause)", isOutage: isOutage)
+    }
+}
+
+extension KeystoreSnapshot {
+    fileprivate func wantsToken(of id: String, at clusterID: String) -> Bool {
+        regions.values.contains { region in
+            guard let store = region.keyStores[id] else { return false }
+            return store.state == .connected && store.clusterID == clusterID
+        }
     }
 }
 

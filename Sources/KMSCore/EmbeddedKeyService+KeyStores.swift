@@ -74,6 +74,10 @@ extension EmbeddedKeyService {
         guard store.state != .failed else { throw mustBeDisconnected(store) }
         // The token first: what it answers is what the keystore is to remember.
         let failure = keyStores.connect(store, snapshot.tokens[store.clusterID])
+        defer {
+            let newest = try? self.store.snapshot()
+            keyStores.settle(store.id, at: (newest ?? snapshot).revision)
+        }
         request.event.connectionFailure = failure?.reason
         try change(for: &request) { snapshot, change, request throws(KMSError) in
             var record = try keyStore(for: &request, in: snapshot)
@@ -153,6 +157,7 @@ extension EmbeddedKeyService {
         }
         let snapshot = try state(for: request)
         try authorizer.authorize(request, in: snapshot)
+        keyStores.endUnwanted(in: snapshot)
         var stores = snapshot.region(scope).keyStores.values.sorted { $0.name < $1.name }
         if input.text(.customKeyStoreID) != nil {
             stores = [try keyStore(for: &request, in: snapshot)]

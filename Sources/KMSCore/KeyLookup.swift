@@ -99,7 +99,10 @@ extension EmbeddedKeyService {
     ) throws(KMSError) {
         request.note(entry)
         request.note(try authorizer.authorize(request, on: entry, in: snapshot))
-        try snapshot.region(entry.arn.scope).state(of: entry).permit(group, on: entry.arn)
+        let state = snapshot.region(entry.arn.scope).state(of: entry)
+        // Another process may have disconnected the key's store: the login ends here, too.
+        if state == .unavailable { keyStores.endUnwanted(in: snapshot) }
+        try state.permit(group, on: entry.arn)
     }
 }
 

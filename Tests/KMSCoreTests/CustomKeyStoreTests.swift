@@ -250,6 +250,53 @@ import enum TestSupport.Program
         }
     }
 
+    @Test(arguments: [false, true])
+    func `a login ends when another view has disconnected the store, or deleted it`(
+        _ isDeleted: Bool
+    ) throws {
+        let kms = try TestKeystore()
+        let library = kms.place.path("hostile.so")
+        try Self.copyHostileLibrary(to: library)
+        try Self.connect(kms, to: library, password: "1234")
+        let drawing = Self.store.with(.numberOfBytes, .number(8))
+        #expect(try kms.refusal(.generateRandom, drawing) == nil)
+        let other = try kms.again()
+        defer { other.close() }
+        func ask(_ operation: KMSOperation, _ input: Structure) throws {
+            _ = try other.service.answer(operation, input, as: kms.owner)
+        }
+        try ask(.disconnectCustomKeyStore, Self.store)
+        if isDeleted { try ask(.deleteCustomKeyStore, Self.store) }
+        #expect(
+            try kms.refusal(.generateRandom, drawing)?.code
+                == (isDeleted ? .keyStoreNotFound : .keyStoreInvalidState))
+        // A token has one user in a process, which is the other view now.
+        try Self.connect(kms, to: library, password: "1234")
+        try ask(.generateRandom, drawing)
+    }
+
+    @Test func `a store that is being connected keeps its login through other changes`() throws {
+        let kms = try TestKeystore()
+        let library = kms.place.path("hostile.so")
+        try Self.copyHostileLibrary(to: library)
+        try Self.connect(kms, to: library, password: "1234")
+        let connected = try kms.keystore.store.snapshot()
+        try kms.ask(.disconnectCustomKeyStore, Self.store)
+        let disconnected = try kms.keystore.store.snapshot()
+        let record = try #require(
+            connected.region(TestKeystore.scope).keyStores.values.first)
+        let stores = CustomKeyStores()
+        #expect(stores.connect(record, connected.tokens[record.clusterID])?.reason == nil)
+        stores.endUnwanted(in: disconnected)
+        #expect(stores.hasLogin(record.id))
+        stores.settle(record.id, at: disconnected.revision)
+        stores.endUnwanted(in: disconnected)
+        #expect(stores.hasLogin(record.id))
+        stores.settle(record.id, at: connected.revision)
+        stores.endUnwanted(in: disconnected)
+        #expect(!stores.hasLogin(record.id))
+    }
+
     @Test func `a library that cannot be loaded is tried again after a pause, or when connecting`()
         throws
     {
