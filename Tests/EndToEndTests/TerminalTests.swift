@@ -9,13 +9,15 @@ extension EndToEnd.Commands {
         /// there is one, and tells whether there was an echo at the question and at the end, and
         /// how the program ended.
         private static let atATerminal = """
-            import fcntl, os, pty, select, sys, termios
+            import fcntl, os, pty, select, signal as signals, sys, termios
             keys, signal, words = bytes.fromhex(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
             def echo(): return bool(termios.tcgetattr(slave)[3] & termios.ECHO)
             master, slave = pty.openpty()
             pid = os.fork()
             if pid == 0:
                 os.setsid()
+                # What runs in the background is often made deaf to some.
+                for number in 1, 2, 3, 15: signals.signal(number, signals.SIG_DFL)
                 fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
                 os.execvp(words[0], words)
             shown = b""
