@@ -100,19 +100,30 @@ extension Keystore {
         naming arn: String, in snapshot: KeystoreSnapshot
     ) throws(PrincipalError) -> [KeyARN] {
         var found: [KeyARN] = []
+        let stranger = snapshot.scope.userARN(name: RandomUUID.text())
         for region in snapshot.regions.values {
-            for key in region.keys.values where try isNamed(arn, by: key) { found.append(key.arn) }
+            for key in region.keys.values where try isNamed(arn, by: key, or: stranger) {
+                found.append(key.arn)
+            }
         }
         return found.sorted { $0.description < $1.description }
     }
 
+    /// - Parameter stranger: a user whom no key can mean.
     private static func isNamed(
-        _ arn: String, by key: KeyEntry
+        _ arn: String, by key: KeyEntry, or stranger: String
     ) throws(PrincipalError) -> Bool {
-        let isInPolicy = (try? key.policy())??.principals.contains { named in
-            if case .principal(let principal) = named { principal.arn == arn } else { false }
+        if let policy = (try? key.policy()) ?? nil {
+            let isPrincipal = policy.principals.contains { named in
+                if case .principal(let principal) = named { principal.arn == arn } else { false }
+            }
+            if isPrincipal { return true }
+            if let user = Principal(arn), let stranger = Principal(stranger),
+                policy.singlesOut(user, from: stranger)
+            {
+                return true
+            }
         }
-        if isInPolicy == true { return true }
         do throws(KeystoreError) {
             guard key.hasGrants else { return false }
             return try key.grants().grants.contains { grant in

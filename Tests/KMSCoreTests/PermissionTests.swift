@@ -426,6 +426,39 @@ import Testing
         #expect(try people.encrypt(granted, as: people.bob) == nil)
     }
 
+    @Test(arguments: [
+        (#"{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:user/b*"}}"#, true),
+        (#"{"StringEquals": {"aws:username": ["alice", "bob"]}}"#, true),
+        (#"{"StringEquals": {"aws:userid": "arn:aws:iam::111122223333:user/bob"}}"#, true),
+        (#"{"StringNotEquals": {"aws:username": "bob"}}"#, true),
+        (#"{"StringEquals": {"aws:username": "alice"}}"#, false),
+        // About everybody, whoever that is.
+        (#"{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:user/*"}}"#, false),
+        (#"{"Null": {"aws:username": "false"}}"#, false),
+    ])
+    func `a condition on its name gives a new principal what a deleted one had`(
+        _ condition: String, _ isNamed: Bool
+    ) throws {
+        let people = try People()
+        let keystore = people.store.keystore
+        let key = try people.store.key()
+        try people.put(
+            Self.owners, PolicyTexts.statement(["*"], ["kms:Encrypt"], condition: condition),
+            on: key)
+        try keystore.deletePrincipal(name: "bob")
+        if isNamed {
+            let arn = try #require(KeyARN(key))
+            #expect(throws: PrincipalError.isNamed(by: [arn])) {
+                try keystore.createPrincipal(NewAccessKey(name: "bob"))
+            }
+            _ = try keystore.createPrincipal(
+                NewAccessKey(name: "bob", takesOverPermissions: true))
+        } else {
+            _ = try keystore.createPrincipal(NewAccessKey(name: "bob"))
+        }
+        _ = try keystore.createPrincipal(NewAccessKey(name: "carol"))
+    }
+
     @Test(arguments: ["root", "uid-0", "uid-1000", "uid-99999999999", "x.amazonaws.com"])
     func `a principal can't have a name that means somebody else in grants`(_ name: String) throws {
         let store = try TestKeystore()

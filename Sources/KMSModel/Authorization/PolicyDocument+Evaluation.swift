@@ -66,6 +66,39 @@ extension PolicyDocument {
     }
 }
 
+extension PolicyDocument {
+    /// Whether a condition tells a user from one of whom nobody has heard, by ARN, name or id.
+    ///
+    /// Denials count, and exceptions from them; what is so for all users does not.
+    package func singlesOut(_ user: Principal, from stranger: Principal) -> Bool {
+        statements.contains { statement in
+            statement.conditions.contains { condition in
+                condition.key.isOfIdentity
+                    && condition.holds(in: statement.effect, for: user)
+                        != condition.holds(in: statement.effect, for: stranger)
+            }
+        }
+    }
+}
+
+extension ConditionKey {
+    fileprivate var isOfIdentity: Bool {
+        switch self {
+        case .named(.principalARN), .named(.userName), .named(.userID): true
+        case .named, .encryptionContext, .resourceTag, .requestTag, .unknown: false
+        }
+    }
+}
+
+extension Condition {
+    /// Of a request of which nothing is known but who makes it.
+    fileprivate func holds(in effect: PolicyEffect, for user: Principal) -> Bool {
+        let request = AuthorizationRequest(principal: user, action: .decrypt, resource: "")
+        let source: ConditionValues = [.userID: .text(user.arn)]
+        return holds(in: effect) { request.value(of: $0, from: source) }
+    }
+}
+
 extension PolicyDocument.Statement {
     /// Whether resource and conditions fit.
     fileprivate func applies(
