@@ -124,7 +124,10 @@ extension EmbeddedKeyService {
             let entry = try self.key(
                 named: target, in: snapshot, group: .changeAttributes, for: &request)
             let region = snapshot.region(scope)
-            if let old = region.aliases[alias], let key = region.keys[old.target] {
+            // The key that loses its alias is asked, too. CreateAlias takes none from any.
+            if request.operation == .updateAlias, let old = region.aliases[alias],
+                let key = region.keys[old.target]
+            {
                 try permit(key, in: snapshot, group: .read, for: &request)
             }
             try body(snapshot, entry, &change)
