@@ -57,13 +57,7 @@ final class CustomKeyStores: Sendable {
         of id: String, for key: KeyARN?, _ region: RegionSnapshot, _ snapshot: KeystoreSnapshot
     ) throws(KMSError) -> PKCS11Token {
         endUnwanted(in: snapshot)
-        guard let store = region.keyStores[id] else {
-            throw KMSError(.keyStoreNotFound, "The custom key store \(id) does not exist.")
-        }
-        guard store.state == .connected else {
-            throw CustomKeyStores.failure(
-                of: key, "The custom key store \(id) is not connected.", isOutage: false)
-        }
+        let store = try CustomKeyStores.connectedStore(id, for: key, in: region)
         guard let place = snapshot.tokens[store.clusterID] else {
             throw CustomKeyStores.failure(
                 of: key, "The token of the custom key store \(id) is not known.", isOutage: true)
@@ -73,6 +67,20 @@ final class CustomKeyStores: Sendable {
         } catch {
             throw CustomKeyStores.failure(of: key, error)
         }
+    }
+
+    /// - Throws: ``KMSError`` as ``token(of:for:_:_:)`` does for one that is not there, or not connected.
+    static func connectedStore(
+        _ id: String, for key: KeyARN?, in region: RegionSnapshot
+    ) throws(KMSError) -> CustomKeyStoreRecord {
+        guard let store = region.keyStores[id] else {
+            throw KMSError(.keyStoreNotFound, "The custom key store \(id) does not exist.")
+        }
+        guard store.state == .connected else {
+            throw failure(
+                of: key, "The custom key store \(id) is not connected.", isOutage: false)
+        }
+        return store
     }
 
     /// The token as it was left, or a new one, which its first request connects.

@@ -27,7 +27,8 @@ extension EmbeddedKeyService {
         return Structure([.keyMetadata: .structure(metadata.structure)])
     }
 
-    private func add(
+    /// Puts a key into the keystore whose material is made.
+    func add(
         _ record: KeyRecord, _ materials: [MaterialRecord], for request: inout Request
     ) throws(KMSError) -> KeyMetadata {
         let scope = scope
@@ -36,6 +37,11 @@ extension EmbeddedKeyService {
                 guard snapshot.region(scope).keys.count < KMSLimit.keys else {
                     throw .limitExceeded(
                         "The account has reached its quota of \(KMSLimit.keys) keys.")
+                }
+                // Somebody may have disconnected it, or deleted it, while its token made the key.
+                if let store = record.customKeyStoreID {
+                    _ = try CustomKeyStores.connectedStore(
+                        store, for: nil, in: snapshot.region(scope))
                 }
                 change.keys = [record]
                 change.materials = materials

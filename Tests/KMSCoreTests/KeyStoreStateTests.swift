@@ -100,6 +100,27 @@ import Testing
             try failed.refusal(.updateCustomKeyStore, renaming)?.code == .keyStoreInvalidState)
     }
 
+    @Test(arguments: [false, true])
+    func `no key is made in a store that went away while its token made the material`(
+        _ isDeleted: Bool
+    ) throws {
+        let kms = try keystore(.disconnected)
+        if isDeleted { try kms.ask(.deleteCustomKeyStore, store) }
+        let service = try #require(kms.keystore.service as? EmbeddedKeyService)
+        var request = Request(
+            .createKey, store, caller: kms.owner, scope: TestKeystore.scope, now: kms.clock.now())
+        var record = KeyRecord(
+            id: .random(), creationDate: kms.clock.now(), state: .enabled, description: "",
+            manager: .customer, tags: [], rotation: nil)
+        record.origin = .awsCloudhsm
+        record.customKeyStoreID = store.text(.customKeyStoreID)
+        let refusal = #expect(throws: KMSError.self) {
+            try service.add(record, [], for: &request)
+        }
+        #expect(refusal?.code == (isDeleted ? .keyStoreNotFound : .keyStoreInvalidState))
+        #expect(try kms.ask(.listKeys).structures(.keys).count == 1)
+    }
+
     @Test func `a key store is asked for by id or by name, not by both`() throws {
         let kms = try keystore(.disconnected)
         #expect(
