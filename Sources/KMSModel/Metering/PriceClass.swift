@@ -29,6 +29,9 @@ package enum PriceClass: UInt8, Sendable, CaseIterable, Comparable {
 
     /// The class of a request, by what its event says of it.
     ///
+    /// ReEncrypt is symmetric whatever its keys are, since its algorithms have other names: totals
+    /// that were written before must come out again when the events are counted anew.
+    ///
     /// - Parameters:
     ///   - algorithm: of encryption, where the request names one.
     ///   - keySpec: of the key, where the event tells it: an asymmetric key without is no RSA_2048.
