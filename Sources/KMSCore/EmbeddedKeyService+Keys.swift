@@ -67,6 +67,8 @@ extension EmbeddedKeyService {
             throw .validation("PendingWindowInDays must be between 7 and 30 (inclusive).")
         }
         let now = request.now
+        // First, so that a keystore that is closed says so.
+        _ = try state(for: request)
         let lastSeal = try lastSeal()
         let (entry, record) = try edit(group: nil, for: &request) {
             entry, snapshot, record throws(KMSError) in
