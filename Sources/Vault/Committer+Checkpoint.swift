@@ -6,10 +6,11 @@ extension Committer {
     /// Fewer files than this are synced one by one, else the whole store is.
     private static let fewFiles = 16
 
-    func checkpoint() throws(VaultError) {
+    /// - Parameter epoch: one that had no room for something, however full it is.
+    func checkpoint(whenFull epoch: UInt64? = nil) throws(VaultError) {
         try phase.withWriteLock { _ throws(VaultError) in
             let isNeeded = books.withLock { $0.hasTooMuch || $0.isStuck }
-            guard isNeeded || journal.isHalfFull else { return }
+            guard isNeeded || journal.isHalfFull || epoch == journal.epoch else { return }
             for (backing, unplaced) in books.withLock({ $0.unplaced }) {
                 try place(unplaced, of: backing)
             }

@@ -26,9 +26,10 @@ extension Committer {
     /// Runs `body` again behind a checkpoint as long as the journal has no room for it.
     func withRoom(_ body: () throws(VaultError) -> Journal.Outcome) throws(VaultError) {
         for _ in 0..<Self.maximumTries {
+            let epoch = journal.epoch
             switch try body() {
             case .durable: return
-            case .full: try checkpoint()
+            case .full: try checkpoint(whenFull: epoch)
             case .failed(let errno): throw .system(errno)
             }
         }
@@ -36,8 +37,8 @@ extension Committer {
         throw .system(.noSpace)
     }
 
-    /// Others may fill the journal first, but not time and again.
-    private static let maximumTries = 8
+    /// Others may fill a small journal first, but not time and again.
+    private static let maximumTries = 256
 
     private func commitHolding(
         _ content: SealedFile, of inode: Inode, _ purpose: CommitPurpose, _ isPartial: inout Bool

@@ -122,8 +122,13 @@ final class Journal: Sendable {
     /// Of the names that lead to a file.
     var maximumPathBytes: Int { maximumBodyBytes / 4 }
 
+    var epoch: UInt64 { writer.withLock { $0.epoch } }
+
     /// Whether a checkpoint would gain much.
     var isHalfFull: Bool { writer.withLock { $0.offset > UInt64(byteCount / 2) } }
+
+    /// What one plan may take: two of them fit, whoever makes them.
+    var planBytes: Int { (byteCount - reserveBytes - JournalHead.byteCount) * 7 / 16 }
 
     /// The end of the file, for what makes room or must not wait for room: a full disk may keep the
     /// journal from beginning anew.

@@ -103,7 +103,7 @@ extension SealedFile {
             }
             let runs = state.overlay.runs(
                 in: 0..<limit, maximumBytes: journal.maximumRunBytes,
-                budgetBytes: journal.byteCount / 2)
+                budgetBytes: journal.planBytes)
             let count = runs.reduce(0) { $0 + $1.blocks.count }
             let isPartial = count < state.overlay.count(below: limit)
             // Behind an intent everything before it must be in its place.

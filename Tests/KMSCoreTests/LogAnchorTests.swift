@@ -83,6 +83,7 @@ import UsageLog
         _ = try kms.ask(.listKeys)
         #expect(try kms.eventNames().count { $0 == "DeleteKey" } == 2)
 
+        try kms.keystore.synchronizeLog()
         let billed = try kms.keystore.deletedKeys(in: kms.keystore.usageTally())
         #expect(Set(billed.map(\.arn)) == [key, replica])
         #expect(
@@ -105,6 +106,7 @@ import UsageLog
         for key in keys { try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(key)])) }
         kms.clock.advance(days: 31)
         _ = try kms.ask(.listKeys)
+        try kms.keystore.synchronizeLog()
         let billed = try kms.keystore.deletedKeys(in: kms.keystore.usageTally())
         #expect(Set(billed.map(\.arn)) == Set(keys))
     }
