@@ -86,7 +86,12 @@ package enum EndingSignals {
                 unsafe sigaction(number, &action, nil)
             }
             let number = caught.load(ordering: .relaxed)
-            if number != 0 { raise(number) }
+            if number != 0 {
+                raise(number)
+                // Swift's own handler of SIGQUIT tells where the program is, and returns.
+                signal(number, SIG_DFL)
+                raise(number)
+            }
         }
         return try body()
     }

@@ -385,11 +385,13 @@ struct StoreAfterCutTests {
                 try bench.actor.sync("other")
             }
             try bench.committer.checkpoint()
+            // Before the last of 389 blocks.
+            try #require(first + 2 < 388)
             let stored = try bench.storedPath("file")
             let before = try bench.faults.copy(of: bench.copy)
             // Torn on the disk: what was not synced of the file, and the frame.
             try Disk.open(before.directory + "/" + stored, OpenFlag.readWrite)
-                .write(pattern(4124), at: 512 + 4124 * (first + 5))
+                .write(pattern(4124), at: 512 + 4124 * (first + 2))
             let journals = before.directory + "/.keyfold.journal"
             let name = try #require(try Disk.names(in: journals).first).string
             try Disk.open(journals + "/" + name, OpenFlag.readWrite)
@@ -400,7 +402,7 @@ struct StoreAfterCutTests {
             let vault = try before.open(options)
             defer { vault.close() }
             let content = try #require(try FaultSnapshot.take(vault).nodes["file"]?.content)
-            #expect(content.count == Int(first + 5) * 4096)
+            #expect(content.count == Int(first + 2) * 4096)
             #expect(content.starts(with: FaultBench.fileContent))
         }
     }
