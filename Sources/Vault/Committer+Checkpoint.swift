@@ -11,6 +11,8 @@ extension Committer {
         try phase.withWriteLock { _ throws(VaultError) in
             let isNeeded = books.withLock { $0.hasTooMuch || $0.isStuck }
             guard isNeeded || journal.isHalfFull || epoch == journal.epoch else { return }
+            // Names need no room, which what comes next may not have.
+            if books.withLock({ $0.former.isFull && !$0.isStuck }) { try synchronizeWhole() }
             for (backing, unplaced) in books.withLock({ $0.unplaced }) {
                 try place(unplaced, of: backing)
             }

@@ -29,7 +29,7 @@ extension Committer {
             let epoch = journal.epoch
             switch try body() {
             case .durable: return
-            case .full: try checkpoint(whenFull: epoch)
+            case .full: try checkpointForNames(whenFull: epoch)
             case .failed(let errno): throw .system(errno)
             }
         }

@@ -97,7 +97,17 @@ extension Committer {
 
     func makeRoomForNames() throws(VaultError) {
         guard books.withLock({ $0.former.isFull }) else { return }
-        try checkpoint()
+        try checkpointForNames()
+    }
+
+    /// - Throws: when it was not done as far as names need it.
+    func checkpointForNames(whenFull epoch: UInt64? = nil) throws(VaultError) {
+        let isWanted = books.withLock { $0.former.isFull }
+        do throws(VaultError) {
+            try checkpoint(whenFull: epoch)
+        } catch {
+            guard isWanted, !books.withLock({ $0.former.isFull }) else { throw error }
+        }
     }
 
     /// A file or directory has moved, or has a second name: the store may not keep it so.

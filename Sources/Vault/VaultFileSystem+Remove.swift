@@ -247,8 +247,8 @@ extension VaultFileSystem {
         if let targetStatus, BackingID(targetStatus) == BackingID(sourceStatus) { return }
         if let targetStatus, isExchange {
             if let inode = known(targetStatus) {
-                inode.removeLink(target.stored, in: target.parent)
                 inode.addLink(Inode.Link(parent: source.parent, stored: source.stored))
+                inode.removeLink(target.stored, in: target.parent)
             }
         } else {
             if let targetStatus { dropName(target.stored, in: target.parent, of: targetStatus) }
@@ -257,8 +257,9 @@ extension VaultFileSystem {
             }
         }
         if let inode = known(sourceStatus) {
-            inode.removeLink(source.stored, in: source.parent)
+            // In this order, so that it always has a name for whoever begins the journal anew.
             inode.addLink(Inode.Link(parent: target.parent, stored: target.stored))
+            inode.removeLink(source.stored, in: source.parent)
         }
     }
 }

@@ -249,6 +249,24 @@ struct LatePlacementTests {
         }
     }
 
+    @Test func `a file of many names is emptied and renamed beside late blocks of another`() throws
+    {
+        try Self.withoutPlace("file", pattern(20_000, seed: 3)) { bench in
+            try bench.actor.write("other", pattern(4000, seed: 2), at: 0)
+            try bench.actor.sync("other")
+            var name = "other"
+            for number in 0..<7 {
+                bench.scope.arm(FaultScript(.error(.noSpace), at: 1, only: .write))
+                try bench.actor.rename(name, to: "name \(number)")
+                bench.scope.disarm()
+                name = "name \(number)"
+            }
+            try bench.actor.truncate("other", to: 0)
+            #expect(try bench.contentAfterCrash("file") == pattern(20_000, seed: 3))
+            #expect(try bench.contentAfterCrash(name) == [])
+        }
+    }
+
     /// A rename on a full disk leaves what the journal has under the old name only.
     @Test func `a name that is too long for the journal does not change while blocks are late`()
         throws
