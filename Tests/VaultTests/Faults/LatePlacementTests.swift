@@ -9,56 +9,7 @@ import Testing
 /// What the journal promised and the store does not have yet, when names and contents change.
 @Suite
 struct LatePlacementTests {
-    private struct Bench {
-        let faults: FaultBench
-        let copy: VaultWorkbench
-        let scope: FaultScope
-        let actor: FaultActor
-        let committer: Committer
-
-        /// Other files' commits, until the journal has to begin anew.
-        func fillJournal(with path: String = "other") throws {
-            while !committer.journal.isHalfFull {
-                try actor.write(path, pattern(4000, seed: 2), at: 0)
-                try actor.sync(path)
-            }
-        }
-
-        /// The frame becomes durable, and what it holds does not get into its place.
-        ///
-        /// - Parameter number: of the write that fails.
-        /// - Returns: whether that write was the one.
-        func syncWithoutPlace(_ path: String, _ bytes: [UInt8], _ number: Int) throws -> Bool {
-            try actor.write(path, bytes, at: 0)
-            scope.arm(FaultScript(.error(.ioError), at: number, only: .write))
-            defer { scope.disarm() }
-            guard (try? actor.sync(path)) != nil else { return false }
-            try #require(scope.hasFired, "no write is the one that puts blocks in their places")
-            return committer.books.withLock { $0.unplaced.count } == 1
-        }
-
-        func contentAfterCrash(_ path: String) throws -> [UInt8]? {
-            let crashed = try faults.copy(of: copy)
-            defer { faults.discard(crashed) }
-            let vault = try FaultBench.open(crashed)
-            defer { vault.close() }
-            return try FaultSnapshot.take(vault).nodes[path]?.content
-        }
-    }
-
-    private static func with(_ body: (Bench) throws -> Void) throws {
-        try FaultBench.with { faults in
-            let copy = try faults.copy()
-            let scope = FaultScope(below: copy.directory)
-            defer { scope.end() }
-            let actor = FaultActor(vault: try FaultBench.open(copy))
-            defer { actor.vault.close() }
-            let committer = try #require(actor.vault.committer)
-            try body(
-                Bench(
-                    faults: faults, copy: copy, scope: scope, actor: actor, committer: committer))
-        }
-    }
+    private typealias Bench = OpenFaultBench
 
     private static func withoutPlace(
         _ path: String, _ bytes: [UInt8], _ body: (Bench) throws -> Void
@@ -67,7 +18,7 @@ struct LatePlacementTests {
         var number = 0
         while !isDone {
             number += 1
-            try with { bench in
+            try Bench.with { bench in
                 guard try bench.syncWithoutPlace(path, bytes, number) else { return }
                 isDone = true
                 try body(bench)
@@ -79,7 +30,7 @@ struct LatePlacementTests {
 
     @Test func `a directory above any of a file's names is renamed behind the file's sync`() throws
     {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.write("folder/inner", pattern(4000, seed: 1), at: 0)
             try bench.actor.sync("folder/inner")
             // The newest name leads elsewhere; the journal has the old one.
@@ -134,7 +85,7 @@ struct LatePlacementTests {
     @Test func `a checkpoint makes durable that a file it had is gone`() throws {
         func synced(_ change: (Bench) throws -> Void) throws -> Int {
             var count = 0
-            try Self.with { bench in
+            try Bench.with { bench in
                 try bench.fillJournal(with: "bystander")
                 try change(bench)
                 bench.scope.arm(FaultScript(.error(.ioError), at: .max, only: .synchronize))
@@ -178,7 +129,7 @@ struct LatePlacementTests {
         var number = 0
         while !isDone {
             number += 1
-            try Self.with { bench in
+            try Bench.with { bench in
                 try bench.actor.write("file", pattern(20_000, seed: 3), at: 0)
                 try bench.actor.sync("file")
                 bench.scope.arm(FaultScript(.error(.ioError), at: number, only: .write))
@@ -292,7 +243,7 @@ struct LatePlacementTests {
     /// Only its name and the journal are known of it.
     @Test func `a file that is emptied without its key gets nothing back from the journal`() throws
     {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.write("file", pattern(9000, seed: 5), at: 0)
             try bench.actor.sync("file")
             try bench.actor.release("file")
@@ -310,7 +261,7 @@ struct LatePlacementTests {
     }
 
     @Test func `a file that is emptied while its key is asked for gets a new one`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.write("file", pattern(9000, seed: 5), at: 0)
             try bench.actor.sync("file")
             try bench.actor.release("file")
@@ -341,7 +292,7 @@ struct LatePlacementTests {
     // MARK: Attributes and times
 
     @Test func `an fsync makes attributes durable that an fdatasync left out`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.open("file")
             try bench.actor.sync("file")
             try bench.actor.setAttribute("file", "user.two", [1])
@@ -368,5 +319,38 @@ struct LatePlacementTests {
             lowest = next
         }
         #expect(lowest.storedPath?.count == 2 * 199_998 - 1)
+    }
+}
+
+extension OpenFaultBench {
+    /// Other files' commits, until the journal has to begin anew.
+    fileprivate func fillJournal(with path: String = "other") throws {
+        while !committer.journal.isHalfFull {
+            try actor.write(path, pattern(4000, seed: 2), at: 0)
+            try actor.sync(path)
+        }
+    }
+
+    /// The frame becomes durable, and what it holds does not get into its place.
+    ///
+    /// - Parameter number: of the write that fails.
+    /// - Returns: whether that write was the one.
+    fileprivate func syncWithoutPlace(_ path: String, _ bytes: [UInt8], _ number: Int) throws
+        -> Bool
+    {
+        try actor.write(path, bytes, at: 0)
+        scope.arm(FaultScript(.error(.ioError), at: number, only: .write))
+        defer { scope.disarm() }
+        guard (try? actor.sync(path)) != nil else { return false }
+        try #require(scope.hasFired, "no write is the one that puts blocks in their places")
+        return committer.books.withLock { $0.unplaced.count } == 1
+    }
+
+    fileprivate func contentAfterCrash(_ path: String) throws -> [UInt8]? {
+        let crashed = try faults.copy(of: copy)
+        defer { faults.discard(crashed) }
+        let vault = try FaultBench.open(crashed)
+        defer { vault.close() }
+        return try FaultSnapshot.take(vault).nodes[path]?.content
     }
 }

@@ -9,64 +9,10 @@ import Testing
 /// without what a sync that failed has dropped.
 @Suite
 struct StoreAfterCutTests {
-    private static let otherBoot = "00000000-0000-0000-0000-000000000001"
+    fileprivate static let otherBoot = "00000000-0000-0000-0000-000000000001"
     private static let later = pattern(4096, seed: 21)
 
-    private struct Bench {
-        let faults: FaultBench
-        let copy: VaultWorkbench
-        let scope: FaultScope
-        let actor: FaultActor
-        let committer: Committer
-
-        /// In the store, from the vault's root down.
-        func storedPath(_ path: String) throws -> String {
-            let inode = try actor.vault.inode(try actor.inode(path))
-            return String(decoding: try #require(inode.storedPath), as: UTF8.self)
-        }
-
-        /// What a power cut leaves if the store had made nothing durable since `before`, and the
-        /// journal has all that was flushed.
-        func afterCut(_ before: VaultWorkbench, _ body: (VaultFileSystem) throws -> Void) throws {
-            let journals = "/.keyfold.journal"
-            for name in try Disk.names(in: before.directory + journals) {
-                try Disk.unlink(before.directory + journals + "/" + name.string)
-            }
-            for name in try Disk.names(in: copy.directory + journals) {
-                try Disk.write(
-                    before.directory + journals + "/" + name.string,
-                    try Disk.read("/" + copy.directory + journals + "/" + name.string))
-            }
-            defer { faults.discard(before) }
-            var options = FaultBench.options
-            options.bootID = StoreAfterCutTests.otherBoot
-            let vault = try before.open(options)
-            defer { vault.close() }
-            try body(vault)
-        }
-
-        func content(_ path: String, afterCut before: VaultWorkbench) throws -> [UInt8]? {
-            var content: [UInt8]?
-            try afterCut(before) { vault in
-                content = try FaultSnapshot.take(vault).nodes[path]?.content
-            }
-            return content
-        }
-    }
-
-    private static func with(_ body: (Bench) throws -> Void) throws {
-        try FaultBench.with { faults in
-            let copy = try faults.copy()
-            let scope = FaultScope(below: copy.directory)
-            defer { scope.end() }
-            let actor = FaultActor(vault: try FaultBench.open(copy))
-            defer { actor.vault.close() }
-            let committer = try #require(actor.vault.committer)
-            try body(
-                Bench(
-                    faults: faults, copy: copy, scope: scope, actor: actor, committer: committer))
-        }
-    }
+    private typealias Bench = OpenFaultBench
 
     // MARK: Names that the store may not keep
 
@@ -74,7 +20,7 @@ struct StoreAfterCutTests {
     func `a synced overwrite is found although a directory above has its old name again`(
         _ isExchange: Bool
     ) throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.open("folder/inner")
             try bench.actor.lookup("empty")
             let before = try bench.faults.copy(of: bench.copy)
@@ -89,7 +35,7 @@ struct StoreAfterCutTests {
     }
 
     @Test func `a synced overwrite is found although a rename of the file is undone`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.open("file")
             try bench.actor.sync("file")
             let before = try bench.faults.copy(of: bench.copy)
@@ -103,7 +49,7 @@ struct StoreAfterCutTests {
     }
 
     @Test func `a synced overwrite is found although the file's newest name is gone`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.open("file")
             try bench.actor.sync("file")
             let before = try bench.faults.copy(of: bench.copy)
@@ -116,7 +62,7 @@ struct StoreAfterCutTests {
     }
 
     @Test func `a truncation is found although a rename is undone`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.open("file")
             try bench.actor.sync("file")
             try bench.actor.rename("file", to: "moved")
@@ -136,7 +82,7 @@ struct StoreAfterCutTests {
     func `a file gets a name in a new directory behind the directory's record`(
         _ way: String
     ) throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.makeDirectory("new")
             try bench.actor.lookup("new")
             if way == "rename" {
@@ -153,7 +99,7 @@ struct StoreAfterCutTests {
     }
 
     @Test func `a new directory is renamed behind its record under the name to come`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.makeDirectory("new")
             try bench.actor.rename("file", to: "new/file")
             try bench.actor.rename("new", to: "newer")
@@ -168,7 +114,7 @@ struct StoreAfterCutTests {
     @Test func `a directory that was forgotten and found again is the one that its files are in`()
         throws
     {
-        try Self.with { bench in
+        try Bench.with { bench in
             let directory = try bench.actor.lookup("folder").inode
             try bench.actor.open("folder/inner")
             bench.actor.vault.forget(directory, lookups: 100)
@@ -189,7 +135,7 @@ struct StoreAfterCutTests {
 
     /// Each of three directories was to be at one path, and one is.
     @Test func `a directory gets the record that its names were made in`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.makeDirectory("first")
             try bench.actor.rename("file", to: "first/file")
             let before = try bench.faults.copy(of: bench.copy)
@@ -207,7 +153,7 @@ struct StoreAfterCutTests {
     }
 
     @Test func `an intent goes along with what was synced`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.create("grows")
             try bench.actor.write("grows", pattern(5 * 4096), at: 0)
             try bench.committer.logIntents()
@@ -235,7 +181,7 @@ struct StoreAfterCutTests {
     func `a truncation that fails altogether leaves one of two contents for good`(
         _ size: Int, _ number: Int
     ) throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             let old = pattern(20_000, seed: 3)
             try bench.actor.write("file", old, at: 0)
             try bench.actor.sync("file")
@@ -265,7 +211,7 @@ struct StoreAfterCutTests {
     func `what a failed sync has dropped is written again before the next one counts`(
         _ next: String
     ) throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.open("file")
             try bench.actor.sync("file")
             let stored = bench.copy.directory + "/" + (try bench.storedPath("file"))
@@ -302,7 +248,7 @@ struct StoreAfterCutTests {
     }
 
     @Test func `a record that a failed sync has dropped is written again`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.makeDirectory("new")
             try bench.actor.create("new/file")
             try bench.actor.write("new/file", Self.later, at: 0)
@@ -321,7 +267,7 @@ struct StoreAfterCutTests {
 
     /// The first of them is in the journal by then.
     @Test func `a commit of several frames is known from the first one on`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.open("file")
             try bench.actor.sync("file")
             let committer = bench.committer
@@ -369,7 +315,7 @@ struct StoreAfterCutTests {
 
     /// Its first frame stands where the old epoch's did.
     @Test func `intents are found although the first frame of a new epoch is torn`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             try bench.actor.open("file")
             try bench.actor.sync("file")
             for piece in 0..<24 {
@@ -410,7 +356,7 @@ struct StoreAfterCutTests {
     // MARK: What does not fit
 
     @Test func `intents that no journal has room for end a sync with an error`() throws {
-        try Self.with { bench in
+        try Bench.with { bench in
             let entry = JournalEntry(
                 .intent(firstBlock: 0),
                 of: JournaledFile(
@@ -427,5 +373,43 @@ struct StoreAfterCutTests {
                 }
             }
         }
+    }
+}
+
+extension OpenFaultBench {
+    /// In the store, from the vault's root down.
+    fileprivate func storedPath(_ path: String) throws -> String {
+        let inode = try actor.vault.inode(try actor.inode(path))
+        return String(decoding: try #require(inode.storedPath), as: UTF8.self)
+    }
+
+    /// What a power cut leaves if the store had made nothing durable since `before`, and the
+    /// journal has all that was flushed.
+    fileprivate func afterCut(_ before: VaultWorkbench, _ body: (VaultFileSystem) throws -> Void)
+        throws
+    {
+        let journals = "/.keyfold.journal"
+        for name in try Disk.names(in: before.directory + journals) {
+            try Disk.unlink(before.directory + journals + "/" + name.string)
+        }
+        for name in try Disk.names(in: copy.directory + journals) {
+            try Disk.write(
+                before.directory + journals + "/" + name.string,
+                try Disk.read("/" + copy.directory + journals + "/" + name.string))
+        }
+        defer { faults.discard(before) }
+        var options = FaultBench.options
+        options.bootID = StoreAfterCutTests.otherBoot
+        let vault = try before.open(options)
+        defer { vault.close() }
+        try body(vault)
+    }
+
+    fileprivate func content(_ path: String, afterCut before: VaultWorkbench) throws -> [UInt8]? {
+        var content: [UInt8]?
+        try afterCut(before) { vault in
+            content = try FaultSnapshot.take(vault).nodes[path]?.content
+        }
+        return content
     }
 }
