@@ -12,7 +12,7 @@ final class Worker {
 
     let id: Int
     /// A read's or a directory listing's bytes on their way to the kernel.
-    let readBuffer = PageBuffer(byteCount: Worker.readBufferBytes)
+    private(set) lazy var readBuffer = PageBuffer(byteCount: Worker.readBufferBytes)
     /// Of the request that is carried out now.
     var clearsSetID = false
     /// Somebody else reads meanwhile.

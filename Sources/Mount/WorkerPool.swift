@@ -10,17 +10,19 @@ final class WorkerPool: Sendable {
 
     private static let interruptionMilliseconds = 10
 
-    private let roles = Mutex(WorkerRoles())
+    private static let limits = WorkerRoles.Limits()
+
+    private let roles = Mutex(WorkerRoles(WorkerPool.limits))
     private let wakeUps: [Semaphore]
     private let watchdogWakeUp = Semaphore()
     private let ended = Semaphore()
-    private let threads = Mutex([ThreadID?](repeating: nil, count: WorkerRoles.maximumWorkers))
+    private let threads = Mutex([ThreadID?](repeating: nil, count: WorkerPool.limits.workers))
     private let body: @Sendable (WorkerPool, Int) -> Void
 
     /// `body` is a worker's life: it must end soon after ``cameBack(_:)`` answers `.leave`.
     init(body: @escaping @Sendable (WorkerPool, Int) -> Void) {
         self.body = body
-        wakeUps = (0..<WorkerRoles.maximumWorkers).map { _ in Semaphore() }
+        wakeUps = (0..<WorkerPool.limits.workers).map { _ in Semaphore() }
     }
 
     /// Starts the first worker and the watchdog.
@@ -103,7 +105,7 @@ final class WorkerPool: Sendable {
             threads.withLock { $0[worker] = ThreadID.current }
             body(self, worker)
             threads.withLock { $0[worker] = nil }
-            if roles.withLock({ $0.left() }) { ended.post() }
+            if roles.withLock({ $0.left(worker) }) { ended.post() }
         }
     }
 

@@ -4,8 +4,16 @@
 /// it out itself; a long request hands the role on first. A worker that comes back finds the role
 /// still its own, or vacant and takes it, or taken and rests.
 struct WorkerRoles: Sendable {
-    /// 0..<``maximumWorkers``
+    /// 0..<`limits.workers`
     typealias Worker = Int
+
+    struct Limits: Sendable {
+        /// Programs that wait for a key service hold one worker each, so there are many: what
+        /// others do with files that are open goes on meanwhile.
+        var workers = 256
+        /// With one receive and one read buffer each, those who stay hold 32 MiB at most.
+        var resting = 15
+    }
 
     enum Reader: Equatable {
         case waiting(Worker)
@@ -31,8 +39,6 @@ struct WorkerRoles: Sendable {
         var mayRest: Bool
     }
 
-    /// With one receive and one read buffer each, 16 workers hold 32 MiB at most.
-    static let maximumWorkers = 16
     /// Quiet ticks after which the watchdog rests.
     static let quietTickLimit = 16
 
@@ -43,13 +49,18 @@ struct WorkerRoles: Sendable {
     private(set) var aliveCount = 1
     private(set) var isEnding = false
     private var startedCount = 1
-    /// Those whose threads could not be made, to be tried again.
-    private var unstarted: [Worker] = []
+    /// Numbers of those who left, or whose threads could not be made.
+    private var free: [Worker] = []
+    private let limits: Limits
     /// Counts requests, so that the watchdog sees whether one is still the same.
     private var sequence: UInt64 = 0
     private var lastSeenSequence: UInt64 = 0
     private var quietTicks = 0
     private var watchdogRests = true
+
+    init(_ limits: Limits = Limits()) {
+        self.limits = limits
+    }
 
     /// One reads, or soon will, and all others rest.
     var isIdle: Bool {
@@ -82,6 +93,7 @@ struct WorkerRoles: Sendable {
             reader = .waiting(worker)
             return .read
         case .working, .waiting:
+            guard resting.count < limits.resting else { return .leave }
             resting.append(worker)
             return .rest
         }
@@ -94,7 +106,7 @@ struct WorkerRoles: Sendable {
     /// - Returns: whom to call, and whether no worker is left.
     mutating func couldNotStart(_ worker: Worker) -> (handOver: HandOver, wasLast: Bool) {
         aliveCount -= 1
-        unstarted.append(worker)
+        free.append(worker)
         guard reader == .waiting(worker) else { return (.none, aliveCount == 0) }
         guard !isEnding, let other = resting.popLast() else {
             reader = .vacant
@@ -130,9 +142,12 @@ struct WorkerRoles: Sendable {
         return resting
     }
 
+    /// A worker's thread ends: another may get its number.
+    ///
     /// - Returns: whether it was the last one.
-    mutating func left() -> Bool {
+    mutating func left(_ worker: Worker) -> Bool {
         aliveCount -= 1
+        free.append(worker)
         return aliveCount == 0
     }
 
@@ -155,8 +170,8 @@ struct WorkerRoles: Sendable {
     }
 
     private mutating func nextToStart() -> Worker? {
-        if let worker = unstarted.popLast() { return worker }
-        guard startedCount < Self.maximumWorkers else { return nil }
+        if let worker = free.popLast() { return worker }
+        guard startedCount < limits.workers else { return nil }
         defer { startedCount += 1 }
         return startedCount
     }

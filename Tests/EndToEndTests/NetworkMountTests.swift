@@ -153,6 +153,41 @@ extension EndToEnd.Commands {
         }
 
         @Test
+        func `programs that wait for a key do not hold up those that have theirs`() throws {
+            try Self.with(hosts: 1) { company in
+                let host = company.hosts[0]
+                try host.mount()
+                try Disk.write(host.path("open"), "open")
+                let names = (0..<40).map { "f\($0)" }
+                for name in names { try Disk.write(host.path(name), name) }
+                try host.unmount()
+                try host.mount()
+                let open = try Disk.open(host.path("open"))
+                company.server.process?.signal(Signal.stop)
+                defer { company.server.process?.signal(Signal.goOn) }
+                let readers = try names.map { try Command("cat", host.path($0)).start() }
+                let allWait = Deadline.wait(seconds: 5) {
+                    readers.allSatisfy { Self.waitsForMount($0.pid) }
+                }
+                try #require(allWait)
+                #expect(try open.readAll(limitBytes: 16) == Array("open".utf8))
+                #expect(try Disk.names(in: host.mountPoint).count >= names.count)
+                // They waited all the while.
+                #expect(readers.allSatisfy { Self.waitsForMount($0.pid) })
+                company.server.process?.signal(Signal.goOn)
+                for (reader, name) in zip(readers, names) {
+                    #expect(try reader.waitForEnd(seconds: 30) == 0)
+                    #expect(try reader.outputText() == name)
+                }
+            }
+        }
+
+        /// Whether a program is in open(2), and the daemon has not answered (proc(5), wchan).
+        private static func waitsForMount(_ pid: Int32) -> Bool {
+            (try? Disk.readText("/proc/\(pid)/wchan")) == "request_wait_answer"
+        }
+
+        @Test
         func `cached data keys open files again while the server is gone, for their time`() throws {
             try Self.with(hosts: 1) { company in
                 let host = company.hosts[0]

@@ -10,6 +10,8 @@ private struct PoolModel {
         case reading
         case busy
         case resting
+        /// Its thread is about to end.
+        case leaving
         case gone
     }
 
@@ -20,14 +22,17 @@ private struct PoolModel {
         case comesBack(Int)
         case tick
         case end
-        /// A reader sees that the mount is gone.
+        /// Told to, or a reader that sees that the mount is gone.
         case leaves(Int)
     }
 
-    private(set) var roles = WorkerRoles()
+    /// Few, so that short orders of steps reach them.
+    static let limits = WorkerRoles.Limits(workers: 4, resting: 1)
+
+    private(set) var roles = WorkerRoles(PoolModel.limits)
     private(set) var lives: [Life] = [.reading]
-    /// Those whose threads could not be made.
-    private var unstarted: Set<Int> = []
+    /// Those who left, or whose threads could not be made.
+    private var free: Set<Int> = []
     /// How many were told that they were the last.
     private(set) var lastCount = 0
 
@@ -40,6 +45,7 @@ private struct PoolModel {
             case .reading:
                 steps += [.receives(worker, handsOn: false), .receives(worker, handsOn: true)]
             case .busy: steps.append(.comesBack(worker))
+            case .leaving: steps.append(.leaves(worker))
             case .resting, .gone: break
             }
         }
@@ -51,7 +57,7 @@ private struct PoolModel {
         case .starts(let worker): lives[worker] = .reading
         case .failsToStart(let worker):
             lives[worker] = .gone
-            unstarted.insert(worker)
+            free.insert(worker)
             let answer = roles.couldNotStart(worker)
             if answer.wasLast { lastCount += 1 }
             carryOut(answer.handOver)
@@ -62,7 +68,7 @@ private struct PoolModel {
             switch roles.cameBack(worker) {
             case .read: lives[worker] = .reading
             case .rest: lives[worker] = .resting
-            case .leave: leave(worker)
+            case .leave: lives[worker] = .leaving
             }
         case .tick: carryOut(roles.tick().handOver)
         case .end: for worker in roles.end() { leave(worker) }
@@ -76,7 +82,7 @@ private struct PoolModel {
         case .wake(let worker): lives[worker] = roles.isEnding ? .gone : .reading
         case .start(let worker):
             if worker < lives.count {
-                let isFree = unstarted.remove(worker) != nil
+                let isFree = free.remove(worker) != nil
                 precondition(isFree, "a worker's number was given twice")
                 lives[worker] = .starting
             } else {
@@ -88,7 +94,8 @@ private struct PoolModel {
 
     private mutating func leave(_ worker: Int) {
         lives[worker] = .gone
-        if roles.left() { lastCount += 1 }
+        free.insert(worker)
+        if roles.left(worker) { lastCount += 1 }
     }
 
     /// The invariant that is broken; nil when all hold.
@@ -96,7 +103,8 @@ private struct PoolModel {
         let resting = lives.indices.filter { lives[$0] == .resting }
         let readers = lives.indices.filter { lives[$0] == .reading || lives[$0] == .starting }
         let alive = lives.count { $0 != .gone }
-        if lives.count > WorkerRoles.maximumWorkers { return "there are too many workers" }
+        if lives.count > Self.limits.workers { return "there are too many workers" }
+        if resting.count > Self.limits.resting { return "too many workers rest" }
         if roles.aliveCount != alive { return "the living are miscounted" }
         if lastCount != (alive == 0 ? 1 : 0) { return "the end is told \(lastCount) times" }
         if roles.resting.sorted() != resting { return "a resting worker is lost" }

@@ -57,7 +57,7 @@ struct WorkerRolesTests {
 
     @Test func `when all workers are busy the first one that comes back reads`() {
         var roles = WorkerRoles()
-        let last = WorkerRoles.maximumWorkers - 1
+        let last = WorkerRoles.Limits().workers - 1
         for worker in 0..<last {
             #expect(roles.received(by: worker, handsOn: true).handOver == .start(worker + 1))
         }
@@ -65,6 +65,20 @@ struct WorkerRolesTests {
         #expect(roles.reader == .vacant)
         #expect(roles.cameBack(5) == .read)
         #expect(roles.cameBack(6) == .rest)
+    }
+
+    @Test func `whoever comes back while enough rest leaves, and its number is given again`() {
+        var roles = WorkerRoles(.init(workers: 4, resting: 1))
+        for worker in 0..<3 {
+            #expect(roles.received(by: worker, handsOn: true).handOver == .start(worker + 1))
+        }
+        #expect(roles.cameBack(0) == .rest)
+        #expect(roles.cameBack(1) == .leave)
+        let leftLast = roles.left(1)
+        #expect(!leftLast)
+        #expect(roles.aliveCount == 3)
+        #expect(roles.received(by: 3, handsOn: true).handOver == .wake(0))
+        #expect(roles.received(by: 0, handsOn: true).handOver == .start(1))
     }
 
     @Test func `a request that outlasts a whole tick gives the role away`() {
@@ -119,7 +133,7 @@ struct WorkerRolesTests {
 
     @Test func `a worker whose thread can't be made is tried again at the next need`() {
         var roles = WorkerRoles()
-        for _ in 0..<2 * WorkerRoles.maximumWorkers {
+        for _ in 0..<2 * WorkerRoles.Limits().workers {
             #expect(roles.received(by: 0, handsOn: true).handOver == .start(1))
             #expect(roles.couldNotStart(1).handOver == .none)
             #expect(roles.cameBack(0) == .read)
@@ -134,7 +148,7 @@ struct WorkerRolesTests {
         _ = roles.received(by: 0, handsOn: true)
         #expect(roles.end().isEmpty)
         #expect(roles.cameBack(0) == .leave)
-        let leftLast = roles.left()
+        let leftLast = roles.left(0)
         #expect(!leftLast)
         #expect(roles.couldNotStart(1).wasLast)
     }
@@ -148,7 +162,7 @@ struct WorkerRolesTests {
         #expect(roles.end() == [])
         #expect(roles.tick().mayRest)
         #expect(roles.cameBack(1) == .leave)
-        let last = [roles.left(), roles.left(), roles.left()]
+        let last = [0, 1, 2].map { roles.left($0) }
         #expect(last == [false, false, true])
     }
 }

@@ -290,6 +290,8 @@ package enum Signal {
     package static let kill = SIGKILL
     package static let terminate = SIGTERM
     package static let interrupt = SIGINT
+    package static let stop = SIGSTOP
+    package static let goOn = SIGCONT
 
     package static func send(_ signal: Int32, to pid: Int32) {
         _ = Glibc.kill(pid, signal)
