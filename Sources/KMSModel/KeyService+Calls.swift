@@ -236,7 +236,10 @@ extension KeyService {
     ) throws(KMSError) -> GeneratedDataKey {
         let input = dataKeyRequest(under: key, byteCount: byteCount, context: context)
         let answer = try answer(.generateDataKey, input, as: caller)
-        guard let plaintext = answer.secret(.plaintext) else { throw incomplete(.generateDataKey) }
+        // Whoever answers may be another program: a key of another length is none.
+        guard let plaintext = answer.secret(.plaintext), plaintext.count == byteCount else {
+            throw incomplete(.generateDataKey)
+        }
         return GeneratedDataKey(
             plaintext: plaintext, wrapped: try wrapped(answer, of: .generateDataKey))
     }

@@ -9,11 +9,12 @@ enum Signals {
     /// Interrupts a worker that waits in read(2); nobody else sends it.
     fileprivate static let kick = SIGUSR1
 
-    /// Keeps the ending signals for ``waitForEnding()``, and makes a broken pipe an error of the
-    /// write instead of the process's end. Threads that are made later inherit this.
+    /// Keeps the ending signals for ``waitForEnding()``, and makes a broken pipe, and a file that is
+    /// larger than this process may write, an error of the write instead of the process's end. Threads that are made later inherit this.
     static func block() {
         var set = endingSet
         unsafe sigaddset(&set, SIGPIPE)
+        unsafe sigaddset(&set, SIGXFSZ)
         // SAFETY: the set outlives the call.
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         var action = sigaction()

@@ -225,6 +225,18 @@ package final class Descriptor: Sendable {
         UInt64(try gate.call(.seek) { lseek(rawValue, off_t(offset), whence) })
     }
 
+    /// Moves the position, which preads and pwrites do not use.
+    ///
+    /// - Throws: `EFBIG` when the file system has no files of that size.
+    package func requireRoom(forBytes byteCount: UInt64) throws(Errno) {
+        guard let end = Int64(exactly: byteCount) else { throw .fileTooLarge }
+        do throws(Errno) {
+            _ = try seek(to: end, whence: SEEK_SET)
+        } catch {
+            throw error == .invalidArgument ? .fileTooLarge : error
+        }
+    }
+
     // MARK: Attributes
 
     package func status() throws(Errno) -> FileStatus {

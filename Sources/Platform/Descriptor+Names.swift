@@ -59,11 +59,33 @@ extension Descriptor {
     ) throws(Errno) {
         try unsafe name.withCString { name throws(Errno) in
             try unsafe newName.withCString { newName throws(Errno) in
-                _ = try gate.call(.rename) {
+                _ = try gate.call(flags == 0 ? .rename : .renameWithFlags) {
                     unsafe keyfold_renameat2(
                         rawValue, name, newDirectory.rawValue, newName, flags)
                 }
             }
+        }
+    }
+
+    /// Renames a directory that is not empty to a name that nobody has.
+    ///
+    /// Where the file system knows no flags of renameat2(2) (NFS, Ceph, OpenZFS before 2.2, many of
+    /// FUSE) rename(2) does the same but for a race: it replaces no more than an empty directory.
+    ///
+    /// - Throws: `EEXIST` where there is such a name.
+    package func renameFullDirectory(
+        _ name: FileName, to newDirectory: Descriptor, _ newName: FileName
+    ) throws(Errno) {
+        do throws(Errno) {
+            return try rename(name, to: newDirectory, newName, flags: RenameFlag.noReplace)
+        } catch {
+            guard error == .invalidArgument else { throw error }
+        }
+        if (try? newDirectory.status(of: newName)) != nil { throw .fileExists }
+        do throws(Errno) {
+            try rename(name, to: newDirectory, newName)
+        } catch {
+            throw error == .directoryNotEmpty || error == .notDirectory ? .fileExists : error
         }
     }
 

@@ -66,7 +66,9 @@
             switch self {
             case .error(.noSpace), .error(.quotaExceeded):
                 switch call {
-                case .create, .write, .allocate, .synchronize, .make, .rename, .writeExtended: true
+                case .create, .write, .allocate, .synchronize, .make, .rename, .renameWithFlags,
+                    .writeExtended:
+                    true
                 default: false
                 }
             case .error, .kill: true

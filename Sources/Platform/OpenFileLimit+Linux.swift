@@ -7,13 +7,31 @@ package enum OpenFileLimit {
     /// - Returns: the limit that holds afterwards.
     @discardableResult
     package static func raise() -> Int {
-        var limit = rlimit()
-        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        // SAFETY: `limit` outlives the calls.
-        guard unsafe getrlimit(resource, &limit) == 0 else { return 1024 }
-        let before = limit.rlim_cur
-        limit.rlim_cur = limit.rlim_max
-        let isRaised = unsafe setrlimit(resource, &limit) == 0
-        return Int(clamping: isRaised ? limit.rlim_cur : before)
+        Int(clamping: raiseLimit(RLIMIT_NOFILE) ?? 1024)
     }
+
+    /// The limit that holds now.
+    package static var current: Int { Int(clamping: limit(RLIMIT_NOFILE)?.rlim_cur ?? 1024) }
+}
+
+/// The size that a file may have which this process writes.
+package enum FileSizeLimit {
+    /// In bytes. Asking for it raises the soft limit to the hard one first (setrlimit(2)).
+    package static let raised: UInt64 = raiseLimit(RLIMIT_FSIZE).map { UInt64($0) } ?? .max
+}
+
+private func limit(_ resource: __rlimit_resource) -> rlimit? {
+    var limit = rlimit()
+    // SAFETY: `limit` outlives the call.
+    return unsafe getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 ? limit : nil
+}
+
+/// - Returns: the limit that holds afterwards; nil where it can't be asked.
+private func raiseLimit(_ resource: __rlimit_resource) -> rlim_t? {
+    guard var limit = limit(resource) else { return nil }
+    let before = limit.rlim_cur
+    limit.rlim_cur = limit.rlim_max
+    // SAFETY: `limit` outlives the call.
+    let isRaised = unsafe setrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0
+    return isRaised ? limit.rlim_cur : before
 }

@@ -14,6 +14,8 @@ package enum StoreCall: String, Sendable, CaseIterable {
     /// mkdir, mknod, symlink, link.
     case make
     case rename, unlink
+    /// renameat2(2) with flags.
+    case renameWithFlags = "rename2"
     /// Removing an empty directory.
     case removeDirectory = "rmdir"
 }

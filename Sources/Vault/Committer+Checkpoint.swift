@@ -29,12 +29,17 @@ extension Committer {
                     files: isRepeated
                         ? [:]
                         : books.intents.filter { $0.value.inode.openContent == nil },
-                    metadata: isRepeated ? [] : Set(books.metadata.keys)
+                    metadata: isRepeated
+                        ? [] : Set(books.metadata.filter { $0.value.isMade }.keys)
                 )
             }
             if place.broken != .checkpointSync { try syncLive() }
+            // One of a rename's that failed meanwhile took from ours what it had to tell.
+            guard self.failedSyncs == failedSyncs else {
+                books.withLock { $0.hasVanished = true }
+                throw .system(.ioError)
+            }
             try beginAnew(without: closed)
-            // One that came meanwhile is not settled.
             books.withLock { $0.settledSyncs = max($0.settledSyncs, failedSyncs) }
         }
     }

@@ -72,14 +72,8 @@ extension Committer {
         guard !plan.isEmpty, let fileID = plan.fileID else {
             return purpose.syncs ? journal.settle() : .durable
         }
-        guard let path = inode.storedPath, path.count <= journal.maximumPathBytes else {
-            // No later mount could find the file.
-            try content.put(plan, GatheredRuns(plan.runs))
-            content.finishCommit(plan)
-            if purpose.syncs {
-                try synchronize(plan.descriptor, dataOnly: plan.dataOnly)
-            }
-            return .durable
+        guard let path = findablePath(of: inode) else {
+            return try putUnfindable(plan, fileID, content, of: inode, purpose)
         }
         try content.reserve(plan)
         let file = JournaledFile(fileID: fileID, path: path)
@@ -89,13 +83,53 @@ extension Committer {
         }
         var gathered = GatheredRuns()
         if plan.intent == nil || place.broken != .intentFlush {
-            let outcome = try log(plan, file, &gathered) { noteLogged(plan, of: inode, fileID) }
+            let outcome = try log(plan, file, &gathered) { writes in
+                noteLogged(plan, of: inode, file, writes)
+            }
             guard outcome == .durable else { return outcome }
         } else {
             gathered = GatheredRuns(plan.runs)
-            noteLogged(plan, of: inode, fileID)
+            noteLogged(plan, of: inode, file, plan.runs.count)
         }
+        books.withLock { $0.refused[inode.backing] = nil }
         putInPlace(content, of: inode, plan, gathered)
+        return .durable
+    }
+
+    /// The name by which a later mount can find the file; nil where there is none.
+    private func findablePath(of inode: Inode) -> [UInt8]? {
+        inode.storedPath.flatMap { $0.count <= journal.maximumPathBytes ? $0 : nil }
+    }
+
+    /// Without the journal, which must not bring older blocks back by a name that the file has had.
+    private func putUnfindable(
+        _ plan: CommitPlan, _ fileID: FileID, _ content: SealedFile, of inode: Inode,
+        _ purpose: CommitPurpose
+    ) throws(VaultError) -> Journal.Outcome {
+        try placeLateHolding(of: inode)
+        let outcome = try voidEntries(of: inode, fileID, plan.descriptor)
+        guard outcome == .durable else { return outcome }
+        try content.put(plan, GatheredRuns(plan.runs))
+        if let first = plan.runs.first { content.noteStoreChange(from: first.firstBlock) }
+        content.finishCommit(plan)
+        if purpose.syncs {
+            try content.synchronizeStore(plan.descriptor, dataOnly: plan.dataOnly)
+        }
+        return .durable
+    }
+
+    /// What the journal has of a file is durable in the store, and void. Entries are found by the
+    /// file's id, whatever its names.
+    private func voidEntries(
+        of inode: Inode, _ fileID: FileID, _ descriptor: Descriptor
+    ) throws(VaultError) -> Journal.Outcome {
+        guard mayHaveEntries(inode, fileID) else { return .durable }
+        try synchronize(descriptor, dataOnly: false)
+        var body: [UInt8] = []
+        JournalEntry(.clean, of: JournaledFile(fileID: fileID, path: [])).append(to: &body)
+        let outcome = journal.commit(body, usesReserve: true)
+        guard outcome == .durable else { return outcome }
+        books.withLock { $0.live[inode.backing] = nil }
         return .durable
     }
 
@@ -115,10 +149,10 @@ extension Committer {
 
     /// - Parameters:
     ///   - gathered: becomes the plan's runs, in the bodies that were made of them.
-    ///   - note: called when the first body is durable: by then the journal knows the file.
+    ///   - note: called when a body is durable, with how many of the runs are by then.
     private func log(
         _ plan: CommitPlan, _ file: JournaledFile, _ gathered: inout GatheredRuns,
-        _ note: () -> Void
+        _ note: (Int) -> Void
     ) throws(VaultError) -> Journal.Outcome {
         guard var body = formerNames(of: file) else { return .full }
         if let firstBlock = plan.intent {
@@ -138,12 +172,12 @@ extension Committer {
         let entryBytes = JournalEntry.fixedBytes + file.path.count
         var left = body.count + plan.runs.reduce(0) { $0 + entryBytes + $1.byteCount }
         body.reserveCapacity(min(left, journal.maximumBodyBytes))
-        for run in plan.runs {
+        for (number, run) in plan.runs.enumerated() {
             if !body.isEmpty, body.count + entryBytes + run.byteCount > journal.maximumBodyBytes {
                 gathered.end(body)
                 let outcome = journal.commit(body)
                 guard outcome == .durable else { return outcome }
-                note()
+                note(number)
                 left -= body.count
                 body = []
                 body.reserveCapacity(min(left, journal.maximumBodyBytes))
@@ -155,7 +189,7 @@ extension Committer {
         }
         gathered.end(body)
         let outcome = journal.commit(body)
-        if outcome == .durable { note() }
+        if outcome == .durable { note(plan.runs.count) }
         return outcome
     }
 
@@ -165,10 +199,16 @@ extension Committer {
         place.broken == .stepIntent ? nil : plan.growsFrom
     }
 
-    private func noteLogged(_ plan: CommitPlan, of inode: Inode, _ fileID: FileID) {
+    /// - Parameter writes: of the plan's runs, how many are durable. Until all are, what there is must
+    ///   not count: nobody was told of it, and the file may be cut meanwhile.
+    private func noteLogged(
+        _ plan: CommitPlan, of inode: Inode, _ file: JournaledFile, _ writes: Int
+    ) {
+        let fileID = file.fileID
         books.withLock { books in
             books.live[inode.backing] = CommitBooks.Live(
-                inode: inode, fileID: fileID, unsynced: plan.descriptor)
+                inode: inode, file: file, unsynced: plan.descriptor)
+            if writes < plan.runs.count { books.refused[inode.backing] = writes }
             books.wantsCheckpoint = books.hasTooMuch
             if let firstBlock = plan.intent ?? steps(plan) {
                 books.intents[inode.backing] = CommitBooks.Intent(
@@ -180,6 +220,8 @@ extension Committer {
 
     private func noteStoreSynced(_ content: SealedFile, of inode: Inode, _ plan: CommitPlan) {
         content.finishSync(plan)
+        // The journal may go on having its intent; its next epoch begins without.
+        let isSettled = content.isSettledInStore
         books.withLock { books in
             if books.unplaced[inode.backing] == nil, !books.isStuck {
                 books.live[inode.backing]?.unsynced = nil
@@ -188,7 +230,9 @@ extension Committer {
             if let known = books.intents[inode.backing]?.firstBlock, let synced = plan.directFrom {
                 books.intents[inode.backing]?.firstBlock = max(known, synced)
             }
-            if books.unlogged.intents.contains(inode.backing), !content.growsInStore {
+            if isSettled
+                || books.unlogged.intents.contains(inode.backing) && !content.growsInStore
+            {
                 books.removeIntent(inode.backing)
             }
         }
@@ -235,13 +279,16 @@ extension Committer {
         }
         var logged = 0
         do throws(VaultError) {
-            return try content.change { state throws(VaultError) in
+            let outcome = try content.change { state throws(VaultError) in
                 try body(&state) { state, actions in
                     let outcome = log(actions, state, of: inode, usesReserve: isEmptying)
                     if outcome == .durable { logged = actions.count }
                     return outcome
                 }
             }
+            // What no journal has, only the store's sync makes durable.
+            if findablePath(of: inode) == nil { content.noteStoreChange(from: .max) }
+            return outcome
         } catch {
             if logged > 0 {
                 books.withLock { $0.refused[inode.backing] = $0.refused[inode.backing] ?? logged }
@@ -287,17 +334,23 @@ extension Committer {
         _ actions: [JournalAction], _ state: borrowing SealedFile.State, of inode: Inode,
         usesReserve: Bool
     ) -> Journal.Outcome {
-        // Without a name there is nothing that a later mount could find.
-        guard let path = inode.storedPath, path.count <= journal.maximumPathBytes,
-            let fileID = state.seal?.fileID ?? liveFileID(of: inode), !isBroken(actions)
-        else { return .durable }
+        guard let fileID = state.seal?.fileID ?? liveFileID(of: inode), !isBroken(actions) else {
+            return .durable
+        }
+        guard let path = findablePath(of: inode) else {
+            do throws(VaultError) {
+                return try voidEntries(of: inode, fileID, state.descriptor)
+            } catch {
+                if case .system(let errno) = error { return .failed(errno) }
+                return .failed(.ioError)
+            }
+        }
         let file = JournaledFile(fileID: fileID, path: path)
         guard var body = formerNames(of: file) else { return .full }
         for action in actions { JournalEntry(action, of: file).append(to: &body) }
         let outcome = journal.commit(body, usesReserve: usesReserve)
         guard outcome == .durable else { return outcome }
-        let live = CommitBooks.Live(
-            inode: inode, fileID: fileID, unsynced: state.descriptor)
+        let live = CommitBooks.Live(inode: inode, file: file, unsynced: state.descriptor)
         books.withLock { books in
             books.live[inode.backing] = live
             books.wantsCheckpoint = books.hasTooMuch

@@ -54,8 +54,11 @@ extension Committer {
         let (isDirectory, moved) = (moved.kind == .directory, BackingID(moved))
         try settleFailedSync()
         try makeRoomForNames()
-        let files = books.withLock { books in
-            books.live(at: moved, isDirectory: isDirectory).filter { $0.unsynced != nil }
+        let (files, failedSyncs) = books.withLock { books in
+            (
+                books.live(at: moved, oldPath, isDirectory: isDirectory)
+                    .filter { $0.unsynced != nil }, books.failedSyncs
+            )
         }
         for file in files where place.broken != .renameSync {
             do throws(VaultError) {
@@ -65,6 +68,8 @@ extension Committer {
                 continue
             }
             if let unsynced = file.unsynced { try synchronize(unsynced, dataOnly: false) }
+            // A checkpoint's that failed meanwhile took from ours what it had to tell.
+            guard self.failedSyncs == failedSyncs else { throw .system(.ioError) }
             books.withLock { $0.live[file.inode.backing]?.unsynced = nil }
         }
         let isUrgent = books.withLock { books in
@@ -167,7 +172,11 @@ extension Committer {
 
     /// A file without a name that nobody has open but us gives its space back at once.
     func discardUnlinked(_ content: SealedFile, of inode: Inode) {
-        guard content.isUnlinked, inode.state.withLock({ $0.openHandles == 1 }) else { return }
+        // The one pin is the books' own then, and nobody writes.
+        let isWaiting = books.withLock { $0.dirty[ObjectIdentifier(content)] != nil }
+        guard content.isUnlinked, isWaiting, inode.state.withLock({ $0.openHandles == 1 }) else {
+            return
+        }
         content.discardOverlay()
         noteCommitted(content)
     }
@@ -263,10 +272,14 @@ extension CommitBooks {
         return isUrgent
     }
 
-    /// Files with entries in the journal, at or below what is moved.
-    fileprivate func live(at moved: BackingID, isDirectory: Bool) -> [Live] {
+    /// Files with entries in the journal, at or below what is moved, which is at `path`: by names that
+    /// are known, or by the one that the journal has.
+    fileprivate func live(at moved: BackingID, _ path: [UInt8]?, isDirectory: Bool) -> [Live] {
         guard isDirectory else { return live[moved].map { [$0] } ?? [] }
-        return live.values.filter { $0.inode.isBelow(moved) }
+        return live.values.filter { live in
+            live.inode.isBelow(moved)
+                || path.map { live.file.path.moved(from: $0, to: []) != nil } ?? false
+        }
     }
 }
 

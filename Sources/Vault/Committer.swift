@@ -12,6 +12,8 @@ final class Committer: Sendable {
     static let maximumOverlayBytes = 64 << 20
     /// Of one file.
     private static let maximumFileBytes = 4 << 20
+    /// Files that wait, each with a descriptor; with more, whoever writes commits its own.
+    private static let maximumDirty = max(16, min(1024, OpenFileLimit.current / 4))
     /// Blocks that a file grows by through its overlay; more go straight into the store.
     static let spillBlocks: UInt64 = 256
     private static let intervalMilliseconds = 1000
@@ -74,17 +76,26 @@ final class Committer: Sendable {
     }
 
     /// A directory record or a sidecar that is not durable in the store yet.
-    func noteMetadata(_ content: [UInt8], _ name: FileName, in directory: Inode) {
+    ///
+    /// - Parameter isMade: it is in the store; else ``noteMade(_:in:)`` follows.
+    func noteMetadata(
+        _ content: [UInt8], _ name: FileName, in directory: Inode, isMade: Bool = true
+    ) {
         guard place.broken != .nameSync else { return }
         let key = CommitBooks.MetadataKey(directory: directory.backing, name: name)
         let isFull = books.withLock { books in
             books.metadata[key] = CommitBooks.Metadata(
-                directory: directory, name: name, content: content)
+                directory: directory, name: name, content: content, isMade: isMade)
             books.unlogged.metadata.insert(key)
             return books.hasTooMuch
         }
         if isFull { _ = try? checkpoint() }
         wakeTimer()
+    }
+
+    func noteMade(_ name: FileName, in directory: Inode) {
+        let key = CommitBooks.MetadataKey(directory: directory.backing, name: name)
+        books.withLock { $0.metadata[key]?.isMade = true }
     }
 
     /// It is durable in the store, or gone.
@@ -171,8 +182,12 @@ final class Committer: Sendable {
         let purpose: CommitPurpose
         switch content.pressure {
         case .none:
-            if overlayBytes.load(ordering: .relaxed) > Self.maximumOverlayBytes { commitAll() }
-            return
+            guard overlayBytes.load(ordering: .relaxed) <= Self.maximumOverlayBytes else {
+                commitAll()
+                return
+            }
+            guard books.withLock({ $0.dirty.count > Self.maximumDirty }) else { return }
+            purpose = .background
         case .large: purpose = .background
         case .growing: purpose = .spill
         }
@@ -229,9 +244,12 @@ struct CommitBooks {
     /// A file with entries in the journal's epoch.
     struct Live {
         let inode: Inode
-        let fileID: FileID
+        /// As the journal has it.
+        let file: JournaledFile
         /// The stored file, while what the journal has of it is not durable there.
         var unsynced: Descriptor?
+
+        var fileID: FileID { file.fileID }
     }
 
     /// A file whose new blocks went straight into the store and were not synced since.
@@ -248,6 +266,8 @@ struct CommitBooks {
         let directory: Inode
         let name: FileName
         let content: [UInt8]
+        /// A sync of the store makes it durable, since it is there.
+        var isMade: Bool
         /// Where it may be when the rename that is under way has happened.
         var pathsToCome: [[UInt8]] = []
     }

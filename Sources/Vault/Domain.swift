@@ -24,24 +24,26 @@ extension EncryptionContext {
 /// A subtree under one CMK, with its keys.
 final class Domain: Sendable {
     private struct State {
-        /// The CMK that wraps the data keys of new files.
-        var keyARN: String
+        /// The domain's own key; the first CMK wraps the data keys of new files, too.
+        var wrappedKeys: [WrappedKey]
         /// Where its record is; the kernel may have forgotten it.
         weak var root: Inode?
-        /// Of the record that `keyARN` was read from; nil where it has to be read again.
+        /// Of the record that `wrappedKeys` were read from; nil where it has to be read again.
         var stamp: RecordStamp?
     }
 
     let keys: DomainKeys
     private let state: Mutex<State>
 
-    init(keys: DomainKeys, keyARN: String) {
+    /// - Parameter wrappedKeys: at least one.
+    init(keys: DomainKeys, wrappedKeys: [WrappedKey]) {
         self.keys = keys
-        state = Mutex(State(keyARN: keyARN))
+        state = Mutex(State(wrappedKeys: wrappedKeys))
     }
 
     var id: DomainID { keys.domainID }
-    var keyARN: String { state.withLock { $0.keyARN } }
+    var keyARN: String { state.withLock { $0.wrappedKeys[0].keyARN } }
+    var wrappedKeys: [WrappedKey] { state.withLock { $0.wrappedKeys } }
     var root: Inode? { state.withLock { $0.root } }
 
     func noteRoot(_ inode: Inode, _ stamp: RecordStamp? = nil) {
@@ -51,16 +53,17 @@ final class Domain: Sendable {
         }
     }
 
-    /// Whether the record is another one than at the last call.
+    /// Whether the record is another one than that of the last ``noteKeys(_:of:)``.
     func hasNewRecord(_ stamp: RecordStamp) -> Bool {
-        state.withLock { state in
-            defer { state.stamp = stamp }
-            return state.stamp != stamp
-        }
+        state.withLock { $0.stamp != stamp }
     }
 
-    func noteKey(_ keyARN: String) {
-        state.withLock { $0.keyARN = keyARN }
+    /// - Parameter wrappedKeys: at least one.
+    func noteKeys(_ wrappedKeys: [WrappedKey], of stamp: RecordStamp) {
+        state.withLock { state in
+            state.wrappedKeys = wrappedKeys
+            state.stamp = stamp
+        }
     }
 }
 

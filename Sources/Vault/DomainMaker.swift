@@ -146,7 +146,7 @@ package struct DomainMaker {
                 if let sidecar = name.sidecar {
                     try VaultMaker.replace(sidecar.name, in: parent, with: sidecar.content)
                 }
-                try parent.rename(made, to: parent, name.fileName, flags: RenameFlag.noReplace)
+                try parent.renameFullDirectory(made, to: parent, name.fileName)
             } catch {
                 if let sidecar = name.sidecar,
                     VaultFileSystem.isAbsent(name.fileName, in: parent)
@@ -169,12 +169,20 @@ package struct DomainMaker {
         let stored = try parent.storedName(passing).fileName
         let temporary = made
         try system { () throws(Errno) in
-            try directory.rename(temporary, to: directory, stored, flags: RenameFlag.noReplace)
+            try directory.renameFullDirectory(temporary, to: directory, stored)
         }
         made = stored
         try system { () throws(Errno) in
-            try mounted.rename(
-                FileName(passing), to: mounted, FileName(name), flags: RenameFlag.noReplace)
+            // The mount's directory looks empty, so rename(2) might replace another.
+            do throws(Errno) {
+                try mounted.rename(
+                    FileName(passing), to: mounted, FileName(name), flags: RenameFlag.noReplace)
+            } catch {
+                guard error == .invalidArgument,
+                    VaultFileSystem.isAbsent(FileName(name), in: mounted)
+                else { throw error }
+                try mounted.rename(FileName(passing), to: mounted, FileName(name))
+            }
             try mounted.synchronize(dataOnly: false)
         }
     }

@@ -14,14 +14,15 @@ enum RootDomain {
         let bytes = try DirectoryRecord.read(in: vault)
         let record = try format { () throws(FormatError) in try DirectoryRecord(decoding: bytes) }
         guard record.domainID == config.rootDomainID, record.link == nil,
-            let key = record.domainKey.first
+            !record.domainKey.isEmpty
         else { throw .format(.authenticationFailed(.directoryRecord)) }
         let domainKey = try unwrap(
             record.domainKey,
             context: EncryptionContext(vault: config.vaultID, domain: record.domainID),
             service: service, as: caller)
         let domain = Domain(
-            keys: DomainKeys(domainKey: domainKey, domainID: record.domainID), keyARN: key.keyARN)
+            keys: DomainKeys(domainKey: domainKey, domainID: record.domainID),
+            wrappedKeys: record.domainKey)
         try format { () throws(FormatError) in try record.authenticate(bytes, with: domain.keys) }
         return (DirectoryIdentity(directoryID: record.directoryID, domain: domain), stamp)
     }
@@ -66,7 +67,7 @@ struct NestedDomain {
             service: service, as: caller)
         return Domain(
             keys: DomainKeys(domainKey: domainKey, domainID: record.domainID),
-            keyARN: record.domainKey[0].keyARN)
+            wrappedKeys: record.domainKey)
     }
 }
 

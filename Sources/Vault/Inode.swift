@@ -55,6 +55,10 @@ final class Inode: Sendable {
         var unsyncedSidecars: Set<FileName> = []
         /// What the file was when its last known name went; the kernel may still ask.
         var lastStatus: FileStatus?
+        /// Found anew, the file gets another inode.
+        var isRetired = false
+        /// Of a file that was opened, for the time when no name leads to it.
+        var domain: Domain?
         /// Set while handles are open.
         var content: SealedFile?
         var openHandles = 0

@@ -37,6 +37,13 @@ extension SealedFile {
     /// Whether new blocks go straight into the store.
     var growsInStore: Bool { withOpenState { $0.firstDirect != .max } }
 
+    /// Whether all of it stands in the store, and nothing more goes there past the journal.
+    var isSettledInStore: Bool {
+        withOpenState {
+            $0.firstDirect == .max && $0.overlay.isEmpty && $0.storedSize == $0.plainSize
+        }
+    }
+
     var isCommitted: Bool { withOpenState { $0.overlay.isEmpty } }
     var fileID: FileID? { withOpenState { $0.seal?.fileID } }
 
@@ -89,7 +96,7 @@ extension SealedFile {
         _ purpose: CommitPurpose, for journal: Journal, keepsDirect: Bool
     ) throws(VaultError) -> CommitPlan {
         try change { state throws(VaultError) in
-            if purpose.syncs, !state.gaps.isEmpty { try markSparse(&state) }
+            if mustSettleGaps(state, purpose) { try markSparse(&state) }
             try putDirectBlocks(&state)
             // What lies behind a gap can wait until the gap is filled, or is a hole.
             var limit = state.gaps.runs.first?.lowerBound ?? .max
@@ -143,6 +150,16 @@ extension SealedFile {
         }
     }
 
+    /// What lies behind a gap waits for it, which most of the time is filled soon; but not when it is
+    /// to be durable, nor when there is so much of it that other files' writes would have to wait.
+    private func mustSettleGaps(_ state: borrowing State, _ purpose: CommitPurpose) -> Bool {
+        guard !state.gaps.isEmpty else { return false }
+        if purpose.syncs { return true }
+        guard let committer = journaling?.committer else { return false }
+        return state.overlay.byteCount > Committer.maximumOverlayBytes / 2
+            || committer.overlayBytes.load(ordering: .relaxed) > Committer.maximumOverlayBytes
+    }
+
     /// Whether a test leaves this ordering out.
     func isBroken(_ ordering: BrokenOrdering) -> Bool {
         journaling?.committer.place.broken == ordering
@@ -184,17 +201,25 @@ extension SealedFile {
 
     /// Space for everything that the plan puts in its place: what is promised must fit.
     func reserve(_ plan: CommitPlan) throws(VaultError) {
-        let descriptor = plan.descriptor
+        try reserve(
+            plan.runs.map { run in
+                let start = layout.sealedOffset(ofBlock: run.firstBlock)
+                return start..<start + UInt64(run.byteCount)
+            }, in: plan.descriptor)
+    }
+
+    /// - Parameter ranges: of the stored file.
+    func reserve(_ ranges: [Range<UInt64>], in descriptor: Descriptor) throws(VaultError) {
+        guard !ranges.isEmpty else { return }
         try system { () throws(Errno) in
             let statistics = try descriptor.fileSystemStatistics()
             let free = statistics.availableBlocks * statistics.fragmentSizeBytes
             guard free < Self.ampleBytes else { return }
-            for run in plan.runs {
+            for range in ranges {
                 do throws(Errno) {
                     try descriptor.allocate(
-                        mode: AllocateFlag.keepSize,
-                        at: layout.sealedOffset(ofBlock: run.firstBlock),
-                        count: UInt64(run.byteCount))
+                        mode: AllocateFlag.keepSize, at: range.lowerBound,
+                        count: range.upperBound - range.lowerBound)
                 } catch {
                     if error != .notSupported { throw error }
                 }
@@ -215,15 +240,18 @@ extension SealedFile {
     ) throws(VaultError) {
         precondition(gathered.places.count == runs.count, "BUG: runs without their bytes")
         try system { () throws(Errno) in
-            // The file changed when it was written, not now.
-            let before = try descriptor.status()
-            for (run, place) in zip(runs, gathered.places) {
-                let offset = layout.sealedOffset(ofBlock: run.firstBlock)
-                try gathered.bodies[place.body].withRawSpan { bytes throws(Errno) in
-                    try descriptor.write(bytes, place.range, at: offset)
+            try withTimesHeld { () throws(Errno) in
+                // The file changed when it was written, not now.
+                let before = try descriptor.status()
+                for (run, place) in zip(runs, gathered.places) {
+                    let offset = layout.sealedOffset(ofBlock: run.firstBlock)
+                    try gathered.bodies[place.body].withRawSpan { bytes throws(Errno) in
+                        try descriptor.write(bytes, place.range, at: offset)
+                    }
                 }
+                try descriptor.setTimes(
+                    access: .keep, modification: .set(before.modificationTime))
             }
-            try descriptor.setTimes(access: .keep, modification: .set(before.modificationTime))
         }
     }
 
@@ -310,6 +338,14 @@ extension SealedFile {
 
     func discardOverlay() {
         changeOpenState { $0.overlay.removeAll() }
+    }
+
+    /// Blocks from `firstBlock` on, or a cut, went into the store past the journal.
+    func noteStoreChange(from firstBlock: UInt64) {
+        changeOpenState { state in
+            state.storeChange += 1
+            state.firstUnsynced = min(state.firstUnsynced, firstBlock)
+        }
     }
 
     // MARK: Attributes

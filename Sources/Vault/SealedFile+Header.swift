@@ -93,17 +93,22 @@ extension SealedFile {
                 return try change(header, keys).encoded(layout: layout)
             }
             try system { () throws(Errno) in
-                let before = try descriptor.status()
-                if isBroken(.headerWrite) {
-                    try descriptor.write(Array(sealed.prefix(64)), at: 0)
-                    try descriptor.synchronize(dataOnly: true)
-                }
-                try descriptor.write(sealed, at: 0)
-                // The flag may come at close, behind a utimensat(2) of the program that wrote.
-                try descriptor.setTimes(
-                    access: .keep, modification: .set(before.modificationTime))
+                try withTimesHeld { () throws(Errno) in try replaceHeader(sealed, in: descriptor) }
             }
         }
+    }
+
+    private func replaceHeader(
+        _ sealed: [UInt8], in descriptor: Descriptor
+    ) throws(Errno) {
+        let before = try descriptor.status()
+        if isBroken(.headerWrite) {
+            try descriptor.write(Array(sealed.prefix(64)), at: 0)
+            try descriptor.synchronize(dataOnly: true)
+        }
+        try descriptor.write(sealed, at: 0)
+        // The flag may come at close, behind a utimensat(2) of the program that wrote.
+        try descriptor.setTimes(access: .keep, modification: .set(before.modificationTime))
     }
 
     func withHeaderLocked<Result>(

@@ -38,6 +38,7 @@ extension SealedFile {
         let newSize = max(state.plainSize, end)
         let oldLast = lastBlock(ofSize: state.plainSize)
         let grows = newSize > state.plainSize
+        if grows { try requireFits(state, newSize) }
 
         var run = Run(fileOffset: layout.sealedOffset(ofBlock: first), firstBlock: first)
         let resealed: UInt64 = grows && oldLast != nil ? 1 : 0
@@ -66,6 +67,23 @@ extension SealedFile {
         state.plainSize = newSize
         try noteGap(&state, (oldLast.map { $0 + 1 } ?? 0)..<max(first, oldLast.map { $0 + 1 } ?? 0))
         state.gaps.subtract(first..<last + 1)
+    }
+
+    /// No store refuses a file of fewer bytes for its size.
+    private static let anywhereBytes: UInt64 = 1 << 30
+
+    /// The journal must not promise a file that is too large for the store: it could never be put in
+    /// its place.
+    private func requireFits(_ state: borrowing State, _ newSize: UInt64) throws(VaultError) {
+        let sealedSize = layout.sealedSize(plainSize: newSize)
+        guard sealedSize <= FileSizeLimit.raised else { throw .system(.fileTooLarge) }
+        guard sealedSize > Self.anywhereBytes else { return }
+        let descriptor = state.descriptor
+        do throws(Errno) {
+            try descriptor.requireRoom(forBytes: sealedSize)
+        } catch {
+            throw .system(error)
+        }
     }
 
     /// Sealed bytes that wait in `scratch.sealed` for one write to the store.
@@ -197,6 +215,7 @@ extension SealedFile {
         _ runs: [Run], _ state: inout State, _ scratch: Scratch, newSize: UInt64
     ) throws(VaultError) {
         let direct = runs.compactMap { $0.from(state.firstDirect) }
+        if state.isSparse || !state.gaps.isEmpty { try reserveHoles(direct, state) }
         do throws(VaultError) {
             for run in direct { try put(state, scratch, run) }
         } catch {
@@ -227,6 +246,17 @@ extension SealedFile {
             let descriptor = state.descriptor
             try? descriptor.setTimes(access: .keep, modification: .now)
         }
+    }
+
+    /// Space for blocks before the end that may be holes: of one that is written in part there would be
+    /// no other state to go back to.
+    private func reserveHoles(_ runs: [Run], _ state: borrowing State) throws(VaultError) {
+        let end = layout.sealedSize(plainSize: state.storedSize)
+        let inside = runs.filter { $0.fileOffset < end }
+        try reserve(
+            inside.map { $0.fileOffset..<$0.fileOffset + UInt64($0.byteCount) },
+            in: state.descriptor
+        )
     }
 
     /// Where the store refused to let a file grow, a full disk above all, the file is put back to

@@ -83,6 +83,9 @@ final class SealedFile: Sendable {
     /// Open handles that may write.
     let writerCount = Atomic<Int>(0)
     let failures = Mutex(Failures())
+    /// Held while the stored file's times are set: where blocks are put in place they are set back
+    /// to what they were, and a program may set others meanwhile. The innermost lock.
+    private let times = Mutex(())
     private let scratches: ScratchPool
     private let state: ReadWriteMutex<State>
 
@@ -122,6 +125,10 @@ final class SealedFile: Sendable {
             body(&state)
             countOverlay(state.overlay.byteCount - before)
         }
+    }
+
+    func withTimesHeld<Result>(_ body: () throws(Errno) -> Result) throws(Errno) -> Result {
+        try times.withLock { _ throws(Errno) in try body() }
     }
 
     private func countOverlay(_ bytes: Int) {

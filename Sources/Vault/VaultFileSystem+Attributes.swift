@@ -2,9 +2,13 @@ import Platform
 import SealedFormat
 
 extension VaultFileSystem {
-    /// What the mount shows of a file whose stored form has `status`.
-    func attributes(_ status: FileStatus, of inode: Inode) -> Attributes {
-        var attributes = Attributes(status, sizeBytes: plainSize(status, of: inode))
+    /// What the mount shows of a file whose stored form has `status`, and whose content is `content`
+    /// where it is open.
+    private func attributes(
+        _ status: FileStatus, of inode: Inode, _ content: SealedFile?
+    ) -> Attributes {
+        var attributes = Attributes(
+            status, sizeBytes: content?.plainSize ?? plainSize(status))
         if inode.remains != nil { attributes.linkCount = 0 }
         // What the kernel has collected takes no blocks here yet; and GNU tar takes a file that has
         // none for a single hole.
@@ -12,10 +16,9 @@ extension VaultFileSystem {
         return attributes
     }
 
-    private func plainSize(_ status: FileStatus, of inode: Inode) -> UInt64 {
+    private func plainSize(_ status: FileStatus) -> UInt64 {
         switch status.kind {
         case .regular:
-            if let content = inode.state.withLock({ $0.content }) { return content.plainSize }
             return config.layout.reportedSize(sealedSize: status.sizeBytes)
         case .symbolicLink:
             let size = DomainKeys.symbolicLinkSize(textBytes: Int(status.sizeBytes))
@@ -34,23 +37,25 @@ extension VaultFileSystem {
     private func currentAttributes(of inode: Inode) throws(VaultError) -> Attributes {
         let wasWaiting = hasUncommitted
         let found = try status(of: inode)
-        return attributes(
-            newest(found, of: inode, wasWaiting: wasWaiting) { try? status(of: inode) }, of: inode)
+        return attributes(found, of: inode, wasWaiting: wasWaiting) { try? status(of: inode) }
     }
 
     /// Whether contents wait for their commits; asked before a look at the store that goes through
-    /// ``newest(_:of:wasWaiting:again:)``.
+    /// ``attributes(_:of:wasWaiting:again:)``.
     var hasUncommitted: Bool { committer?.hasDirty ?? false }
 
-    /// What the store shows of a file that was looked at as `status`. A content that waited then and
-    /// that nobody has open any more was committed meanwhile: the store had less of it at that look.
-    func newest(
+    /// The attributes of a file that was looked at in the store as `status`. A content that waited
+    /// then and that nobody has open any more was committed meanwhile: the store had less of it at
+    /// that look.
+    func attributes(
         _ status: FileStatus, of inode: Inode, wasWaiting: Bool, again: () -> FileStatus?
-    ) -> FileStatus {
-        guard wasWaiting, inode.kind == .regular, inode.openContent == nil,
+    ) -> Attributes {
+        // One look decides: a content that is seen here knows the size, whatever becomes of it.
+        let content = inode.kind == .regular ? inode.openContent : nil
+        guard content == nil, wasWaiting, inode.kind == .regular,
             let newer = again(), BackingID(newer) == inode.backing
-        else { return status }
-        return newer
+        else { return attributes(status, of: inode, content) }
+        return attributes(newer, of: inode, nil)
     }
 
     func status(of inode: Inode) throws(VaultError) -> FileStatus {
@@ -84,11 +89,19 @@ extension VaultFileSystem {
             // The kernel brings the times of a file whose names went meanwhile, and would report an
             // error of that at the next sync of the whole mount.
             if let last = inode.lastStatus, inode.kind != .directory, change.setsTimesOnly {
-                return attributes(last, of: inode)
+                return attributes(last, of: inode, nil)
             }
             if inode.remains == nil {
                 let node = try node(inode)
-                try system { () throws(Errno) in try Self.apply(change, to: node, inode.kind) }
+                let content = inode.openContent
+                try system { () throws(Errno) in
+                    guard let content else {
+                        return try Self.apply(change, to: node, inode.kind)
+                    }
+                    try content.withTimesHeld { () throws(Errno) in
+                        try Self.apply(change, to: node, inode.kind)
+                    }
+                }
                 if change.setsTimesOnly {
                     inode.openContent?.noteTimes()
                 } else {
@@ -153,7 +166,12 @@ extension VaultFileSystem {
         let inode = try inode(id)
         return try withLink(of: inode) { directory, stored throws(VaultError) in
             let text = try system { () throws(Errno) in
-                try directory.readSymbolicLink(stored)
+                // Another link may have the name by now.
+                let node = try directory.open(stored, OpenFlag.path)
+                guard BackingID(try node.status()) == inode.backing else {
+                    throw .staleFileHandle
+                }
+                return try node.readSymbolicLink(FileName(""))
             }
             guard let link = inode.links.first else { throw .system(.staleFileHandle) }
             let keys = try identity(of: link.parent).domain.keys

@@ -112,8 +112,7 @@ extension VaultFileSystem {
                     in: directory, temporary, identity.domain)
                 try give(temporary, in: directory, ownership)
                 try system { () throws(Errno) in
-                    try directory.rename(
-                        temporary, to: directory, stored, flags: RenameFlag.noReplace)
+                    try directory.renameFullDirectory(temporary, to: directory, stored)
                 }
             } catch {
                 discardDirectory(temporary, in: directory)

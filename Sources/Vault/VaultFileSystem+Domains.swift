@@ -89,12 +89,24 @@ extension VaultFileSystem {
     /// The CMK for new files of a domain: its record is read anew when another process changed it.
     /// One fstatat of a directory that is open most of the time.
     func currentKeyARN(of domain: Domain) -> String {
-        if let root = domain.root {
-            try? withDirectory(root) { directory throws(VaultError) in
-                try noteCurrentKey(of: domain, in: directory)
-            }
-        }
+        noteCurrentKey(of: domain)
         return domain.keyARN
+    }
+
+    /// Asks for the domain's own key, which the mount has: whether the caller could have it.
+    func askForKey(of domain: Domain, as caller: Caller) throws(VaultError) {
+        noteCurrentKey(of: domain)
+        _ = try unwrap(
+            domain.wrappedKeys,
+            context: EncryptionContext(vault: config.vaultID, domain: domain.id),
+            service: service, as: caller)
+    }
+
+    private func noteCurrentKey(of domain: Domain) {
+        guard let root = domain.root else { return }
+        try? withDirectory(root) { directory throws(VaultError) in
+            try noteCurrentKey(of: domain, in: directory)
+        }
     }
 
     private func noteCurrentKey(
@@ -103,12 +115,13 @@ extension VaultFileSystem {
         let status = try system { () throws(Errno) in
             try directory.status(of: FileName(ReservedName.directoryRecord))
         }
-        guard domain.hasNewRecord(RecordStamp(status)) else { return }
+        let stamp = RecordStamp(status)
+        guard domain.hasNewRecord(stamp) else { return }
         let bytes = try DirectoryRecord.read(in: directory)
         try format { () throws(FormatError) in
             let record = try DirectoryRecord(decoding: bytes)
             try record.authenticate(bytes, with: domain.keys)
-            if let key = record.domainKey.first { domain.noteKey(key.keyARN) }
+            if !record.domainKey.isEmpty { domain.noteKeys(record.domainKey, of: stamp) }
         }
     }
 }

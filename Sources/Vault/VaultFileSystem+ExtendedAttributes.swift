@@ -11,15 +11,7 @@ extension VaultFileSystem {
     /// What a directory or file of no domain's own takes its attribute keys from.
     private func attributeKeys(of inode: Inode) throws(VaultError) -> DomainKeys {
         if inode.kind == .directory { return try identity(of: inode).domain.keys }
-        guard let link = inode.links.first else { return rootKeys }
-        return try identity(of: link.parent).domain.keys
-    }
-
-    private var rootKeys: DomainKeys {
-        guard let identity = root.state.withLock({ $0.directory }) else {
-            preconditionFailure("BUG: the root's identity is set at init")
-        }
-        return identity.domain.keys
+        return try domain(of: inode).keys
     }
 
     private static let accessACL = "system.posix_acl_access"

@@ -54,6 +54,7 @@ extension VaultFileSystem {
                 inode.unpinContent()
                 throw error
             }
+            inode.state.withLock { $0.domain = identity.domain }
             return (entry, addHandle(kept, of: inode, allowsWriting: flags.allowsWriting))
         } catch {
             // Somebody else made the name since the kernel looked. It looks again, and judges for
@@ -76,6 +77,7 @@ extension VaultFileSystem {
             try authorize(
                 content, of: inode, truncates: flags.truncates, forWriting: needsWriting,
                 as: caller(requester, operation, path: plainPath(of: inode)))
+            try refuseRetired(inode)
             if flags.clearsSetID { try clearSetID(of: content, inode) }
         } catch {
             inode.unpinContent()
@@ -89,6 +91,7 @@ extension VaultFileSystem {
     private func pin(_ inode: Inode, forWriting: Bool) throws(VaultError) -> SealedFile {
         let content = try inode.opening.withLock { _ throws(VaultError) in
             if let open = inode.pinContent(orInstalling: nil) { return open }
+            try refuseRetired(inode)
             let made = try openContent(inode, forWriting: forWriting)
             guard let kept = inode.pinContent(orInstalling: made) else {
                 preconditionFailure("BUG: a content was installed")
@@ -112,7 +115,7 @@ extension VaultFileSystem {
         let descriptor = try system { () throws(Errno) in
             try node.reopenAsOwner(forWriting ? OpenFlag.readWrite : 0)
         }
-        var sealedSize = try system { () throws(Errno) in try descriptor.status() }.sizeBytes
+        let sealedSize = try system { () throws(Errno) in try descriptor.status() }.sizeBytes
         if mayHaveTornRecords, sealedSize > 0, try isAllZeros(descriptor, sealedSize) {
             // The power went before the first bytes of a new file were on the disk. An empty file is
             // no less authentic: whoever can write zeros can as well empty it.
@@ -120,7 +123,7 @@ extension VaultFileSystem {
                 try descriptor.reopenAsOwner(OpenFlag.readWrite).truncate(to: 0)
             }
             incident(inode, "nothing of it had come to the disk before the power cut")
-            sealedSize = 0
+            throw shrunk(inode)
         }
         // All that the store has may have been synced.
         let isDirect = committer == nil || sealedSize == 0
@@ -130,6 +133,20 @@ extension VaultFileSystem {
                 plainSize: config.layout.reportedSize(sealedSize: sealedSize), seal: nil,
                 hasHeader: sealedSize > 0, firstDirect: isDirect ? 0 : .max),
             layout: config.layout, scratches: scratches, journaling: journaling(of: inode))
+    }
+
+    /// A mend made the file shorter than the kernel knows, which never takes a regular file's size
+    /// from us again while it collects writes: it would show zeros there, and write behind them. So
+    /// it is to look the name up once more, and gets another inode.
+    private func shrunk(_ inode: Inode) -> VaultError {
+        inodes.withLock { $0.retire(inode) }
+        inode.state.withLock { $0.isRetired = true }
+        return .system(.staleFileHandle)
+    }
+
+    /// Two inodes of one file would each have a content of their own.
+    private func refuseRetired(_ inode: Inode) throws(VaultError) {
+        if inode.state.withLock({ $0.isRetired }) { throw .system(.staleFileHandle) }
     }
 
     /// Larger files than this are looked at no further.
@@ -148,8 +165,7 @@ extension VaultFileSystem {
         return true
     }
 
-    /// Asks for the file's data key as the caller. An empty file needs one only to be written, and
-    /// a file that is emptied gets a new one.
+    /// Asks for the file's data key as the caller. A file that is emptied gets a new one.
     private func authorize(
         _ content: SealedFile, of inode: Inode, truncates: Bool, forWriting: Bool,
         as caller: @autoclosure () -> Caller
@@ -157,7 +173,9 @@ extension VaultFileSystem {
         let hasHeader = try content.withState { state throws(VaultError) in state.hasHeader }
         let domain = try domain(of: inode)
         guard hasHeader, !truncates else {
-            guard forWriting else { return }
+            guard forWriting else {
+                return try authorizeReadingEmpty(content, in: domain, as: caller())
+            }
             let seal = try makeSeal(domain, as: caller())
             if truncates { try content.empty() }
             try content.change { state throws(VaultError) in
@@ -193,6 +211,19 @@ extension VaultFileSystem {
         }
     }
 
+    /// Who holds an empty file open reads what others write to it later, and nobody asks again: so
+    /// the key that it has, or will have, is asked for all the same.
+    private func authorizeReadingEmpty(
+        _ content: SealedFile, in domain: Domain, as caller: Caller
+    ) throws(VaultError) {
+        guard let seal = content.withOpenState({ $0.seal }) else {
+            return try askForKey(of: domain, as: caller)
+        }
+        let context = EncryptionContext(
+            vault: config.vaultID, domain: domain.id, file: seal.fileID)
+        _ = try unwrap(seal.wrappedKeys, context: context, service: service, as: caller)
+    }
+
     /// What recovery left for the time when the file's key can be used.
     private func mendTail(
         _ state: inout SealedFile.State, of inode: Inode, _ seal: SealedFile.Seal, isSparse: Bool
@@ -209,15 +240,26 @@ extension VaultFileSystem {
             try file.synchronize(dataOnly: true)
             return mended.sealedSize
         }
+        let oldSize = state.plainSize
         state.plainSize = config.layout.reportedSize(sealedSize: sealedSize)
         state.storedSize = state.plainSize
         state.hasHeader = sealedSize > 0
+        if sealedSize == 0 { state.firstDirect = 0 }
         committer.finishDeferredTail(of: inode)
+        if state.plainSize != oldSize { throw shrunk(inode) }
     }
 
-    private func domain(of inode: Inode) throws(VaultError) -> Domain {
-        guard let link = inode.links.first else { throw .system(.staleFileHandle) }
-        return try identity(of: link.parent).domain
+    /// The domain of a file that has a name, or is open.
+    func domain(of inode: Inode) throws(VaultError) -> Domain {
+        if let link = inode.links.first {
+            let domain = try identity(of: link.parent).domain
+            inode.state.withLock { $0.domain = domain }
+            return domain
+        }
+        guard let domain = inode.state.withLock({ $0.content == nil ? nil : $0.domain }) else {
+            throw .system(.staleFileHandle)
+        }
+        return domain
     }
 
     /// A new file id with a new data key.
@@ -393,6 +435,7 @@ extension VaultFileSystem {
                 content, of: inode, truncates: false, forWriting: true,
                 as: caller(requester, .truncate, path: plainPath(of: inode)))
         }
+        try refuseRetired(inode)
         try content.truncate(to: size)
         try content.settleGaps()
     }

@@ -77,7 +77,22 @@ extension VaultFileSystem {
     ) throws(VaultError) {
         guard let sidecar = name.sidecar else { return }
         let target = sidecar.name
-        if !isSynced { committer?.noteMetadata(sidecar.content, target, in: parent) }
+        if !isSynced {
+            committer?.noteMetadata(sidecar.content, target, in: parent, isMade: false)
+        }
+        do throws(VaultError) {
+            try makeSidecar(sidecar.content, target, in: directory, of: parent, isSynced: isSynced)
+        } catch {
+            if !isSynced { committer?.forgetMetadata(target, in: parent) }
+            throw error
+        }
+        if !isSynced { committer?.noteMade(target, in: parent) }
+    }
+
+    private func makeSidecar(
+        _ content: [UInt8], _ target: FileName, in directory: Descriptor, of parent: Inode,
+        isSynced: Bool
+    ) throws(VaultError) {
         let isNoted =
             !isSynced
             && parent.state.withLock { state in
@@ -90,7 +105,7 @@ extension VaultFileSystem {
         try system { () throws(Errno) in
             // Its name is the hash of its content, so one that stands there whole is the right one.
             if let known = try? directory.openRegularFile(target).readAll(limitBytes: 1024),
-                known == sidecar.content
+                known == content
             {
                 if isSynced { try directory.openRegularFile(target).synchronize(dataOnly: false) }
                 return
@@ -98,7 +113,7 @@ extension VaultFileSystem {
             let temporary = temporaryName()
             let file = try directory.open(temporary, OpenFlag.createNew, mode: 0o600)
             do throws(Errno) {
-                try file.write(sidecar.content, at: 0)
+                try file.write(content, at: 0)
                 if !isNoted { try file.synchronize(dataOnly: false) }
                 try directory.rename(temporary, to: directory, target)
             } catch {
@@ -153,10 +168,10 @@ extension VaultFileSystem {
         let wasWaiting = hasUncommitted
         let found = try system { () throws(Errno) in try directory.status(of: stored) }
         let inode = remember(found, Inode.Link(parent: parent, stored: stored))
-        let status = newest(found, of: inode, wasWaiting: wasWaiting) {
+        let attributes = attributes(found, of: inode, wasWaiting: wasWaiting) {
             try? directory.status(of: stored)
         }
-        return Entry(inode: inode.id, attributes: attributes(status, of: inode))
+        return Entry(inode: inode.id, attributes: attributes)
     }
 
     func remember(_ status: FileStatus, _ link: Inode.Link) -> Inode {

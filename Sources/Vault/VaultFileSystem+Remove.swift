@@ -70,8 +70,7 @@ extension VaultFileSystem {
             do throws(VaultError) {
                 try requireEmpty(temporary, in: directory)
             } catch {
-                try? directory.rename(
-                    temporary, to: directory, stored, flags: RenameFlag.noReplace)
+                try? directory.renameFullDirectory(temporary, to: directory, stored)
                 throw error
             }
             discardDirectory(temporary, in: directory)
@@ -191,20 +190,18 @@ extension VaultFileSystem {
             flags == 0 && sourceStatus.kind == .directory && targetStatus?.kind == .directory
             && targetStatus.map(BackingID.init) != BackingID(sourceStatus)
         do throws(VaultError) {
-            if replacesDirectory { try requireEmpty(target.stored, in: targetDirectory) }
-            try system { () throws(Errno) in
-                // In the store an empty directory still holds its record, so it cannot be
-                // replaced: it changes places with the other and goes then.
-                try sourceDirectory.rename(
-                    source.stored, to: targetDirectory, target.stored,
-                    flags: replacesDirectory ? RenameFlag.exchange : flags)
+            if replacesDirectory {
+                try requireEmpty(target.stored, in: targetDirectory)
+                try replaceDirectory(target, targetDirectory, by: source, sourceDirectory)
+            } else {
+                try system { () throws(Errno) in
+                    try sourceDirectory.rename(
+                        source.stored, to: targetDirectory, target.stored, flags: flags)
+                }
             }
         } catch {
             if targetStatus == nil { dispose(target.sealed, in: targetDirectory) }
             throw error
-        }
-        if replacesDirectory {
-            try removeReplaced(source, sourceDirectory, by: target, targetDirectory)
         }
         committer?.noteMove(from: sourcePath, to: targetPath, isExchange: isExchange)
         settleNames(
@@ -223,20 +220,45 @@ extension VaultFileSystem {
         }
     }
 
-    /// The empty directory that changed places with `source` goes; if it can't, they change back.
-    private func removeReplaced(
-        _ source: Place, _ sourceDirectory: Descriptor, by target: Place,
-        _ targetDirectory: Descriptor
+    /// In the store an empty directory still holds its record, so it cannot be replaced: it changes
+    /// places with the other and goes then; if it can't go, they change back.
+    private func replaceDirectory(
+        _ target: Place, _ targetDirectory: Descriptor, by source: Place,
+        _ sourceDirectory: Descriptor
     ) throws(VaultError) {
         let temporary = temporaryName()
-        do throws(Errno) {
-            try sourceDirectory.rename(source.stored, to: sourceDirectory, temporary)
-        } catch {
-            try? sourceDirectory.rename(
-                source.stored, to: targetDirectory, target.stored, flags: RenameFlag.exchange)
-            throw .system(error)
+        try system { () throws(Errno) in
+            do throws(Errno) {
+                try sourceDirectory.rename(
+                    source.stored, to: targetDirectory, target.stored, flags: RenameFlag.exchange)
+            } catch {
+                guard error == .invalidArgument else { throw error }
+                return try replaceInSteps(
+                    target, targetDirectory, by: source, sourceDirectory, temporary)
+            }
+            do throws(Errno) {
+                try sourceDirectory.rename(source.stored, to: sourceDirectory, temporary)
+            } catch {
+                try? sourceDirectory.rename(
+                    source.stored, to: targetDirectory, target.stored, flags: RenameFlag.exchange)
+                throw error
+            }
         }
         discardDirectory(temporary, in: sourceDirectory)
+    }
+
+    /// The same where the store cannot exchange names: for a moment nobody has the target's.
+    private func replaceInSteps(
+        _ target: Place, _ targetDirectory: Descriptor, by source: Place,
+        _ sourceDirectory: Descriptor, _ temporary: FileName
+    ) throws(Errno) {
+        try targetDirectory.rename(target.stored, to: sourceDirectory, temporary)
+        do throws(Errno) {
+            try sourceDirectory.rename(source.stored, to: targetDirectory, target.stored)
+        } catch {
+            try? sourceDirectory.rename(temporary, to: targetDirectory, target.stored)
+            throw error
+        }
     }
 
     /// The inodes follow the store, and a name that is gone takes its sidecar with it.

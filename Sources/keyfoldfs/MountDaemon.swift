@@ -16,6 +16,7 @@ enum MountDaemon {
         SecretBytes.prepareSecureHeap()
         MountSession.blockSignals()
         OpenFileLimit.raise()
+        _ = FileSizeLimit.raised
         IncidentLog.start(try target(of: request))
         try refuseBeforeAsking(request)
 

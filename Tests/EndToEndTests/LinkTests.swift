@@ -29,6 +29,19 @@ extension EndToEnd.Files {
         }
 
         @Test(arguments: MountKind.available)
+        func `a file without a name is opened again by its descriptor`(_ kind: MountKind) throws {
+            let place = try SharedMounts.directory(kind)
+            try Disk.write(place + "/gone", pattern(5000))
+            let file = try Disk.open(place + "/gone")
+            try Disk.unlink(place + "/gone")
+            let path = "/proc/self/fd/\(file.rawValue)"
+            #expect(try Disk.open(path).read(count: 6000, at: 0) == pattern(5000))
+            let again = try Disk.open(path, OpenFlag.readWrite)
+            try again.write([1, 2, 3], at: 0)
+            #expect(try file.read(count: 3, at: 0) == [1, 2, 3])
+        }
+
+        @Test(arguments: MountKind.available)
         func `more names of a file than an inode remembers all work`(_ kind: MountKind) throws {
             let fixture = try SharedMounts.fixture(kind)
             let place = try SharedMounts.directory(kind)

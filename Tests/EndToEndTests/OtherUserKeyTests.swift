@@ -46,6 +46,28 @@ extension EndToEnd.Commands {
             }
         }
 
+        /// Else who opens each new file at once would read what comes to be written to it.
+        @Test(arguments: ["in the store", "just made"])
+        func `without a permission on the key an empty file stays closed, too`(_ file: String)
+            throws
+        {
+            try Self.withMount { fixture in
+                let made = try Disk.make(fixture.path("file"), mode: 0o644)
+                if file == "in the store" {
+                    try made.synchronize(dataOnly: false)
+                    try fixture.unmount()
+                    try fixture.mount()
+                }
+                #expect(Self.denied(try Self.run("cat file", as: OtherUser.bob, in: fixture)))
+                let events = try fixture.json("log", "--event", "Decrypt")
+                #expect(events.last?["errorCode"].string == "AccessDeniedException")
+                try fixture.grant(OtherUser.bob, "Decrypt")
+                let read = try Self.run("cat file", as: OtherUser.bob, in: fixture)
+                #expect(read.succeeded, "\(read.error)")
+                #expect(try Disk.readText(fixture.path("file")) == "")
+            }
+        }
+
         @Test func `who may only decrypt reads and makes no file`() throws {
             try Self.withMount { fixture in
                 try Disk.write(fixture.path("file"), "content\n")

@@ -62,6 +62,47 @@ extension EndToEnd.Files {
             }
         }
 
+        @Test func `4,000 files are changed with 1,024 descriptors`() throws {
+            try VaultFixture.withMount { fixture in
+                let script = "for f in $(seq 4000); do echo $1 >> $f; done"
+                try Command.shell(script, "one").in(fixture.mountPoint).run()
+                try fixture.unmount()
+                try Command.shell(
+                    "ulimit -n 1024; exec \"$1\" mount \"$2\" \"$3\"", Program.keyfold,
+                    fixture.vault, fixture.mountPoint
+                ).with(fixture.environment).run()
+                try Command.shell(script, "two").in(fixture.mountPoint).run()
+                let pid = try fixture.daemonPID()
+                #expect(Processes.descriptorCount(of: pid) < 1024)
+                let lines = try Command.shell("cat $(seq 4000) | sort | uniq -c")
+                    .in(fixture.mountPoint).run().output
+                #expect(
+                    lines.split(whereSeparator: \.isWhitespace) == ["4000", "one", "4000", "two"])
+            }
+        }
+
+        /// The store's file is longer than the one that is written, and a signal would end the daemon.
+        @Test func `a daemon whose files may not be large refuses larger ones and lives`() throws {
+            try VaultFixture.withVault { fixture in
+                try Command.shell(
+                    "ulimit -f 98304; exec \"$1\" mount \"$2\" \"$3\"", Program.keyfold,
+                    fixture.vault, fixture.mountPoint
+                ).with(fixture.environment).run()
+                try Disk.write(fixture.path("small"), "content")
+                let file = try Disk.make(fixture.path("large"))
+                let piece = pattern(8 << 20)
+                let error = #expect(throws: Errno.self) {
+                    for number in 0..<16 {
+                        try file.write(piece, at: UInt64(number * piece.count))
+                        try file.synchronize(dataOnly: true)
+                    }
+                }
+                #expect(error == .fileTooLarge)
+                #expect(try Disk.readText(fixture.path("small")) == "content")
+                try fixture.unmount()
+            }
+        }
+
         @Test func `600 files open at once work with 1,024 descriptors`() throws {
             try VaultFixture.withVault { fixture in
                 try Command.shell(

@@ -76,11 +76,13 @@ struct VaultCallTests {
             vault.committer?.commitAll()
             let isLetGo = Deadline.wait(seconds: 10) { inode.openContent == nil }
             #expect(isLetGo)
-            #expect(vault.attributes(early, of: inode).sizeBytes == 5000)
-            let late = vault.newest(early, of: inode, wasWaiting: true) {
-                try? vault.status(of: inode)
+            func size(wasWaiting: Bool) -> UInt64 {
+                vault.attributes(early, of: inode, wasWaiting: wasWaiting) {
+                    try? vault.status(of: inode)
+                }.sizeBytes
             }
-            #expect(vault.attributes(late, of: inode).sizeBytes == 10_000)
+            #expect(size(wasWaiting: false) == 5000)
+            #expect(size(wasWaiting: true) == 10_000)
         }
     }
 

@@ -41,10 +41,18 @@ struct VaultWorkbench {
         ).1
     }
 
+    /// As the kernel: a name whose file is stale is looked up once more.
     func open(_ name: String, in vault: VaultFileSystem) throws -> HandleID {
-        let entry = try vault.lookup(FileName(name), in: .root)
-        return try vault.open(
-            entry.inode, flags: OpenFlags(rawValue: OpenFlag.readWrite), as: Self.requester)
+        func open() throws -> HandleID {
+            let entry = try vault.lookup(FileName(name), in: .root)
+            return try vault.open(
+                entry.inode, flags: OpenFlags(rawValue: OpenFlag.readWrite), as: Self.requester)
+        }
+        do {
+            return try open()
+        } catch VaultError.system(.staleFileHandle) {
+            return try open()
+        }
     }
 }
 

@@ -345,12 +345,4 @@ extension OpenFaultBench {
         try #require(scope.hasFired, "no write is the one that puts blocks in their places")
         return committer.books.withLock { $0.unplaced.count } == 1
     }
-
-    fileprivate func contentAfterCrash(_ path: String) throws -> [UInt8]? {
-        let crashed = try faults.copy(of: copy)
-        defer { faults.discard(crashed) }
-        let vault = try FaultBench.open(crashed)
-        defer { vault.close() }
-        return try FaultSnapshot.take(vault).nodes[path]?.content
-    }
 }

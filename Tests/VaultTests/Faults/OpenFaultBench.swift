@@ -25,4 +25,13 @@ struct OpenFaultBench {
                     faults: faults, copy: copy, scope: scope, actor: actor, committer: committer))
         }
     }
+
+    /// What the next mount shows when the process is killed now.
+    func contentAfterCrash(_ path: String) throws -> [UInt8]? {
+        let crashed = try faults.copy(of: copy)
+        defer { faults.discard(crashed) }
+        let vault = try FaultBench.open(crashed)
+        defer { vault.close() }
+        return try FaultSnapshot.take(vault).nodes[path]?.content
+    }
 }
