@@ -28,6 +28,9 @@ extension UsageLogError {
         switch self {
         case .tampered, .damaged: "'keyfold log verify' tells all that is wrong"
         case .full: "make room where the keystore is"
+        case .system(.accessDenied, _):
+            "the keystore's owner, or root, may read it; what is not the owner's there goes back to "
+                + "him with chown(1)"
         case .system, .anchorStore, .eventTooLarge, .closed, .signing, .interrupted: nil
         }
     }

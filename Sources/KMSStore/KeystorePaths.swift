@@ -57,15 +57,28 @@ package struct KeystorePaths: Sendable, Hashable {
     /// It is written to, so it must be no way into another file of the user's: who stores a portable
     /// vault may put anything in its place.
     ///
-    /// - Parameter flags: `O_CREAT` makes the file, mode 0600, where it is missing.
     /// - Throws: ``KeystoreError/tampered(path:what:)`` for anything but a regular file of this user's
     ///   with no other name; root takes those of other users.
-    func openCommits(_ flags: Int32 = 0) throws(KeystoreError) -> Descriptor {
+    func openCommits() throws(KeystoreError) -> Descriptor {
+        try commits { place, name throws(Errno) in try place.open(name, O_RDWR | O_NONBLOCK) }
+    }
+
+    /// The same, after making the file, mode 0600, where it is missing.
+    func openOrMakeCommits() throws(KeystoreError) -> Descriptor {
+        try commits { place, name throws(Errno) in
+            try place.openOrMake(name, O_RDWR | O_NONBLOCK, mode: 0o600)
+        }
+    }
+
+    private func commits(
+        _ open: (Descriptor, FileName) throws(Errno) -> Descriptor
+    ) throws(KeystoreError) -> Descriptor {
         let file: Descriptor
         let status: FileStatus
         do throws(Errno) {
-            file = try Descriptor.open(path: directory, O_RDONLY | O_DIRECTORY).open(
-                FileName(KeystorePaths.commitsName), O_RDWR | O_NONBLOCK | flags, mode: 0o600)
+            file = try open(
+                try Descriptor.open(path: directory, O_RDONLY | O_DIRECTORY),
+                FileName(KeystorePaths.commitsName))
             status = try file.status()
         } catch {
             switch error {

@@ -200,7 +200,7 @@ struct CommitCounter: Sendable {
     private let word: SharedWord
 
     init(_ paths: KeystorePaths) throws(KeystoreError) {
-        let file = try paths.openCommits(OpenFlag.create)
+        let file = try paths.openOrMakeCommits()
         word = try onSystem(paths.commits) { () throws(Errno) in try SharedWord(file) }
     }
 

@@ -131,14 +131,4 @@ extension Descriptor {
         }
         return try Descriptor.open(path: path, OpenFlag.directory)
     }
-
-    /// The same for a name in this directory.
-    package func openOrMakeDirectory(_ name: FileName) throws(Errno) -> Descriptor {
-        do throws(Errno) {
-            try makeDirectory(name, mode: 0o700)
-        } catch {
-            if error != .fileExists { throw error }
-        }
-        return try open(name, OpenFlag.directory)
-    }
 }

@@ -26,16 +26,13 @@ struct LogDirectory: Sendable {
         let name = FileName(cut.map { String(trimmed[trimmed.index(after: $0)...]) } ?? trimmed)
         do throws(Errno) {
             let parentDirectory = try Descriptor.open(path: parent, O_RDONLY | O_DIRECTORY)
-            do throws(Errno) {
-                try parentDirectory.makeDirectory(name, mode: 0o700)
-                try parentDirectory.synchronize(dataOnly: false)
-            } catch {
-                if error != .fileExists { throw error }
-            }
+            let isThere = (try? parentDirectory.status(of: name)) != nil
+            let directory = try parentDirectory.openOrMakeDirectory(name)
+            if !isThere { try parentDirectory.synchronize(dataOnly: false) }
+            return LogDirectory(path: path, descriptor: directory)
         } catch {
             throw UsageLogError(error, path: path)
         }
-        return try open(path)
     }
 
     func filePath(_ segment: SegmentID) -> String { path + "/" + segment.fileName }

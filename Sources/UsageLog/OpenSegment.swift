@@ -56,8 +56,7 @@ final class OpenSegment {
         let header = SegmentFormat.header(of: record)
         sizeBytes = UInt64(header.count)
         do throws(Errno) {
-            file = try directory.descriptor.open(
-                name, OpenSegment.flags | O_CREAT | O_EXCL, mode: 0o600)
+            file = try directory.descriptor.openNew(name, OpenSegment.flags, mode: 0o600)
         } catch {
             throw UsageLogError(error, path: path)
         }

@@ -147,7 +147,8 @@ struct SegmentIndex: Hashable, Sendable {
             guard size <= UInt64(maximumBytes) else { return .invalid }
             bytes = try file.read(count: Int(size), at: 0)
         } catch {
-            return error == .noSuchFileOrDirectory ? .missing : .invalid
+            // One that this user may not read says nothing.
+            return error == .noSuchFileOrDirectory || error == .accessDenied ? .missing : .invalid
         }
         var reader = ByteReader(bytes[...])
         guard reader.take(8) == magic, reader.number(UInt32.self) == version else {
@@ -175,8 +176,9 @@ struct SegmentIndex: Hashable, Sendable {
         let temporary = FileName(name + SegmentIndex.temporarySuffix)
         let folder = directory.descriptor
         do throws(Errno) {
-            let file = try folder.open(
-                temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
+            // Of a process that died, or of one that makes the same index now.
+            try? folder.unlink(temporary)
+            let file = try folder.openNew(temporary, mode: 0o600)
             try file.write(bytes, at: 0)
             // Else a power cut may leave the name and not the bytes.
             try file.synchronize(dataOnly: false)

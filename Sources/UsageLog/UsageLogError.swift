@@ -39,6 +39,17 @@ extension UsageLogError: CustomStringConvertible {
     }
 }
 
+extension UsageLogError {
+    /// What is wrong with a segment. One that this user may not read is not damaged.
+    init(_ problem: LogProblem, inLogAt directory: String) {
+        if case .unreadable(.accessDenied) = problem.kind {
+            self = .system(.accessDenied, path: directory + "/" + problem.file)
+        } else {
+            self = .damaged(problem)
+        }
+    }
+}
+
 /// One thing that ``UsageLogVerifier`` or a reader found wrong.
 package struct LogProblem: Error, Hashable, Sendable {
     package enum Kind: Hashable, Sendable {

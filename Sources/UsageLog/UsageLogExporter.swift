@@ -121,7 +121,7 @@ package struct UsageLogExporter: Sendable {
         do throws(LogProblem) {
             scanner = try SegmentScanner(segment, in: place, keys: keys)
         } catch {
-            throw .damaged(error)
+            throw UsageLogError(error, inLogAt: directory)
         }
         scanner.keepsPreviousHash = true
         scanner.expectedHeads = [seal.head.eventCount: seal.head]
@@ -141,7 +141,7 @@ package struct UsageLogExporter: Sendable {
             case .end:
                 throw .damaged(LogProblem(segment, .missingEvents, at: scanner.head.eventCount + 1))
             case .problem(let problem):
-                throw .damaged(problem)
+                throw UsageLogError(problem, inLogAt: directory)
             }
         }
         return (leafHashes, chosen)

@@ -29,7 +29,7 @@ package struct UsageLogReader: Sendable {
             directory: try openDirectory(), keys: keys, filter: filter, keepsLiveSegments: false)
         merge.add(try anchors.allSegments())
         try deliver(&merge, until: { false }, body)
-        if let problem = merge.problem { throw .damaged(problem) }
+        if let problem = merge.problem { throw UsageLogError(problem, inLogAt: directory) }
     }
 
     /// As ``forEach(_:_:)``, and then the new events of all processes as they come, until
@@ -55,7 +55,7 @@ package struct UsageLogReader: Sendable {
             }
             merge.resume()
             try deliver(&merge, until: isCancelled, body)
-            if let problem = merge.problem { throw .damaged(problem) }
+            if let problem = merge.problem { throw UsageLogError(problem, inLogAt: directory) }
             usleep(UsageLogReader.pollMicroseconds)
         }
     }

@@ -78,9 +78,9 @@ package struct UsageLogVerifier: Sendable {
     /// - Parameters:
     ///   - anchored: heads that were kept outside of the keystore, by the names of their places.
     ///   - verificationKey: as it was kept elsewhere; nil takes the keystore's word for it.
-    /// - Throws: ``UsageLogError/system(_:path:)`` when the directory cannot be read,
-    ///   ``UsageLogError/anchorStore(_:)`` when the keystore cannot; never for what is wrong with
-    ///   the log, which is in the report.
+    /// - Throws: ``UsageLogError/system(_:path:)`` when the directory cannot be read, or this user
+    ///   may not read one of its files, ``UsageLogError/anchorStore(_:)`` when the keystore cannot; never
+    ///   for what is wrong with the log, which is in the report.
     package func verify(
         against anchored: [AnchoredHead] = [], verificationKey: [UInt8]? = nil
     ) throws(UsageLogError) -> VerificationReport {
@@ -91,6 +91,10 @@ package struct UsageLogVerifier: Sendable {
         checkChain(of: stored, &report)
         var expectations = checkCheckpoints(of: stored, verificationKey, &report)
         for segment in stored.segments { check(segment, in: place, &expectations, &report) }
+        for problem in report.problems {
+            let error = UsageLogError(problem, inLogAt: directory)
+            if case .system = error { throw error }
+        }
         // What is missing from the events is missing from their sum, and was told already.
         if report.passes, stored.state != nil, stored.totals != expectations.totals {
             report.problems.append(

@@ -79,7 +79,7 @@ final class Journal: Sendable {
         let free = statistics.availableBlocks * statistics.fragmentSizeBytes
         byteCount =
             given ?? Int(min(UInt64(Self.usualBytes), max(UInt64(Self.smallestBytes), free / 16)))
-        file = try directory.open(name, OpenFlag.createNew | OpenFlag.readWrite, mode: 0o600)
+        file = try directory.openNew(name, mode: 0o600)
         do throws(Errno) {
             try file.tryLock(.exclusive)
             try file.allocate(mode: 0, at: 0, count: UInt64(byteCount + Self.standbyBytes))

@@ -31,7 +31,7 @@ package enum LogHeadFile {
             let root = try Descriptor.open(path: directory, OpenFlag.directory)
             let temporary = FileName(
                 ReservedName.temporaryPrefix + hexadecimal(Random.bytes(8)))
-            let file = try root.open(temporary, OpenFlag.createNew, mode: 0o600)
+            let file = try root.openNew(temporary, mode: 0o600)
             do throws(Errno) {
                 try file.write(bytes, at: 0)
                 try file.synchronize(dataOnly: false)

@@ -41,8 +41,7 @@ extension Recovery {
                     return try directory.open(name, OpenFlag.path)
                         .reopenAsOwner(OpenFlag.readWrite)
                 }
-                return try directory.open(
-                    name, OpenFlag.readWrite | OpenFlag.create, mode: 0o600)
+                return try directory.openOrMake(name, mode: 0o600)
             }
             try file.write(content, at: 0)
             try file.truncate(to: UInt64(content.count))

@@ -111,7 +111,7 @@ extension VaultFileSystem {
                 return
             }
             let temporary = temporaryName()
-            let file = try directory.open(temporary, OpenFlag.createNew, mode: 0o600)
+            let file = try directory.openNew(temporary, mode: 0o600)
             do throws(Errno) {
                 try file.write(content, at: 0)
                 if !isNoted { try file.synchronize(dataOnly: false) }

@@ -32,11 +32,11 @@ package final class VaultLock: Sendable {
         let name = FileName(ReservedName.lock)
         let file: Descriptor
         do throws(Errno) {
-            file = try vault.open(
-                name,
+            file =
                 isReadOnly
-                    ? OpenFlag.nonBlocking
-                    : OpenFlag.readWrite | OpenFlag.create | OpenFlag.nonBlocking, mode: 0o600)
+                ? try vault.open(name, OpenFlag.nonBlocking)
+                : try vault.openOrMake(
+                    name, OpenFlag.readWrite | OpenFlag.nonBlocking, mode: 0o600)
         } catch {
             if isReadOnly, error == .noSuchFileOrDirectory || error == .readOnlyFileSystem {
                 return nil

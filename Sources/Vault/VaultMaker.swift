@@ -50,7 +50,7 @@ package enum VaultMaker {
             vaultID: vaultID, layout: layout, names: plan.names, keystore: plan.keystoreHint,
             defaultKeyARN: keyARN, rootDomainID: domainID, createdAt: now.iso8601)
         try system { () throws(Errno) in
-            _ = try directory.open(FileName(ReservedName.lock), OpenFlag.createNew, mode: 0o600)
+            _ = try directory.openNew(FileName(ReservedName.lock), mode: 0o600)
             try replace(
                 FileName(ReservedName.directoryRecord), in: directory,
                 with: record.encoded(with: domainKeys))
@@ -86,13 +86,14 @@ package enum VaultMaker {
     }
 
     /// Replaces a small file as a whole, durably: temporary name, fsync, rename, fsync. It stays
-    /// its owner's, so that root may rewrap a vault of somebody else.
+    /// its owner's, so that root may rewrap a vault of somebody else; a new one is the directory's
+    /// owner's.
     static func replace(
         _ name: FileName, in directory: Descriptor, with bytes: [UInt8]
     ) throws(Errno) {
         let temporary = FileName(
             ReservedName.temporaryPrefix + hexadecimal(Random.bytes(8)))
-        let file = try directory.open(temporary, OpenFlag.createNew, mode: 0o600)
+        let file = try directory.openNew(temporary, mode: 0o600)
         do throws(Errno) {
             try file.write(bytes, at: 0)
             if ProcessTable.effectiveUID == 0, let old = try? directory.status(of: name) {

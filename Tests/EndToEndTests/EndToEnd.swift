@@ -60,6 +60,13 @@ enum MountKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
 enum OtherUser {
     static let alice: UInt32 = 61_001
     static let bob: UInt32 = 61_002
+    /// This one exists: fusermount3 mounts for users that have a name.
+    static let nobody: UInt32 = 65_534
+}
+
+let usersMayMount = ConditionTrait.enabled("needs /dev/fuse open to users") {
+    let command = Command("test", "-w", "/dev/fuse").as(user: OtherUser.nobody)
+    return (try? command.result())?.succeeded ?? false
 }
 
 extension VaultFixture {

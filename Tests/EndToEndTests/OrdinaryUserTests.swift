@@ -2,13 +2,7 @@ import Platform
 import TestSupport
 import Testing
 
-/// `nobody`: fusermount3 mounts for users that have a name.
-private let user: UInt32 = 65_534
-
-private let usersMayMount = ConditionTrait.enabled("needs /dev/fuse open to users") {
-    let command = Command("test", "-w", "/dev/fuse").as(user: user)
-    return (try? command.result())?.succeeded ?? false
-}
+private let user = OtherUser.nobody
 
 extension EndToEnd.Files {
     /// The mount of a user who is not root: what modes keep its files' owner from, they keep the
