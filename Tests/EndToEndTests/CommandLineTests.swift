@@ -41,6 +41,14 @@ extension EndToEnd.Commands {
 
             let human = try keyfold("init", vault + "3", "--keystore", keystore + "2").run()
             #expect(human.output.contains("recovery key"))
+            #expect(human.output.contains("keystore backup FILE --keystore \(keystore)2 "))
+            let portable = try keyfold("init", vault + "4", "--portable").run()
+            #expect(
+                portable.output.contains(
+                    "keystore backup FILE --keystore \(vault)4/.keyfold.keystore "))
+            let usual = try keyfold("init", vault + "5").run()
+            #expect(usual.output.contains("keystore backup FILE "))
+            #expect(!usual.output.contains("--keystore"))
             let again = try keyfold("init", vault, "--json").run(expecting: 73)
             #expect(again.output == "")
             #expect(again.error.contains(vault))

@@ -75,23 +75,30 @@ struct InitCommand: ParsableCommand {
             ]),
             keys.quiet
                 ? "" : "Made the vault \(place.directory), under \(config.defaultKeyARN).\n")
-        keys.output.notice(Self.nextSteps(vault, hasKeystore: holder.keystore != nil))
+        keys.output.notice(Self.nextSteps(vault, keystore: holder.keystore?.directory))
     }
 
-    private static func nextSteps(_ vault: String, hasKeystore: Bool) -> String {
+    private static func nextSteps(_ vault: String, keystore: String?) -> String {
         var steps = [
             ("mkdir -p MOUNTPOINT", "an empty directory, outside of the vault"),
             ("keyfold mount \(vault) MOUNTPOINT", "work in it as in any directory"),
             ("keyfold unmount MOUNTPOINT", "now all data are in the vault"),
         ]
-        if hasKeystore {
-            steps.append(("keyfold keystore backup FILE", "a vault is lost without its keystore"))
+        if let keystore {
+            steps.append((backup(of: keystore), "a vault is lost without its keystore"))
         }
         let width = steps.map(\.0.count).max() ?? 0
         let lines = steps.map { command, purpose in
             "  " + command + String(repeating: " ", count: width - command.count + 3) + purpose
         }
         return "\nNext:\n" + lines.joined(separator: "\n")
+    }
+
+    /// The command names no vault, so it finds the keystore only where it is the usual one.
+    private static func backup(of keystore: String) -> String {
+        let usual = try? KeystoreLocation.find(option: nil).directory
+        return "keyfold keystore backup FILE"
+            + (keystore == usual ? "" : " --keystore \(keystore)")
     }
 }
 
