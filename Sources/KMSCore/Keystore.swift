@@ -118,6 +118,12 @@ package final class Keystore: Sendable {
         KeystorePaths(directory: directory).holdsKeystore
     }
 
+    /// Removes what making a keystore in `directory` left when it was killed. Nobody may be making
+    /// one there now.
+    package static func removeUnfinished(at directory: String) {
+        KeystorePaths(directory: directory).removeUnfinished()
+    }
+
     /// Ends the log's segment and closes the database; the root key is wiped with the last
     /// reference to it. The service answers ``KMSError/keyUnavailable(_:)`` from then on.
     package func close() {

@@ -50,6 +50,11 @@ package struct KeystorePaths: Sendable, Hashable {
         return place
     }
 
+    /// Removes what making a keystore here left when it was killed. Nobody may be making one now.
+    package func removeUnfinished() {
+        StagedDirectory.removeUnfinished(for: directory)
+    }
+
     // MARK: Files that lie with whoever stores the keystore
 
     /// Opens the file `commits` for reading and writing.
@@ -156,19 +161,39 @@ struct StagedDirectory {
     let finalPath: String
     var path: String { "\(parentPath)/\(stagedName.string)" }
 
+    private static func parts(of path: String) -> (parent: String, name: String) {
+        let cut = path.lastIndex(of: "/")
+        return (
+            cut.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? ".",
+            cut.map { String(path[path.index(after: $0)...]) } ?? path
+        )
+    }
+
+    private static func prefix(_ name: String) -> String { name + ".new-" }
+
+    /// Removes those that were built for `path` and never took their place.
+    static func removeUnfinished(for path: String) {
+        let (parentPath, name) = parts(of: path)
+        guard let parent = try? Descriptor.open(path: parentPath, O_RDONLY | O_DIRECTORY) else {
+            return
+        }
+        for entry in (try? DirectoryContents.names(of: parent)) ?? []
+        where entry.string.hasPrefix(prefix(name)) {
+            DirectoryContents.remove(entry, in: parent)
+        }
+    }
+
     /// Makes the parents of `path` (mode 0700) where they are missing, and the staged directory.
     ///
     /// - Throws: ``KeystoreError/exists(path:)`` when there is anything but an empty directory.
     init(for path: String, token: String) throws(KeystoreError) {
         let whole = KeystorePaths(directory: path).directory
-        let cut = whole.lastIndex(of: "/")
-        let name = cut.map { String(whole[whole.index(after: $0)...]) } ?? whole
-        let parentPath = cut.map { $0 == whole.startIndex ? "/" : String(whole[..<$0]) } ?? "."
+        let (parentPath, name) = StagedDirectory.parts(of: whole)
         do throws(Errno) {
             try StagedDirectory.makeParents(parentPath)
             let parent = try Descriptor.open(path: parentPath, O_RDONLY | O_DIRECTORY)
             finalName = FileName(name)
-            stagedName = FileName("\(name).new-\(token)")
+            stagedName = FileName(StagedDirectory.prefix(name) + token)
             finalPath = whole
             self.parentPath = parentPath
             if let old = try? parent.status(of: finalName) {
@@ -187,9 +212,7 @@ struct StagedDirectory {
 
     private static func makeParents(_ path: String) throws(Errno) {
         if (try? Descriptor.open(path: path, OpenFlag.path)) != nil { return }
-        let cut = path.lastIndex(of: "/")
-        let name = cut.map { String(path[path.index(after: $0)...]) } ?? path
-        let above = cut.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let (above, name) = parts(of: path)
         if above != "/", above != "." { try makeParents(above) }
         try make(name, in: try Descriptor.open(path: above, O_RDONLY | O_DIRECTORY))
     }

@@ -24,7 +24,8 @@ package enum VaultMaker {
         }
     }
 
-    /// Makes a vault in a directory that is absent or empty (a portable keystore may lie in it).
+    /// Makes a vault in a directory that is absent or empty (a portable keystore may lie in it, and
+    /// what an attempt left that was killed).
     ///
     /// `keyfold.json` comes last: until it stands there, durable, the directory is no vault.
     package static func create(
@@ -49,8 +50,15 @@ package enum VaultMaker {
         let config = VaultConfig(
             vaultID: vaultID, layout: layout, names: plan.names, keystore: plan.keystoreHint,
             defaultKeyARN: keyARN, rootDomainID: domainID, createdAt: now.iso8601)
+        let lock = try VaultLock.acquire(
+            in: directory, path: path, isShared: false, isReadOnly: false, mountPoint: nil)
+        defer { lock?.release() }
+        // Somebody else may have made a vault here since the first look.
+        let leftovers = try leftovers(in: directory, path: path)
         try system { () throws(Errno) in
-            _ = try directory.openNew(FileName(ReservedName.lock), mode: 0o600)
+            for name in leftovers where name.string.hasPrefix(ReservedName.temporaryPrefix) {
+                try directory.unlink(name)
+            }
             try replace(
                 FileName(ReservedName.directoryRecord), in: directory,
                 with: record.encoded(with: domainKeys))
@@ -68,21 +76,53 @@ package enum VaultMaker {
         } catch {
             throw .system(error)
         }
-        try system { () throws(Errno) in
-            _ = try directory.status()
+        _ = try leftovers(in: directory, path: path)
+        return directory
+    }
+
+    /// Refuses a directory that can't become a vault.
+    package static func check(_ path: String) throws(VaultError) {
+        let directory = try system { () throws(Errno) in
+            try Descriptor.open(path: path, OpenFlag.directory)
         }
+        _ = try leftovers(in: directory, path: path)
+    }
+
+    /// What an attempt to make a vault left in the directory when it was killed.
+    ///
+    /// - Throws: ``VaultError/alreadyAVault(path:)``, and ``VaultError/notEmpty(path:)`` where there
+    ///   is anything else but what mkfs makes, and a keystore or what making one left.
+    private static func leftovers(
+        in directory: Descriptor, path: String
+    ) throws(VaultError) -> [FileName] {
         if (try? directory.status(of: FileName(ReservedName.config))) != nil {
             throw .alreadyAVault(path: path)
         }
-        var stream = DirectoryStream(directory)
-        while let entry = try system({ () throws(Errno) in try stream.next() }) {
-            let text = entry.name.string
-            if entry.name.isDots || text == "lost+found" || text == ReservedName.keystore {
-                continue
+        let found = try system { () throws(Errno) -> [FileName]? in
+            var stream = DirectoryStream(
+                try directory.open(FileName("."), OpenFlag.directory))
+            var found: [FileName] = []
+            while let entry = try stream.next() {
+                let text = entry.name.string
+                if entry.name.isDots || text == "lost+found" || isKeystore(text) { continue }
+                guard isMadeBeforeConfig(text),
+                    try directory.status(of: entry.name).kind == .regular
+                else { return nil }
+                found.append(entry.name)
             }
-            throw .notEmpty(path: path)
+            return found
         }
-        return directory
+        guard let found else { throw .notEmpty(path: path) }
+        return found
+    }
+
+    private static func isKeystore(_ name: String) -> Bool {
+        name == ReservedName.keystore || name.hasPrefix(ReservedName.keystore + ".new-")
+    }
+
+    private static func isMadeBeforeConfig(_ name: String) -> Bool {
+        name == ReservedName.lock || name == ReservedName.directoryRecord
+            || name.hasPrefix(ReservedName.temporaryPrefix)
     }
 
     /// Replaces a small file as a whole, durably: temporary name, fsync, rename, fsync. It stays

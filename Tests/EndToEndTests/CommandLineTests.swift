@@ -54,6 +54,29 @@ extension EndToEnd.Commands {
             #expect(again.error.contains(vault))
         }
 
+        @Test func `what a killed init left is no obstacle to the next, and nothing else goes`()
+            throws
+        {
+            try VaultFixture.withVault { fixture in
+                let names = { try Disk.names(in: fixture.vault).map(\.string).sorted() }
+                let made = try names()
+                try Disk.unlink(fixture.vault + "/keyfold.json")
+                try Disk.write(fixture.vault + "/.keyfold.tmp.00112233", "half")
+                let keystore = fixture.vault + "/.keyfold.keystore.new-001122334455"
+                try Disk.makeDirectory(keystore)
+                try Disk.makeDirectory(keystore + "/log")
+                try Disk.write(keystore + "/keystore.db", "half")
+                try Disk.write(fixture.vault + "/letter", "x")
+                let before = try names()
+                try fixture.keyfold("init", fixture.vault, expecting: 73)
+                #expect(try names() == before)
+                try Disk.unlink(fixture.vault + "/letter")
+                try fixture.keyfold("init", fixture.vault)
+                #expect(try names() == made)
+                try fixture.keyfold("check", fixture.vault)
+            }
+        }
+
         @Test func `key list, show, create, tag and alias speak JSON`() throws {
             try VaultFixture.withVault(.locked) { fixture in
                 let keys = try fixture.json("key", "list")

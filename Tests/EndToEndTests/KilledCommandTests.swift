@@ -173,6 +173,13 @@ extension EndToEnd.Commands {
                 ).run()
             }
         }
+
+        @Test func `a vault that is killed while it is made is made by the next attempt`() throws {
+            let words = ["init", "OUT/new"]
+            try Self.killingMaker(of: "new/keyfold.json", words) { copy in
+                try copy.command(["check", "--quiet", "OUT/new"]).run()
+            }
+        }
     }
 }
 

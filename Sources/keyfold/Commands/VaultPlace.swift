@@ -11,9 +11,6 @@ struct VaultPlace {
     let directory: String
     let isPortable: Bool
 
-    /// Names that don't make a directory "not empty" (mkfs makes lost+found).
-    private static let ignoredNames = ["lost+found", KeystoreLocation.portableName]
-
     /// - Throws: a ``Failure`` when the directory is a vault already, holds other things, or lies
     ///   in a vault.
     init(_ path: String, isPortable: Bool) throws(Failure) {
@@ -49,17 +46,10 @@ struct VaultPlace {
     }
 
     private func refuseContents() throws(Failure) {
-        do throws(Errno) {
-            var stream = DirectoryStream(
-                try Descriptor.open(path: directory, OpenFlag.directory))
-            while let entry = try stream.next() {
-                if entry.name.isDots || Self.ignoredNames.contains(entry.name.string) { continue }
-                throw .directoryNotEmpty
-            }
+        do throws(VaultError) {
+            try VaultMaker.check(directory)
         } catch {
-            let failure: VaultError =
-                error == .directoryNotEmpty ? .notEmpty(path: directory) : .system(error)
-            throw Failure(failure, object: directory)
+            throw Failure(error, object: directory)
         }
     }
 
@@ -102,6 +92,7 @@ struct VaultPlace {
             keyARN: keyARN,
             keystoreHint: isPortable ? KeystoreLocation.portableName : hint,
             names: names)
+        Keystore.removeUnfinished(at: directory + "/" + KeystoreLocation.portableName)
         do throws(VaultError) {
             return try VaultMaker.create(
                 at: directory, plan, service: session.service, now: SystemWallClock().now(),
