@@ -47,15 +47,21 @@ extension Failure {
     }
 
     private static func lockedWords(_ holder: VaultLock.Holder?) -> String {
-        guard let holder, holder.pid > 0 else { return "the vault is in use by another mount" }
-        let place = holder.mountPoint.map { " at \($0)" } ?? ""
-        return "the vault is mounted already\(place) (process \(holder.pid))"
+        guard let holder else { return "the vault is in use by another mount" }
+        guard let place = holder.mountPoint else { return "process \(holder.pid) holds the vault" }
+        return "the vault is mounted already at \(place) (process \(holder.pid))"
     }
 
     private static func lockedWayOut(_ holder: VaultLock.Holder?) -> String {
-        let first = holder?.mountPoint.map { "unmount it first: keyfold unmount \($0)" }
-        return (first ?? "unmount it first, on this host or the other")
-            + "; hosts that share a vault all mount it with -o shared"
+        let first =
+            if let place = holder?.mountPoint {
+                "unmount it first: keyfold unmount \(place)"
+            } else if holder != nil {
+                "unmount what it has mounted ('keyfold status' lists it), or wait for its end"
+            } else {
+                "unmount it first, on this host or the other"
+            }
+        return first + "; hosts that share a vault all mount it with -o shared"
     }
 }
 

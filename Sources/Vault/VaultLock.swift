@@ -4,11 +4,12 @@ import SealedFormat
 /// The lock that keeps a second writer out of a vault: flock(2) on `.keyfold.lock`.
 ///
 /// The kernel drops it when its holder dies in any way, so a stale lock cannot exist; the text in
-/// the file only says who holds it.
+/// the file only says where its holder has mounted the vault.
 package final class VaultLock: Sendable {
-    /// Who holds a vault, as written by the holder itself.
+    /// Who holds a vault, as the kernel says.
     package struct Holder: Sendable, Hashable {
         package let pid: Int32
+        /// As the holder has written it; one that only reads writes nothing.
         package let mountPoint: String?
     }
 
@@ -47,7 +48,7 @@ package final class VaultLock: Sendable {
             try file.tryLock(isShared || isReadOnly ? .shared : .exclusive)
         } catch {
             guard error == .wouldBlock else { throw .system(error) }
-            throw .locked(path: path, holder: holder(in: file))
+            throw .locked(path: path, holder: holder(of: file))
         }
         if !isReadOnly {
             let text = "\(ProcessTable.currentPID)\n\(mountPoint ?? "")\n"
@@ -63,28 +64,30 @@ package final class VaultLock: Sendable {
         file.unlock()
     }
 
-    /// Who holds the vault at `path`; nil when nobody does.
+    /// Who holds the vault at `path`; nil when nobody does that can be seen from here.
     package static func holder(ofVaultAt path: String) throws(VaultError) -> Holder? {
         let file: Descriptor
         do throws(Errno) {
             let vault = try Descriptor.open(path: path, OpenFlag.directory)
-            file = try vault.open(FileName(ReservedName.lock), OpenFlag.nonBlocking)
+            file = try vault.open(FileName(ReservedName.lock), OpenFlag.path)
         } catch {
             if error == .noSuchFileOrDirectory { return nil }
             throw .system(error)
         }
-        do throws(Errno) {
-            try file.tryLock(.exclusive)
-            file.unlock()
-            return nil
-        } catch {
-            guard error == .wouldBlock else { throw .system(error) }
-            return holder(in: file) ?? Holder(pid: 0, mountPoint: nil)
-        }
+        return holder(of: file)
     }
 
-    private static func holder(in file: Descriptor) -> Holder? {
-        guard let bytes = try? file.read(count: 8192, at: 0) else { return nil }
+    private static func holder(of file: Descriptor) -> Holder? {
+        guard let pids = try? file.lockHolders(), let first = pids.first else { return nil }
+        // The text may be that of a mount that has ended.
+        if let writer = writer(of: file), pids.contains(writer.pid) { return writer }
+        return Holder(pid: first, mountPoint: nil)
+    }
+
+    private static func writer(of file: Descriptor) -> Holder? {
+        guard
+            let bytes = try? file.reopen(OpenFlag.nonBlocking).read(count: 8192, at: 0)
+        else { return nil }
         let lines = String(decoding: bytes, as: UTF8.self)
             .split(separator: "\n", omittingEmptySubsequences: false)
         guard lines.count >= 2, let pid = Int32(lines[0]) else { return nil }

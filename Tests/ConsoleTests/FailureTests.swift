@@ -44,6 +44,13 @@ struct FailureTests {
         #expect(failure.wayOut?.hasPrefix("unmount it first: keyfold unmount /m;") == true)
     }
 
+    @Test func `a vault that is held without a known mount names the process alone`() {
+        let holder = VaultLock.Holder(pid: 42, mountPoint: nil)
+        let failure = Failure(VaultError.locked(path: "/v", holder: holder), object: "/x")
+        #expect(failure.message == "process 42 holds the vault")
+        #expect(failure.wayOut?.contains("keyfold status") == true)
+    }
+
     @Test func `a keystore's failure is carried, and its answer passes`() throws {
         let answer = try Failure.carrying { () throws(KeystoreError) in 7 }
         #expect(answer == 7)

@@ -198,6 +198,23 @@ extension EndToEnd.Commands {
             }
         }
 
+        @Test func `who holds a vault is told as it is, and not as an earlier mount wrote it`()
+            throws
+        {
+            try VaultFixture.withMount(.locked) { fixture in
+                try fixture.unmount()
+                let second = fixture.base.path + "/second"
+                try Disk.makeDirectory(second)
+                try fixture.keyfold("mount", fixture.vault, second, "-o", "ro")
+                let result = try fixture.mountCommand().result()
+                Self.expectRefusal(result, naming: fixture.vault, status: 75)
+                let pid = try #require(try fixture.json("status", second)[0]["pid"].int)
+                #expect(result.error.contains("process \(pid) "), "\(result)")
+                #expect(!result.error.contains(fixture.mountPoint), "\(result)")
+                try fixture.keyfold("unmount", second)
+            }
+        }
+
         @Test func `an unknown mount option`() throws {
             try VaultFixture.withVault(.locked) { fixture in
                 let result = try fixture.mountCommand(options: ["nosuchoption"]).result()

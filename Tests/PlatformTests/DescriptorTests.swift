@@ -1,4 +1,4 @@
-import Platform
+@testable import Platform
 import TestSupport
 import Testing
 
@@ -200,5 +200,46 @@ struct FileNameTests {
         #expect(!FileName("...").isDots)
         #expect(!FileName(".a").isDots)
         #expect(!FileName("").isDots)
+    }
+}
+
+@Suite
+struct LockHolderTests {
+    @Test func `who holds a file is known without taking its lock`() throws {
+        try withTemporaryDirectory { path in
+            try Disk.write(path + "/file", "x")
+            let looker = try Disk.open(path + "/file", OpenFlag.path)
+            #expect(try looker.lockHolders() == [])
+            for kind in [Descriptor.LockKind.shared, .exclusive] {
+                let holder = try Disk.open(path + "/file")
+                try holder.tryLock(kind)
+                #expect(try looker.lockHolders() == [ProcessTable.currentPID])
+                holder.unlock()
+                #expect(try looker.lockHolders() == [])
+            }
+        }
+    }
+
+    @Test func `a lock of the same number on another device is another file's`() throws {
+        let mounts = """
+            21 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw
+            30 21 0:42 /data /data rw - btrfs /dev/sdb rw
+            """
+        let locks = """
+            1: POSIX  ADVISORY  WRITE 10 00:2a:131 0 EOF
+            2: FLOCK  ADVISORY  WRITE 11 08:01:131 0 EOF
+            3: FLOCK  ADVISORY  READ 12 00:2a:131 0 EOF
+            3: -> FLOCK  ADVISORY  WRITE 13 00:2a:131 0 EOF
+            4: FLOCK  ADVISORY  READ 14 00:2a:131 0 EOF
+            5: FLOCK  ADVISORY  WRITE 15 00:2a:9 0 EOF
+            """
+        let information = "pos:\t0\nflags:\t02\nmnt_id:\t30\n"
+        let old = try #require(
+            LockedFile(information: information, mounts: mounts, inodeNumber: 131))
+        #expect(old.holders(in: locks) == [12, 14])
+        let new = try #require(
+            LockedFile(information: information + "ino:\t9\n", mounts: mounts, inodeNumber: 131))
+        #expect(new.holders(in: locks) == [15])
+        #expect(LockedFile(information: "pos:\t0\n", mounts: mounts, inodeNumber: 131) == nil)
     }
 }
