@@ -14,6 +14,13 @@ extension Failure {
                 wayOut: "take it from a backup; the rest of the vault is unharmed")
         case .keys(let error):
             self.init(error, object: object)
+        case .missingKeyVersion(let keyARN, let version, let current):
+            self.init(
+                .notFound, object,
+                "its wrapped key needs version \(version) of \(keyARN), and this keystore has "
+                    + "\(current)",
+                wayOut: "the keystore is older than the vault: restore a newer backup of it "
+                    + "(keyfold keystore restore BACKUP --keystore DIR)")
         case .notAVault(let path):
             self.init(
                 .notFound, path, "this is not a vault: it has no keyfold.json",

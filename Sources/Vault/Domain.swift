@@ -110,7 +110,7 @@ struct DomainTable {
 func unwrap(
     _ wrapped: [WrappedKey], context: EncryptionContext, service: any KeyService, as caller: Caller
 ) throws(VaultError) -> SecretBytes {
-    var firstError: KMSError?
+    var firstError: VaultError?
     for key in wrapped {
         do throws(KMSError) {
             let plaintext = try service.decrypt(
@@ -118,12 +118,24 @@ func unwrap(
             ).plaintext
             // Whoever may encrypt under the CMK can wrap anything; a key has 32 bytes.
             if plaintext.count == FileKeys.dataKeyBytes { return plaintext }
-            firstError = firstError ?? .invalidCiphertext
+            firstError = firstError ?? .keys(.invalidCiphertext)
         } catch {
-            firstError = firstError ?? error
+            firstError = firstError ?? key.failure(error, service: service, as: caller)
         }
     }
-    throw .keys(firstError ?? .invalidCiphertext)
+    throw firstError ?? .keys(.invalidCiphertext)
+}
+
+extension WrappedKey {
+    /// What it means that the service did not open this key. A keystore that was restored from a
+    /// backup before a rotation calls what was wrapped after it no ciphertext of its own.
+    func failure(_ error: KMSError, service: any KeyService, as caller: Caller) -> VaultError {
+        guard error.code == .invalidCiphertext, let blob = SymmetricBlob(decoding: blob),
+            let current = (try? service.describeKey(keyARN, as: caller))?.currentVersion,
+            blob.keyVersion > current
+        else { return .keys(error) }
+        return .missingKeyVersion(keyARN: keyARN, version: blob.keyVersion, current: current)
+    }
 }
 
 extension ProcessIdentity {

@@ -192,7 +192,7 @@ struct Recovery {
             do throws(VaultError) {
                 try mendTail(file, path, firstBlock: firstBlock, isSameBoot: isSameBoot)
             } catch {
-                guard case .keys = error else { throw error }
+                guard error.isOfKeys else { throw error }
                 deferred = DeferredTail(
                     backing: BackingID(before),
                     file: JournaledFile(fileID: history.fileID, path: path),

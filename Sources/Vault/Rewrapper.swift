@@ -236,14 +236,16 @@ package final class Rewrapper: Sendable {
     private func reEncrypt(
         _ key: WrappedKey, to destination: String, _ context: EncryptionContext
     ) throws(VaultError) -> WrappedKey {
-        let wrapped = try Vault.keys { () throws(KMSError) in
-            try service.reEncrypt(
+        do throws(KMSError) {
+            let wrapped = try service.reEncrypt(
                 ReEncryptRequest(
                     blob: key.blob, sourceKey: key.keyARN, sourceContext: context,
                     destinationKey: destination, destinationContext: context),
                 as: caller)
+            return WrappedKey(keyARN: "\(wrapped.keyARN)", blob: wrapped.blob)
+        } catch {
+            throw key.failure(error, service: service, as: caller)
         }
-        return WrappedKey(keyARN: "\(wrapped.keyARN)", blob: wrapped.blob)
     }
 
     private func metadata(of key: String) throws(VaultError) -> KeyMetadata {

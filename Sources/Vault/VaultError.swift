@@ -10,6 +10,8 @@ package enum VaultError: Error, Sendable {
     case format(FormatError)
     /// The key service refused.
     case keys(KMSError)
+    /// A wrapped key is of a version that the service's key has not reached.
+    case missingKeyVersion(keyARN: String, version: UInt32, current: UInt32)
     /// The directory holds no `keyfold.json`.
     case notAVault(path: String)
     /// `init` was asked for a directory that holds other things.
@@ -26,6 +28,18 @@ package enum VaultError: Error, Sendable {
     case journal(path: String, FormatError)
 }
 
+extension VaultError {
+    /// Whether a key could not be had, which it may be later, or for somebody else.
+    var isOfKeys: Bool {
+        switch self {
+        case .keys, .missingKeyVersion: true
+        case .system, .format, .notAVault, .notEmpty, .alreadyAVault, .locked, .unknownDomain,
+            .dataKeyUsedUp, .journal:
+            false
+        }
+    }
+}
+
 extension Errno {
     /// The only place where a vault failure becomes an errno. No `default`: a new ``VaultError``
     /// case must choose its errno here before it compiles.
@@ -34,6 +48,7 @@ extension Errno {
         case .system(let errno): self = errno
         case .format, .unknownDomain: self = .ioError
         case .keys(let error): self = Errno(error)
+        case .missingKeyVersion: self = .noKey
         case .notAVault: self = .noSuchFileOrDirectory
         case .notEmpty: self = .directoryNotEmpty
         case .alreadyAVault: self = .fileExists

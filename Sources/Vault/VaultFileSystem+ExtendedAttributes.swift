@@ -56,7 +56,7 @@ extension VaultFileSystem {
         do throws(VaultError) {
             keys = try attributeKeys(of: inode)
         } catch {
-            guard case .keys = error else { throw error }
+            guard error.isOfKeys else { throw error }
             keys = nil
         }
         let node = try node(inode)

@@ -450,6 +450,10 @@ extension VaultFileSystem {
         case .format(let error): what = "damaged: \(error)"
         case .keys(.invalidCiphertext), .keys(.incorrectKey):
             what = "its wrapped data key does not open"
+        case .missingKeyVersion(let keyARN, let version, let current):
+            what =
+                "its data key needs version \(version) of \(keyARN), of which there are "
+                + "\(current)"
         case .system(.ioError): what = "the store below answers an I/O error"
         case .unknownDomain(let id): what = "its record is of domain \(id), not of the one it is in"
         case .dataKeyUsedUp:

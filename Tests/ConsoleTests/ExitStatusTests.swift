@@ -63,6 +63,7 @@ struct ExitStatusTests {
     @Test(arguments: [
         (VaultError.system(.noSpace), Int32(74)), (.system(.noSuchFileOrDirectory), 66),
         (.keys(.disabled("x")), 78), (.notAVault(path: "/v"), 66), (.notEmpty(path: "/v"), 73),
+        (.missingKeyVersion(keyARN: "arn", version: 2, current: 1), 66),
         (.alreadyAVault(path: "/v"), 73), (.locked(path: "/v", holder: nil), 75),
     ])
     func `a vault's error ends the program with its code`(_ error: VaultError, _ status: Int32) {

@@ -46,6 +46,45 @@ extension EndToEnd.Files {
             return numbers
         }
 
+        @Test func `a keystore that is older than the vault is said to be so`() throws {
+            try VaultFixture.withVault { fixture in
+                let backup = fixture.base.path + "/backup"
+                try fixture.keyfold("keystore", "backup", backup)
+                try fixture.mount()
+                try Disk.write(fixture.path("old"), "x")
+                try fixture.keyfold("key", "rotate", VaultFixture.defaultAlias)
+                try Disk.write(fixture.path("new"), "x")
+                try fixture.unmount()
+                try FileTree.remove(fixture.keystore)
+                try fixture.keyfold("keystore", "restore", backup)
+                // Of the files the vault has one that is behind the backup, of the keys none.
+                let files = try fixture.keyfold("rewrap", fixture.vault, expecting: 2)
+                let words = "needs version 2 of arn:aws:kms:"
+                #expect(files.error.contains("new: its wrapped key \(words)"), "\(files)")
+                #expect(files.error.contains("this keystore has 1"), "\(files)")
+                #expect(files.error.contains("restore a newer backup"), "\(files)")
+                try fixture.mount()
+                #expect(try Disk.readText(fixture.path("old")) == "x")
+                #expect(throws: Errno.noKey) { try Disk.read(fixture.path("new")) }
+            }
+        }
+
+        @Test func `a vault's own key that the keystore does not have yet keeps it from mounting`()
+            throws
+        {
+            try VaultFixture.withVault { fixture in
+                let backup = fixture.base.path + "/backup"
+                try fixture.keyfold("keystore", "backup", backup)
+                try fixture.keyfold("key", "rotate", VaultFixture.defaultAlias)
+                try fixture.keyfold("rewrap", fixture.vault)
+                try FileTree.remove(fixture.keystore)
+                try fixture.keyfold("keystore", "restore", backup)
+                let mount = try fixture.mountCommand().run(expecting: 66)
+                #expect(mount.error.contains("needs version 2 of arn:aws:kms:"), "\(mount)")
+                #expect(mount.error.contains("keyfold keystore restore BACKUP"), "\(mount)")
+            }
+        }
+
         @Test func `a rotated key's files move on, while the vault is mounted and in use`() throws {
             try VaultFixture.withMount { fixture in
                 try Self.makeFiles(fixture, 60)

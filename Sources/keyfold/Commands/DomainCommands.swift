@@ -81,8 +81,8 @@ struct DomainCreate: ParsableCommand {
                 throw Failure(
                     .notFound, path, "there is no directory that it could be made in",
                     wayOut: "make the directories above it first, in the mount")
-            case .system, .format, .keys, .notAVault, .notEmpty, .alreadyAVault, .locked,
-                .unknownDomain, .dataKeyUsedUp, .journal:
+            case .system, .format, .keys, .missingKeyVersion, .notAVault, .notEmpty,
+                .alreadyAVault, .locked, .unknownDomain, .dataKeyUsedUp, .journal:
                 throw Failure(error, object: path)
             }
         }
@@ -101,8 +101,8 @@ struct DomainCreate: ParsableCommand {
                 wayOut: "mount it without -o ro, or unmount it")
         case .keys(let error):
             Failure(error, object: key ?? DefaultKey.alias)
-        case .system, .format, .notAVault, .notEmpty, .alreadyAVault, .locked, .unknownDomain,
-            .dataKeyUsedUp, .journal:
+        case .system, .format, .missingKeyVersion, .notAVault, .notEmpty, .alreadyAVault, .locked,
+            .unknownDomain, .dataKeyUsedUp, .journal:
             Failure(error, object: path)
         }
     }
