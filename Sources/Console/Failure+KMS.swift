@@ -1,12 +1,21 @@
 package import KMSModel
 
 extension Failure {
-    /// - Parameter object: the key, alias or file as the person named it.
+    /// - Parameter object: the key or alias as the person named it.
     package init(_ error: KMSError, object: String?) {
+        self.init(error, object: object, key: object)
+    }
+
+    /// - Parameter file: the file or vault that the key was for.
+    package init(_ error: KMSError, file: String) {
+        self.init(error, object: file, key: error.keyARN)
+    }
+
+    private init(_ error: KMSError, object: String?, key: String?) {
         let text = error.message.isEmpty ? error.plainWords : error.message
         self.init(
             ExitStatus(error), object, text.hasSuffix(".") ? String(text.dropLast()) : text,
-            wayOut: error.wayOut(object: object))
+            wayOut: error.wayOut(key: key ?? "KEY"))
     }
 }
 
@@ -38,9 +47,13 @@ extension KMSError {
         }
     }
 
-    fileprivate func wayOut(object: String?) -> String? {
+    /// The key that an answer about a key's state begins with; nil where it names none.
+    fileprivate var keyARN: String? {
+        message.split(separator: " ").first.flatMap { KeyARN(String($0)) }?.description
+    }
+
+    fileprivate func wayOut(key: String) -> String? {
         if isOutOfSpace { return "make room; what was there before is unharmed" }
-        let key = object ?? "KEY"
         switch code {
         case .disabled: return "a disabled key works again after: keyfold key enable \(key)"
         case .invalidAliasName, .invalidARN:
@@ -57,6 +70,8 @@ extension KMSError {
         case .missing: return "'keyfold key list' and 'keyfold alias list' show what there is"
         case .taken: return "choose another name, or move it with: keyfold alias update"
         case .denied:
+            // What else is refused, such as credentials, says itself what to do.
+            guard code == .notAuthorized || message.hasPrefix("User: ") else { return nil }
             return "the keystore's owner may do it; keys below alias/aws/ are the service's own "
                 + "and stay as they are"
         case .timedOut, .unavailable: return "try again later"

@@ -13,7 +13,13 @@ extension Failure {
                 .damagedData, object, "\(error)",
                 wayOut: "take it from a backup; the rest of the vault is unharmed")
         case .keys(let error):
-            self.init(error, object: object)
+            self.init(error, file: object)
+        case .foreignKey(let keyARN, let account):
+            self.init(
+                .noPermission, object,
+                "its key is \(keyARN), and this keystore is of account \(account)",
+                wayOut: "name the keystore that the vault was made with: --keystore DIR, for a "
+                    + "mount -o keystore=DIR")
         case .missingKeyVersion(let keyARN, let version, let current):
             self.init(
                 .notFound, object,

@@ -142,7 +142,7 @@ package struct KeyHolder: Sendable {
 }
 
 extension KeyPlace {
-    /// Unlocks the keystore; a service is not asked anything yet.
+    /// Unlocks the keystore of a vault; a service is not asked anything yet.
     ///
     /// - Parameter program: `keyfold` or `keyfoldfs`, for the service's log.
     package func open(
@@ -150,6 +150,13 @@ extension KeyPlace {
     ) throws(Failure) -> KeyHolder {
         switch self {
         case .keystore(let location):
+            guard Keystore.isKeystore(at: location.directory) else {
+                throw Failure(
+                    .notFound, location.directory, "the vault's keystore is not here",
+                    wayOut: "if it lies elsewhere, name it: --keystore DIR, for a mount "
+                        + "-o keystore=DIR; if it is lost: keyfold keystore restore BACKUP "
+                        + "--keystore \(location.directory)")
+            }
             return KeyHolder(try Unlocking(location: location, sources: sources).open())
         case .service(let address, let account):
             let service = address.service(

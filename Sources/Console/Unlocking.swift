@@ -46,15 +46,15 @@ package struct Unlocking {
         }
         if let file = sources.recoveryKeyFile {
             var text = try SecretFile.firstLine(of: file, purpose: "recovery key")
-            return try open(.recoveryKey(.init(consuming: &text)))
+            return try open(.recoveryKey(.init(consuming: &text)), from: file)
         }
         if let file = sources.keyFile {
             var key = try SecretFile.contents(of: file, purpose: "key")
-            return try open(.keyFile(.init(consuming: &key)))
+            return try open(.keyFile(.init(consuming: &key)), from: file)
         }
         if let keystore = try openFromKeyring() { return keystore }
         if let file = sources.passphraseFile {
-            return try open(Self.passphrase(in: file))
+            return try open(Self.passphrase(in: file), from: file)
         }
         return try openAtTheTerminal()
     }
@@ -100,10 +100,15 @@ package struct Unlocking {
         }
     }
 
-    private func open(_ method: UnlockMethod) throws(Failure) -> Keystore {
-        try Failure.carrying { () throws(KeystoreError) in
-            try Keystore.open(
+    private func open(_ method: UnlockMethod, from file: String) throws(Failure) -> Keystore {
+        do throws(KeystoreError) {
+            return try Keystore.open(
                 at: location.directory, unlocking: method, clock: SystemWallClock())
+        } catch {
+            var failure = Failure(error)
+            // What the file holds can be no secret of any keystore.
+            failure.object = failure.object ?? file
+            throw failure
         }
     }
 

@@ -211,8 +211,7 @@ extension KeystoreStore {
         do throws(Errno) {
             source = try Descriptor.open(path: file, O_RDONLY)
         } catch {
-            throw error == .noSuchFileOrDirectory
-                ? .missing(path: file) : KeystoreError(error, path: file)
+            throw KeystoreError(error, path: file)
         }
         let (header, seal, headerBytes) = try BackupHeader.read(source, path: file)
         let place = try onSystem(directory) { () throws(Errno) in

@@ -127,9 +127,17 @@ func unwrap(
 }
 
 extension WrappedKey {
-    /// What it means that the service did not open this key. A keystore that was restored from a
-    /// backup before a rotation calls what was wrapped after it no ciphertext of its own.
+    /// What it means that the service did not open this key. A keystore denies the keys of other
+    /// accounts; one that was restored from a backup before a rotation calls what was wrapped after
+    /// it no ciphertext of its own.
     func failure(_ error: KMSError, service: any KeyService, as caller: Caller) -> VaultError {
+        // Who asks a service elsewhere is not known here (``KeyService``).
+        let parts = caller.principalARN.split(separator: ":", omittingEmptySubsequences: false)
+        if error.code == .accessDenied, parts.count > 4, let own = KeyARN(keyARN)?.scope.account,
+            own != parts[4]
+        {
+            return .foreignKey(keyARN: keyARN, account: String(parts[4]))
+        }
         guard error.code == .invalidCiphertext, let blob = SymmetricBlob(decoding: blob),
             let current = (try? service.describeKey(keyARN, as: caller))?.currentVersion,
             blob.keyVersion > current

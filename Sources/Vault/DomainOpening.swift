@@ -7,10 +7,14 @@ enum RootDomain {
     static func open(
         in vault: Descriptor, config: VaultConfig, service: any KeyService, as caller: Caller
     ) throws(VaultError) -> (DirectoryIdentity, RecordStamp) {
-        let stamp = RecordStamp(
-            try system { () throws(Errno) in
-                try vault.status(of: FileName(ReservedName.directoryRecord))
-            })
+        let stamp: RecordStamp
+        do throws(Errno) {
+            stamp = RecordStamp(try vault.status(of: FileName(ReservedName.directoryRecord)))
+        } catch {
+            guard error == .noSuchFileOrDirectory else { throw .system(error) }
+            throw .format(
+                .malformed(.directoryRecord, "\(ReservedName.directoryRecord) is missing"))
+        }
         let bytes = try DirectoryRecord.read(in: vault)
         let record = try format { () throws(FormatError) in try DirectoryRecord(decoding: bytes) }
         guard record.domainID == config.rootDomainID, record.link == nil,

@@ -12,6 +12,8 @@ package enum VaultError: Error, Sendable {
     case keys(KMSError)
     /// A wrapped key is of a version that the service's key has not reached.
     case missingKeyVersion(keyARN: String, version: UInt32, current: UInt32)
+    /// A wrapped key is of another account than the keystore's.
+    case foreignKey(keyARN: String, account: String)
     /// The directory holds no `keyfold.json`.
     case notAVault(path: String)
     /// `init` was asked for a directory that holds other things.
@@ -32,7 +34,7 @@ extension VaultError {
     /// Whether a key could not be had, which it may be later, or for somebody else.
     var isOfKeys: Bool {
         switch self {
-        case .keys, .missingKeyVersion: true
+        case .keys, .missingKeyVersion, .foreignKey: true
         case .system, .format, .notAVault, .notEmpty, .alreadyAVault, .locked, .unknownDomain,
             .dataKeyUsedUp, .journal:
             false
@@ -49,6 +51,7 @@ extension Errno {
         case .format, .unknownDomain: self = .ioError
         case .keys(let error): self = Errno(error)
         case .missingKeyVersion: self = .noKey
+        case .foreignKey: self = .accessDenied
         case .notAVault: self = .noSuchFileOrDirectory
         case .notEmpty: self = .directoryNotEmpty
         case .alreadyAVault: self = .fileExists

@@ -458,7 +458,8 @@ extension VaultFileSystem {
         case .unknownDomain(let id): what = "its record is of domain \(id), not of the one it is in"
         case .dataKeyUsedUp:
             what = "its data key has sealed all the blocks it may; \(Self.newKeyAdvice)"
-        case .keys, .system, .notAVault, .notEmpty, .alreadyAVault, .locked, .journal: return
+        case .keys, .foreignKey, .system, .notAVault, .notEmpty, .alreadyAVault, .locked, .journal:
+            return
         }
         incident(inode, what)
     }

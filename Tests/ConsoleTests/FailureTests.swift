@@ -36,6 +36,22 @@ struct FailureTests {
         #expect(failure.wayOut?.hasSuffix("keyfold key enable alias/a") == true)
     }
 
+    @Test func `a vault's disabled key is named by its ARN, and not by the vault`() {
+        let arn = "arn:aws:kms:us-east-1:123456789012:key/00112233-4455-6677-8899-aabbccddeeff"
+        let failure = Failure(VaultError.keys(.disabled("\(arn) is disabled.")), object: "/v")
+        #expect(failure.object == "/v")
+        #expect(failure.wayOut?.hasSuffix("keyfold key enable \(arn)") == true)
+        let unnamed = Failure(VaultError.keys(.disabled("it is disabled.")), object: "/v")
+        #expect(unnamed.wayOut?.hasSuffix("keyfold key enable KEY") == true)
+    }
+
+    @Test func `only who is denied a key is sent to the keystore's owner`() {
+        let denied = KMSError.accessDenied("User: a is not authorized to perform: kms:Decrypt")
+        #expect(Failure(denied, object: "k").wayOut?.contains("owner") == true)
+        let without = KMSError.accessDenied("there are no AWS credentials: set some")
+        #expect(Failure(without, object: "k").wayOut == nil)
+    }
+
     @Test func `a locked vault names who holds it`() {
         let holder = VaultLock.Holder(pid: 42, mountPoint: "/m")
         let failure = Failure(VaultError.locked(path: "/v", holder: holder), object: "/x")

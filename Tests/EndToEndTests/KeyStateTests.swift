@@ -50,9 +50,15 @@ extension EndToEnd.Files {
         @Test func `mounting under a disabled key says how to go on`() throws {
             try VaultFixture.withVault { fixture in
                 try fixture.keyfold("key", "disable", VaultFixture.defaultAlias)
-                let result = try fixture.mountCommand().result()
-                #expect(!result.succeeded)
-                #expect(result.error.contains("keyfold key enable"), "\(result)")
+                let arn = try #require(
+                    try fixture.json("key", "show", VaultFixture.defaultAlias)[0]["arn"].string)
+                for command in [
+                    fixture.mountCommand(), fixture.command(["rewrap", fixture.vault]),
+                    fixture.command(["domain", "list", fixture.vault]),
+                ] {
+                    let result = try command.run(expecting: 78)
+                    #expect(result.error.contains("keyfold key enable \(arn)\n"), "\(result)")
+                }
                 #expect(!fixture.isMounted)
             }
         }

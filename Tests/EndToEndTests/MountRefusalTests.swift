@@ -50,11 +50,62 @@ extension EndToEnd.Commands {
         @Test func `a missing keystore`() throws {
             try VaultFixture.withVault(.locked) { fixture in
                 try Disk.rename(fixture.keystore, fixture.keystore + ".away")
-                Self.expectRefusal(
-                    try fixture.mountCommand().result(), naming: fixture.keystore, status: 66)
+                let result = try fixture.mountCommand().result()
+                Self.expectRefusal(result, naming: fixture.keystore, status: 66)
+                #expect(
+                    result.error.contains(
+                        "keyfold keystore restore BACKUP --keystore \(fixture.keystore)"))
+                #expect(!result.error.contains("keyfold init"), "\(result)")
                 #expect(!Disk.exists(fixture.keystore))
                 try Disk.rename(fixture.keystore + ".away", fixture.keystore)
                 try fixture.mount()
+            }
+        }
+
+        @Test func `the keystore of somebody else's vault`() throws {
+            try VaultFixture.withVault(.locked) { fixture in
+                let other = fixture.base.path + "/other"
+                try fixture.keyfold("keystore", "create", "--keystore", other)
+                let arn = try #require(
+                    try fixture.json("key", "list", "--keystore", other).first?["arn"].string)
+                let words = "this keystore is of account \(arn.split(separator: ":")[4])"
+                let mount = try fixture.mountCommand(options: ["keystore=" + other]).result()
+                Self.expectRefusal(mount, naming: fixture.vault, status: 77)
+                #expect(mount.error.contains(words), "\(mount)")
+                #expect(mount.error.contains("--keystore DIR"), "\(mount)")
+                let rewrap = try fixture.command(["rewrap", fixture.vault, "--keystore", other])
+                    .result()
+                #expect(rewrap.error.contains(words), "\(rewrap)")
+            }
+        }
+
+        @Test func `a vault without its record`() throws {
+            try VaultFixture.withVault { fixture in
+                try Disk.unlink(fixture.vault + "/.keyfold.dir")
+                let result = try fixture.mountCommand().result()
+                Self.expectRefusal(result, naming: ".keyfold.dir is missing", status: 65)
+                #expect(result.error.contains("from a backup"), "\(result)")
+            }
+        }
+
+        @Test func `files that hold no key are named`() throws {
+            try VaultFixture.withVault(.locked) { fixture in
+                let file = fixture.base.path + "/file"
+                try Disk.write(file, "ABCD-EFGH\n")
+                try Disk.changeMode(file, to: 0o600)
+                for words in [
+                    ["key", "list", "--key-file", file], ["slot", "add", "key-file", file],
+                    ["key", "list", "--recovery-key-file", file],
+                ] {
+                    let result = try fixture.keyfold(words, expecting: 64)
+                    #expect(result.error.contains("keyfold: \(file): "), "\(result)")
+                }
+                let missing = fixture.base.path + "/nosuch"
+                let restore = try fixture.keyfold(
+                    "keystore", "restore", missing, "--keystore", fixture.base.path + "/new",
+                    expecting: 66)
+                #expect(restore.error.contains("\(missing): No such file"), "\(restore)")
+                #expect(!restore.error.contains("keyfold init"), "\(restore)")
             }
         }
 

@@ -263,6 +263,7 @@ extension EndToEnd.Commands {
                 let none = try mount(["AWS_SECRET_ACCESS_KEY": "", "AWS_ACCESS_KEY_ID": ""], [])
                 #expect(none.status == 77)
                 #expect(none.error.contains("there are no AWS credentials"))
+                #expect(!none.error.contains("alias/aws/"))
                 let open = try mount([:], ["kms=http://192.0.2.1/"])
                 #expect(open.status == 64)
                 #expect(open.error.contains("in the open"))

@@ -236,7 +236,8 @@ import Testing
         #expect(throws: KeystoreError.exists(path: kms.path)) {
             try Keystore.restore(from: file, to: kms.path)
         }
-        #expect(throws: KeystoreError.missing(path: kms.place.path("none"))) {
+        let missing = KeystoreError.system(.noSuchFileOrDirectory, path: kms.place.path("none"))
+        #expect(throws: missing) {
             try Keystore.restore(from: kms.place.path("none"), to: target)
         }
     }

@@ -81,7 +81,7 @@ struct DomainCreate: ParsableCommand {
                 throw Failure(
                     .notFound, path, "there is no directory that it could be made in",
                     wayOut: "make the directories above it first, in the mount")
-            case .system, .format, .keys, .missingKeyVersion, .notAVault, .notEmpty,
+            case .system, .format, .keys, .missingKeyVersion, .foreignKey, .notAVault, .notEmpty,
                 .alreadyAVault, .locked, .unknownDomain, .dataKeyUsedUp, .journal:
                 throw Failure(error, object: path)
             }
@@ -101,8 +101,8 @@ struct DomainCreate: ParsableCommand {
                 wayOut: "mount it without -o ro, or unmount it")
         case .keys(let error):
             Failure(error, object: key ?? DefaultKey.alias)
-        case .system, .format, .missingKeyVersion, .notAVault, .notEmpty, .alreadyAVault, .locked,
-            .unknownDomain, .dataKeyUsedUp, .journal:
+        case .system, .format, .missingKeyVersion, .foreignKey, .notAVault, .notEmpty,
+            .alreadyAVault, .locked, .unknownDomain, .dataKeyUsedUp, .journal:
             Failure(error, object: path)
         }
     }

@@ -56,8 +56,13 @@ struct SlotAdd: ParsableCommand {
     func run() throws {
         try common.withSession { session throws(Failure) in
             let secret = try slotSecret(for: session.keystore)
-            let added = try Failure.carrying { () throws(KeystoreError) in
-                try session.keystore.addSlot(secret, label: label)
+            let added: UnlockSlot
+            do throws(KeystoreError) {
+                added = try session.keystore.addSlot(secret, label: label)
+            } catch {
+                var failure = Failure(error)
+                failure.object = failure.object ?? file
+                throw failure
             }
             guard let recoveryKey = added.newRecoveryKey else {
                 common.output.data(added.json, common.quiet ? "" : "Added slot \(added.id).\n")

@@ -28,8 +28,8 @@ struct VaultPlace {
             switch error {
             case .notAVault: try refuseContents()
             case .system(.noSuchFileOrDirectory): break
-            case .system, .format, .keys, .missingKeyVersion, .notEmpty, .alreadyAVault, .locked,
-                .unknownDomain, .dataKeyUsedUp, .journal:
+            case .system, .format, .keys, .missingKeyVersion, .foreignKey, .notEmpty,
+                .alreadyAVault, .locked, .unknownDomain, .dataKeyUsedUp, .journal:
                 throw Failure(error, object: directory)
             }
         }
