@@ -23,7 +23,7 @@ extension ExitStatus {
     package init(_ error: KeystoreError) {
         switch error {
         case .missing, .noSuchSlot, .noSlotOfKind: self = .notFound
-        case .exists: self = .cannotCreate
+        case .exists, .readOnly: self = .cannotCreate
         case .notAKeystore, .unsupportedVersion, .tampered, .damagedBackup: self = .damagedData
         case .wrongPassphrase, .wrongRecoveryKey, .wrongKeyFile, .locked: self = .noPermission
         case .mistypedRecoveryKey, .unusableKeyFile, .emptyPassphrase: self = .usage
@@ -70,6 +70,7 @@ extension KeystoreError {
         case .tampered(let path, let what): (path, "the keystore was tampered with: \(what)")
         case .damagedBackup(let path, let reason): (path, "the backup is damaged: \(reason)")
         case .full(let path): (path, "no space is left")
+        case .readOnly(let path): (path, "the keystore is on a read-only file system")
         case .system(let errno, let path): (path, "\(errno)")
         case .database(let code, let message, let path): (path, "SQLite \(code): \(message)")
         case .log(let text): ("usage log", text)
@@ -94,6 +95,9 @@ extension KeystoreError {
         case .tooManySlots: "'keyfold slot remove' makes room"
         case .tampered: "put back a backup: keyfold keystore restore FILE --keystore DIR"
         case .damagedBackup: "use another backup"
+        case .readOnly:
+            "each use of a key is logged in the keystore: copy it where it can be written, and name "
+                + "that with --keystore DIR"
         case .full: "make room; what was there before is unharmed"
         case .emptyPassphrase, .unusableKeyFile, .system, .database, .log: nil
         }

@@ -322,10 +322,19 @@ extension KeystoreError {
             self = .notAKeystore(path: path, reason: "it is not an SQLite database")
         case .SQLITE_CORRUPT:
             self = .notAKeystore(path: path, reason: "the database is damaged")
+        case .SQLITE_CANTOPEN where Self.isReadOnly(path),
+            .SQLITE_READONLY where Self.isReadOnly(path):
+            self = .readOnly(path: path)
         default:
             self = .database(
                 code: Int(error.extendedResultCode.rawValue),
                 message: error.message ?? "no message", path: path)
         }
+    }
+
+    /// With O_PATH, since to close any other descriptor of the file would drop SQLite's locks.
+    private static func isReadOnly(_ path: String) -> Bool {
+        let file = try? Descriptor.open(path: path, OpenFlag.path)
+        return (try? file?.fileSystemStatistics().isReadOnly) ?? false
     }
 }

@@ -33,6 +33,8 @@ package enum KeystoreError: Error, Hashable, Sendable {
     case damagedBackup(path: String, reason: String)
     /// No space is left.
     case full(path: String)
+    /// On a file system that is read-only, where no use of a key could be logged.
+    case readOnly(path: String)
     case system(Errno, path: String)
     /// SQLite's own answer: extended result code and text.
     case database(code: Int, message: String, path: String)
@@ -63,6 +65,7 @@ extension KeystoreError: CustomStringConvertible {
         case .tampered(let path, let what): "the keystore \(path) was tampered with: \(what)"
         case .damagedBackup(let path, let reason): "the backup \(path) is damaged: \(reason)"
         case .full(let path): "no space left for \(path)"
+        case .readOnly(let path): "\(path) is on a read-only file system"
         case .system(let errno, let path): "\(path): \(errno)"
         case .database(let code, let message, let path): "\(path): SQLite \(code): \(message)"
         case .log(let text): "usage log: \(text)"

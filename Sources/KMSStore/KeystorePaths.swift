@@ -89,6 +89,7 @@ package struct KeystorePaths: Sendable, Hashable {
             switch error {
             case .symbolicLinkLoop, .isDirectory, .noDeviceOrAddress:
                 throw .tampered(path: directory, what: "commits is no regular file")
+            case .readOnlyFileSystem: throw .readOnly(path: directory)
             default: throw KeystoreError(error, path: commits)
             }
         }

@@ -52,7 +52,7 @@ struct ExitStatusTests {
         (.unusableKeyFile(sizeBytes: 3), 64), (.emptyPassphrase, 64), (.lastSlot("s"), 78),
         (.tooManySlots(limit: 8), 78), (.full(path: "/k"), 74),
         (.database(code: 11, message: "m", path: "/k"), 74), (.log("text"), 74),
-        (.system(.noSuchFileOrDirectory, path: "/k"), 66),
+        (.system(.noSuchFileOrDirectory, path: "/k"), 66), (.readOnly(path: "/k"), 73),
     ])
     func `a keystore's error ends the program with its code`(
         _ error: KeystoreError, _ status: Int32

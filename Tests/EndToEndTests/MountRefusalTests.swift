@@ -79,6 +79,26 @@ extension EndToEnd.Commands {
             }
         }
 
+        @Test(needsRoot)
+        func `a keystore on a read-only file system`() throws {
+            try VaultFixture.withVault(.locked) { fixture in
+                try fixture.keyfold("key", "list")
+                try Command("mount", "--bind", fixture.keystore, fixture.keystore).run()
+                try Command("mount", "-o", "remount,ro,bind", fixture.keystore).run()
+                for command in [
+                    fixture.mountCommand(options: ["ro"]), fixture.command(["key", "list"]),
+                    fixture.command(["log"]),
+                ] {
+                    let result = try command.result()
+                    Self.expectRefusal(result, naming: fixture.keystore, status: 73)
+                    #expect(result.error.contains("read-only file system"), "\(result)")
+                    #expect(result.error.contains("--keystore DIR"), "\(result)")
+                }
+                try Command("umount", fixture.keystore).run()
+                try fixture.keyfold("key", "list")
+            }
+        }
+
         @Test func `a vault without its record`() throws {
             try VaultFixture.withVault { fixture in
                 try Disk.unlink(fixture.vault + "/.keyfold.dir")
