@@ -40,6 +40,15 @@ extension UsageLogError: CustomStringConvertible {
 }
 
 extension UsageLogError {
+    /// Whether what the keystore has of the log contradicts itself.
+    package var isDamagedAnchor: Bool {
+        guard case .anchorStore(let cause as LogLedger.Failure) = self else { return false }
+        return switch cause {
+        case .damagedState, .unknownSegment, .wentBack: true
+        case .noCheckpoint: false
+        }
+    }
+
     /// What is wrong with a segment. One that this user may not read is not damaged.
     init(_ problem: LogProblem, inLogAt directory: String) {
         if case .unreadable(.accessDenied) = problem.kind {

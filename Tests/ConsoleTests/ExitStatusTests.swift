@@ -78,6 +78,10 @@ struct ExitStatusTests {
         #expect(Failure(UsageLogError.closed).status == .internalError)
         #expect(Failure(UsageLogError.interrupted(Stop())).status == .failure)
         #expect(Failure(UsageLogError.interrupted(inner)) == inner)
+        let edited = KeystoreError.tampered(path: "/k", what: "a row was edited")
+        #expect(ExitStatus(UsageLogError.anchorStore(edited)) == .damagedData)
+        #expect(Failure(UsageLogError.anchorStore(edited)) == Failure(edited))
+        #expect(ExitStatus(UsageLogError.anchorStore(Stop())) == .inputOutput)
     }
 
     @Test(arguments: [

@@ -73,6 +73,20 @@ extension EndToEnd.Commands {
             }
         }
 
+        @Test(arguments: ["segments", "checkpoints"])
+        func `edited anchors of the log are damage, and no failure of the disk`(
+            _ table: String
+        ) throws {
+            try VaultFixture.withVault { fixture in
+                try fixture.keyfold("log", "anchor", "--out", fixture.base.path + "/anchor")
+                try Command(
+                    "sqlite3", fixture.keystore + "/keystore.db",
+                    "update \(table) set box = zeroblob(length(box))"
+                ).run()
+                try fixture.keyfold("log", "verify", expecting: 65)
+            }
+        }
+
         @Test func `a mount keeps the log's head in its vault`() throws {
             try VaultFixture.withMount { fixture in
                 try Disk.write(fixture.path("file"), "content")
