@@ -180,6 +180,9 @@ extension EndToEnd.Files {
                 try fails("there", 73, "there is something of that name already")
                 try fails("none/x", 66, "there is no directory that it could be made in")
                 try fails("../x", 64, "this names no new directory")
+                for words in [["check"], ["rewrap"], ["domain", "show"]] {
+                    try fixture.keyfold(words + [fixture.vault, "../x"], expecting: 64)
+                }
                 try fixture.keyfold(
                     "domain", "create", fixture.vault, "x", "--key", "alias/none", expecting: 66)
                 try fixture.keyfold("key", "disable", Self.second)

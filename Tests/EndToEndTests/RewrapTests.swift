@@ -258,6 +258,14 @@ extension EndToEnd.Files {
                 try Command(Program.keyfold, "inspect", fixture.passphraseFile).run(expecting: 65)
                 try Command(Program.keyfold, "inspect", file + "x").run(expecting: 66)
                 try Command(Program.keyfold, "inspect", file, file + "x").run(expecting: 2)
+                try Disk.makeDirectory(fixture.path("directory"))
+                try Disk.symbolicLink(fixture.path("link"), to: "nowhere")
+                let all = try Command.shell(
+                    "exec \"$1\" inspect --json \"$2\"/*", Program.keyfold, fixture.vault
+                ).run()
+                #expect(try JSON.lines(all.output).count == 2)
+                let config = fixture.vault + "/keyfold.json"
+                try Command(Program.keyfold, "inspect", config).run(expecting: 65)
             }
         }
     }

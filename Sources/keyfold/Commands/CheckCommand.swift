@@ -54,6 +54,7 @@ struct CheckCommand: ParsableCommand, BasicOptions {
         if let jobs, !(1...64).contains(jobs) {
             throw ValidationError("--jobs is a number from 1 to 64.")
         }
+        try PathInVault.check(path)
         guard vault != nil || keystore != nil else {
             throw ValidationError("Name a vault, or give --keystore to check the keystore.")
         }

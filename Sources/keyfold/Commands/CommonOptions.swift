@@ -42,6 +42,16 @@ extension ArgumentHelp {
             + "names).", valueName: "url")
 }
 
+/// A path in a vault, as the mount shows it.
+enum PathInVault {
+    /// - Throws: a `ValidationError` for one that leads up, where nothing is the vault's.
+    static func check(_ path: String?) throws {
+        if let path, path.split(separator: "/").contains("..") {
+            throw ValidationError("'\(path)' has '..' in it: PATH is below the vault's root.")
+        }
+    }
+}
+
 /// The options of commands about a keystore.
 struct CommonOptions: ParsableArguments, BasicOptions {
     @Option(help: .keystore, completion: .directory) var keystore: String?

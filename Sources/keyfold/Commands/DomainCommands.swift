@@ -138,6 +138,10 @@ struct DomainShow: ParsableCommand {
 
     @OptionGroup var keys: VaultKeyOptions
 
+    func validate() throws {
+        try PathInVault.check(path)
+    }
+
     func run() throws {
         let view = try VaultView.find(place.vault)
         let found = try keys.withKeys(ofVault: view.vault) { session throws(Failure) in

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Console
+import Glibc
 import KMSModel
+import Platform
 import SealedFormat
 import Vault
 
@@ -8,7 +10,8 @@ struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Show a sealed file's header; needs no key.",
         discussion: """
-            FILE is a file in the vault's directory, not in the mount.
+            FILE is a file in the vault's directory, not in the mount. Of several, keyfold.json \
+            and what is no file (directories, links) are passed over.
             Example: keyfold inspect --json ~/vault/*
             """)
 
@@ -19,10 +22,11 @@ struct InspectCommand: ParsableCommand {
 
     func run() throws {
         var failures: [Failure] = []
-        for path in files {
+        let isPattern = files.count > 1
+        for path in files where !isPattern || !Self.isPassedOver(path) {
             do throws(Failure) {
                 let file = try SealedFileView(path)
-                common.output.data(file.json, file.sheet.text + (files.count > 1 ? "\n" : ""))
+                common.output.data(file.json, file.sheet.text + (isPattern ? "\n" : ""))
             } catch {
                 StandardError.report(error)
                 failures.append(error)
@@ -31,6 +35,14 @@ struct InspectCommand: ParsableCommand {
         guard let first = failures.first else { return }
         let status = failures.count < files.count ? ExitStatus.partial : first.status
         throw ArgumentParser.ExitCode(status.rawValue)
+    }
+
+    /// Whether it is one of the names that `VAULT/*` stands for beside those of sealed files.
+    private static func isPassedOver(_ path: String) -> Bool {
+        if path.split(separator: "/").last == Substring(ReservedName.config) { return true }
+        let node = try? Descriptor.open(path: path, OpenFlag.path | O_NOFOLLOW)
+        guard let kind = try? node?.status().kind else { return false }
+        return kind != .regular
     }
 }
 

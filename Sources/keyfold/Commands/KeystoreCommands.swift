@@ -19,7 +19,7 @@ struct KeystoreBackup: ParsableCommand {
         discussion: """
             The backup opens with the same passphrase, recovery key and key files. Mounts may go \
             on meanwhile.
-            Example: keyfold keystore backup /media/usb/keystore.backup
+            Example: keyfold keystore backup /media/usb/keystore-$(date +%F).backup
             """)
 
     @Argument(help: "A file that does not exist yet.", completion: .file())

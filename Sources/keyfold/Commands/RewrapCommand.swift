@@ -31,6 +31,7 @@ struct RewrapCommand: ParsableCommand {
         if let jobs, !(1...64).contains(jobs) {
             throw ValidationError("--jobs is a number from 1 to 64.")
         }
+        try PathInVault.check(path)
     }
 
     func run() throws {
