@@ -107,10 +107,11 @@ extension VaultFileSystem {
                 try directory.makeDirectory(temporary, mode: ownership.mode)
             }
             do throws(VaultError) {
+                // First, since the record is to be its owner's, too.
+                try give(temporary, in: directory, ownership)
                 content = try writeRecord(
                     DirectoryRecord(directoryID: DirectoryID(), domainID: identity.domain.id),
                     in: directory, temporary, identity.domain)
-                try give(temporary, in: directory, ownership)
                 try system { () throws(Errno) in
                     try directory.renameFullDirectory(temporary, to: directory, stored)
                 }
@@ -133,8 +134,7 @@ extension VaultFileSystem {
             let directory = try parent.open(name, OpenFlag.path | OpenFlag.directory)
             // The maker's mode, or a default ACL, may not let its owner write in it.
             let file = try directory.asOwner(0o300) { () throws(Errno) in
-                try directory.open(
-                    FileName(ReservedName.directoryRecord), OpenFlag.createNew, mode: 0o600)
+                try directory.openNew(FileName(ReservedName.directoryRecord), mode: 0o600)
             }
             try file.write(bytes, at: 0)
         }

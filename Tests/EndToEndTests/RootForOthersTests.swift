@@ -66,6 +66,16 @@ extension EndToEnd.Commands {
             }
         }
 
+        @Test func `directories that an owner makes in root's mount are his without it`() throws {
+            try Self.withOwned { fixture in
+                try fixture.mount(options: ["allow_other"])
+                let script = "mkdir short; mkdir short/below $(printf 'n%.0s' $(seq 240))"
+                try Command.shell(script).in(fixture.mountPoint).as(user: Self.owner).run()
+                try fixture.unmount()
+                #expect(try Self.foreignFiles(fixture) == [])
+            }
+        }
+
         @Test(needs("fusermount3"), usersMayMount)
         func `an owner mounts behind a mount of root's that was killed`() throws {
             try Self.withOwned { fixture in
