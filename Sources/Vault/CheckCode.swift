@@ -8,6 +8,7 @@ package enum CheckCode: String, CaseIterable, Sendable {
     case recordMalformed = "record-malformed"
     case recordChanged = "record-changed"
     case recordForeign = "record-foreign"
+    case recordMisplaced = "record-misplaced"
     case domainLinkWrong = "domain-link-wrong"
     case domainKeyUnusable = "domain-key-unusable"
 
@@ -62,9 +63,9 @@ extension CheckCode {
             .directoryUnmade, .temporaryStale, .temporaryWithData:
             .repairable
         case .configMalformed, .configChanged, .recordMissing, .recordMalformed, .recordChanged,
-            .recordForeign, .domainLinkWrong, .sizeImpossible, .headerMalformed, .headerChanged,
-            .keyMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged, .holeUnexpected,
-            .fileIDDuplicate, .linkDamaged, .attributeDamaged, .unreadable:
+            .recordForeign, .recordMisplaced, .domainLinkWrong, .sizeImpossible, .headerMalformed,
+            .headerChanged, .keyMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged,
+            .holeUnexpected, .fileIDDuplicate, .linkDamaged, .attributeDamaged, .unreadable:
             .damage
         }
     }
@@ -78,6 +79,9 @@ extension CheckCode {
             "names in this directory can't be read and no new ones be made; what lies in its "
                 + "subdirectories is not affected"
         case .recordForeign: "this directory was made in another vault or domain"
+        case .recordMisplaced:
+            "the directory's record is another one's: put its own back from a backup, and every name "
+                + "is there again; nothing in it is moved until then"
         case .domainLinkWrong:
             "a domain begins here that was not made here: nothing in it is taken for the vault's"
         case .domainKeyUnusable:
@@ -139,11 +143,11 @@ extension CheckCode {
         case .directoryUnmade: "removes it, with the directories below"
         case .journalLeft: "recovers it as a mount would, and cuts torn tails where it allows that"
         case .configMalformed, .configChanged, .recordMissing, .recordMalformed, .recordChanged,
-            .recordForeign, .domainLinkWrong, .domainKeyUnusable, .nameForeign, .nameReserved,
-            .sizeImpossible, .headerMalformed, .headerChanged, .keyUnusable, .keyMissing,
-            .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged, .holeUnexpected, .holeUnsettled,
-            .fileIDDuplicate, .linkDamaged,
-            .attributeDamaged, .attributeForeign, .changing, .notPermitted, .unreadable:
+            .recordForeign, .recordMisplaced, .domainLinkWrong, .domainKeyUnusable, .nameForeign,
+            .nameReserved, .sizeImpossible, .headerMalformed, .headerChanged, .keyUnusable,
+            .keyMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged, .holeUnexpected,
+            .holeUnsettled, .fileIDDuplicate, .linkDamaged, .attributeDamaged, .attributeForeign,
+            .changing, .notPermitted, .unreadable:
             nil
         }
     }

@@ -1,7 +1,35 @@
 import Platform
 import SealedFormat
 
-/// Finds file ids that two stored files bear, within a fixed amount of memory.
+/// What names a stored file's content, or a directory; another one must not bear it.
+enum CheckedID: Hashable, Sendable {
+    case file(FileID)
+    case directory(DirectoryID)
+
+    var bytes: [UInt8] {
+        switch self {
+        case .file(let id): id.bytes
+        case .directory(let id): id.bytes
+        }
+    }
+
+    /// What is found when two bear it.
+    var code: CheckCode {
+        switch self {
+        case .file: .fileIDDuplicate
+        case .directory: .recordMisplaced
+        }
+    }
+
+    var words: String {
+        switch self {
+        case .file: "the same file id as"
+        case .directory: "the same directory id as"
+        }
+    }
+}
+
+/// Finds ids that two stored files or directories bear, within a fixed amount of memory.
 ///
 /// A first pass keeps some bits of each id (a Bloom filter; the ids are random already). Ids that
 /// may have been there before are candidates, and a second pass looks at who bears those. So
@@ -15,7 +43,7 @@ struct CheckDuplicates {
 
     private var seenIDs = Filter()
     private var seenNames = Filter()
-    private(set) var candidates: Set<FileID> = []
+    private(set) var candidates: Set<CheckedID> = []
 
     private struct Filter {
         private static let pageWords = 512
@@ -44,11 +72,11 @@ struct CheckDuplicates {
     }
 
     mutating func add(_ file: CheckInspection.Identity) {
-        let bytes = file.fileID.bytes
+        let bytes = file.id.bytes
         // Further names of one file are no copies.
         if file.hasSeveralNames, seenNames.insert(Self.mixed(bytes, file.backing)) { return }
         if seenIDs.insert(bytes), candidates.count < Self.maximumCandidates {
-            candidates.insert(file.fileID)
+            candidates.insert(file.id)
         }
     }
 
@@ -69,20 +97,29 @@ struct CheckBearers {
         let plainPath: String?
     }
 
-    private var bearers: [FileID: [BackingID: Bearer]] = [:]
+    private var bearers: [CheckedID: [BackingID: Bearer]] = [:]
 
     mutating func add(_ file: CheckInspection.Identity, _ bearer: Bearer) {
-        bearers[file.fileID, default: [:]][file.backing] = bearer
+        bearers[file.id, default: [:]][file.backing] = bearer
     }
 
-    /// One finding for each file but the first of those with one id.
+    /// Those that several directories bear.
+    var sharedDirectories: Set<DirectoryID> {
+        var shared: Set<DirectoryID> = []
+        for (id, bearers) in bearers where bearers.count > 1 {
+            if case .directory(let id) = id { shared.insert(id) }
+        }
+        return shared
+    }
+
+    /// One finding for each but the first of those with one id.
     var findings: [CheckFinding] {
-        bearers.values.filter { $0.count > 1 }.flatMap { files -> [CheckFinding] in
+        bearers.filter { $0.value.count > 1 }.flatMap { id, files -> [CheckFinding] in
             let sorted = files.values.sorted { $0.storedPath < $1.storedPath }
             return sorted.dropFirst().map { file in
                 CheckFinding(
-                    .fileIDDuplicate, storedPath: file.storedPath, plainPath: file.plainPath,
-                    detail: "the same file id as \(sorted[0].plainPath ?? sorted[0].storedPath)")
+                    id.code, storedPath: file.storedPath, plainPath: file.plainPath,
+                    detail: "\(id.words) \(sorted[0].plainPath ?? sorted[0].storedPath)")
             }
         }.sorted { $0.storedPath < $1.storedPath }
     }

@@ -30,7 +30,7 @@ extension CheckInspector {
             return
         }
         inspection.identity = CheckInspection.Identity(
-            fileID: header.fileID, backing: BackingID(status),
+            id: .file(header.fileID), backing: BackingID(status),
             hasSeveralNames: status.linkCount > 1)
         if case .identities = depth { return }
         if case .content(everyBlock: true) = depth { count(UInt64(bytes.count)) }

@@ -75,6 +75,43 @@ extension CheckInspector {
         }
     }
 
+    /// Whether a name opens in a directory; nil where it tells nothing, as it is none of an entry,
+    /// or its sidecar is not whole.
+    func opens(
+        _ name: FileName, in directory: Descriptor, _ directoryID: DirectoryID, _ keys: DomainKeys
+    ) -> Bool? {
+        let stored = name.string
+        do throws(FormatError) {
+            switch CheckNameKind(stored, isRoot: false, names: .sealed) {
+            case .direct: _ = try keys.openName(stored, in: directoryID)
+            case .long:
+                guard let sidecar = sidecar(ofLong: stored, in: directory) else { return nil }
+                _ = try keys.openLongName(sidecar: sidecar, stored: stored, in: directoryID)
+            case .own, .journal, .temporary, .sidecar, .reserved: return nil
+            }
+            return true
+        } catch {
+            return error.isAuthenticationFailure ? false : nil
+        }
+    }
+
+    private func sidecar(ofLong stored: String, in directory: Descriptor) -> [UInt8]? {
+        try? directory.open(
+            FileName(ReservedName.sidecar(ofLong: stored)), OpenFlag.nonBlocking
+        ).readAll(limitBytes: Self.maximumSidecarBytes)
+    }
+
+    func lacksSidecar(_ item: CheckItem) throws(Errno) -> Bool {
+        do throws(Errno) {
+            _ = try item.directory.status(
+                of: FileName(ReservedName.sidecar(ofLong: item.name.string)))
+            return false
+        } catch {
+            guard error == .noSuchFileOrDirectory else { throw error }
+            return true
+        }
+    }
+
     /// Whether an entry that no name leads to was made by Keyfold.
     private func isKeyfoldsOwn(
         _ item: CheckItem, _ status: FileStatus, hasSealedName: Bool
@@ -117,8 +154,23 @@ extension CheckInspector {
             return []
         } catch {
             guard error == .noSuchFileOrDirectory else { throw error }
-            return [CheckProblem(.sidecarOrphan, evidence: status.evidence)]
+            return [
+                isOfAnotherDirectory(item)
+                    ? CheckProblem(
+                        .nameReserved, "the long name of an entry of another directory",
+                        evidence: status.evidence)
+                    : CheckProblem(.sidecarOrphan, evidence: status.evidence)
+            ]
         }
+    }
+
+    /// Whether a sidecar is whole and was not made here: then it is the only copy of a name.
+    private func isOfAnotherDirectory(_ item: CheckItem) -> Bool {
+        guard let keys = item.place.domain.keys, let directoryID = item.place.directoryID else {
+            return false
+        }
+        let entry = Self.entry(ofSidecar: item.name)
+        return opens(entry, in: item.directory, directoryID, keys) == false
     }
 
     /// Whether a file may be a sidecar, by its looks.

@@ -32,9 +32,53 @@ extension CheckInspector {
             return
         }
         inspection.problems += outcome.problems
+        if try isMisplaced(outcome, in: directory) {
+            inspection.problems.append(
+                CheckProblem(
+                    .recordMisplaced, "no name in the directory opens under it",
+                    evidence: outcome.record?.directoryID.bytes ?? []))
+            inspection.child = item.place.child(
+                item.name, plainName: inspection.plainName, directoryID: nil,
+                domain: outcome.domain.uncertain)
+            return
+        }
         inspection.child = item.place.child(
             item.name, plainName: inspection.plainName,
             directoryID: outcome.record?.directoryID, domain: outcome.domain)
+        if names == .sealed, let directoryID = outcome.record?.directoryID {
+            inspection.identity = CheckInspection.Identity(
+                id: .directory(directoryID), backing: BackingID(try directory.status()),
+                hasSeveralNames: false)
+        }
+    }
+
+    /// Of the vault's root, which is no entry of a directory; nil for any other place.
+    func rootIdentity(_ place: CheckPlace) -> CheckInspection.Identity? {
+        guard names == .sealed, place.isRoot, let directoryID = place.directoryID,
+            let status = try? root.status()
+        else { return nil }
+        return CheckInspection.Identity(
+            id: .directory(directoryID), backing: BackingID(status), hasSeveralNames: false)
+    }
+
+    /// Whether a genuine record is another directory's: no name opens under it, and some should.
+    func isMisplaced(
+        _ outcome: RecordOutcome, in directory: Descriptor
+    ) throws(Errno) -> Bool {
+        // What can't be listed, the walk tells.
+        guard names == .sealed, let keys = outcome.domain.keys, let record = outcome.record,
+            let listing = try? directory.reopen(OpenFlag.directory)
+        else { return false }
+        var hasRefused = false
+        var stream = DirectoryStream(listing)
+        while let entry = try stream.next() {
+            switch opens(entry.name, in: directory, record.directoryID, keys) {
+            case true: return false
+            case false: hasRefused = true
+            case nil: break
+            }
+        }
+        return hasRefused
     }
 
     /// The record of a directory in a domain, its root included, if it is genuine.

@@ -6,9 +6,9 @@ import Synchronization
 
 /// What one look at an entry saw.
 struct CheckInspection: Sendable {
-    /// A stored file's content, for finding the same one twice.
+    /// A stored file's content, or a directory, for finding the same one twice.
     struct Identity: Sendable, Hashable {
-        let fileID: FileID
+        let id: CheckedID
         let backing: BackingID
         let hasSeveralNames: Bool
     }
@@ -22,6 +22,8 @@ struct CheckInspection: Sendable {
     /// The directory behind the entry, to be gone through as well.
     var child: CheckPlace?
     var identity: Identity?
+    /// An entry whose long name is not beside it.
+    var lacksSidecar = false
 
     static let gone = {
         var inspection = CheckInspection()
@@ -138,6 +140,7 @@ final class CheckInspector: Sendable {
         let name = try nameOutcome(item, status, isLong: isLong)
         inspection.plainName = name.plain
         inspection.problems += name.problems
+        if isLong { inspection.lacksSidecar = try lacksSidecar(item) }
         // What is not Keyfold's is none of its business.
         if name.problems.contains(where: { $0.code == .nameForeign }) { return }
         switch status.kind {

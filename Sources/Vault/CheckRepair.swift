@@ -25,8 +25,7 @@ struct CheckRepair {
     static let lostAndFound = "lost+found"
 
     private let inspector: CheckInspector
-    /// Journals name files by their stored paths: nothing may move before they are recovered.
-    private let hasJournals: Bool
+    private let limits: CheckRepairLimits
     /// The last one that was used: findings come sorted by where they are.
     private var target: Target?
 
@@ -36,12 +35,13 @@ struct CheckRepair {
         let directory: Descriptor
     }
 
-    init(inspector: CheckInspector, hasJournals: Bool) {
+    init(inspector: CheckInspector, limits: CheckRepairLimits) {
         self.inspector = inspector
-        self.hasJournals = hasJournals
+        self.limits = limits
     }
 
     mutating func carryOut(_ action: Action) -> CheckFinding.Outcome {
+        if let refusal = limits.refusal(of: action) { return .notRepaired(refusal) }
         do throws(Errno) {
             let directory = try action.place.open(below: inspector.root)
             let item = CheckItem(place: action.place, directory: directory, name: action.name)
@@ -53,25 +53,18 @@ struct CheckRepair {
             case .temporaryStale: try removeTemporary(item)
             case .sidecarOrphan: try directory.unlink(item.name)
             case .directoryUnmade:
-                if hasJournals {
-                    return .notRepaired("mount the vault first: a journal waits for its recovery")
-                }
                 try removeUnmade(item.name, in: directory)
                 removeSidecar(of: item)
             case .nameUndecodable, .sidecarMissing, .sidecarDamaged, .temporaryWithData:
-                if hasJournals {
-                    return .notRepaired("mount the vault first: a journal waits for its recovery")
-                }
-                guard action.place.domain.isCertain else {
-                    return .notRepaired("the record above it does not tell its domain")
-                }
-                try moveToLostAndFound(item)
+                let isWhole = action.problem.code == .nameUndecodable
+                try moveToLostAndFound(item, takingSidecar: isWhole)
             case .configMalformed, .configChanged, .recordMissing, .recordMalformed,
-                .recordChanged, .recordForeign, .domainLinkWrong, .domainKeyUnusable,
-                .nameForeign, .nameReserved, .sizeImpossible, .headerMalformed, .headerChanged,
-                .keyUnusable, .keyMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged,
-                .holeUnexpected, .holeUnsettled, .fileIDDuplicate, .linkDamaged,
-                .attributeDamaged, .attributeForeign, .journalLeft, .changing, .notPermitted,
+                .recordChanged, .recordForeign, .recordMisplaced, .domainLinkWrong,
+                .domainKeyUnusable, .nameForeign, .nameReserved, .sizeImpossible,
+                .headerMalformed, .headerChanged, .keyUnusable, .keyMissing, .wrappedKeyDamaged,
+                .finalBlockMissing, .blockDamaged, .holeUnexpected, .holeUnsettled,
+                .fileIDDuplicate, .linkDamaged, .attributeDamaged, .attributeForeign, .journalLeft,
+                .changing, .notPermitted,
                 .unreadable:
                 preconditionFailure("BUG: nothing repairs \(action.problem.code)")
             }
@@ -114,7 +107,12 @@ struct CheckRepair {
 
     /// The entry gets a name that a mount shows, `undecodable-` and a hash of where it stood. It
     /// stays in its domain: in another one, its key would not open.
-    private mutating func moveToLostAndFound(_ item: CheckItem) throws(Errno) {
+    ///
+    /// - Parameter takesSidecar: of a name that is whole, and opens where it was made; what is
+    ///   damaged goes.
+    private mutating func moveToLostAndFound(
+        _ item: CheckItem, takingSidecar takesSidecar: Bool
+    ) throws(Errno) {
         let target = try openLostAndFound(of: item.place.domainRoot)
         let path = item.place.storedPath(item.name)
         let hash = hexadecimal(Array(SHA256.hash(Array(path.utf8)).prefix(8)))
@@ -130,11 +128,20 @@ struct CheckRepair {
                 if error == .fileExists { continue }
                 throw error
             }
+            if takesSidecar { moveSidecar(of: item, to: target.directory) }
             try target.directory.synchronize(dataOnly: false)
-            removeSidecar(of: item)
+            if !takesSidecar { removeSidecar(of: item) }
             return
         }
         throw .fileExists
+    }
+
+    /// It keeps its name, so that it leads back: the check takes it for no entry's there.
+    private func moveSidecar(of item: CheckItem, to directory: Descriptor) {
+        guard ReservedName.isLong(item.name.string) else { return }
+        let sidecar = FileName(ReservedName.sidecar(ofLong: item.name.string))
+        try? item.directory.rename(
+            sidecar, to: directory, sidecar, flags: RenameFlag.noReplace)
     }
 
     /// Of an entry that has moved away. What is no small file is not one, and stays.
@@ -157,7 +164,9 @@ struct CheckRepair {
         if (try? root.status(of: stored)) == nil { try makeLostAndFound(stored, in: root, keys) }
         let directory = try root.open(stored, OpenFlag.directory)
         guard let record = try inspector.record(in: directory, of: top.domain),
-            record.link == nil
+            record.link == nil,
+            try !inspector.isMisplaced(
+                CheckInspector.RecordOutcome(record: record, domain: top.domain), in: directory)
         else { throw .ioError }
         let opened = Target(
             place: top.child(

@@ -104,7 +104,7 @@ package final class Checker: Sendable {
         var suspects = CheckSuspects()
         var duplicates = CheckDuplicates()
         var repairs: [CheckRepair.Action] = []
-        var hasJournals = false
+        var limits = CheckRepairLimits()
         /// Why nothing may be repaired. What `keyfold.json` says decides what is moved and removed,
         /// so a repair needs a genuine one.
         var repairRefusal: String?
@@ -136,7 +136,7 @@ package final class Checker: Sendable {
             recover(root, config, keys, &run)
         }
         // Also what could not be recovered, or not for now; a walk below a path never meets it.
-        run.hasJournals = request.repairs && Recovery.isNeeded(in: root)
+        run.limits.hasJournals = request.repairs && Recovery.isNeeded(in: root)
         guard let start = try start(inspector, .root(opened.directoryID, of: domain), &run) else {
             return
         }
@@ -144,6 +144,7 @@ package final class Checker: Sendable {
         walk(inspector, start, &run)
         settle(inspector, &run)
         findDuplicates(inspector, start, &run)
+        run.limits.isWhole = run.limits.isWhole && start.isRoot
         if request.repairs { repair(inspector, &run) }
     }
 
@@ -231,12 +232,14 @@ package final class Checker: Sendable {
     private func walk(_ inspector: CheckInspector, _ start: CheckPlace, _ run: inout Run) {
         var walk = CheckWalk(inspector, start: start)
         if start.isRoot { count { $0.directories += 1 } }
+        if let identity = inspector.rootIdentity(start) { run.duplicates.add(identity) }
         while true {
             let batch = walk.nextBatch()
             if batch.isEmpty { break }
             walk.add(look(inspector, batch, &run))
         }
         for failure in walk.failures {
+            run.limits.isWhole = false
             report(
                 CheckProblem(CheckCode(failure.errno), "\(failure.errno)"),
                 storedPath: failure.place.storedPath(), plainPath: nil, &run)
@@ -259,6 +262,7 @@ package final class Checker: Sendable {
         for (item, seen) in zip(batch, results) {
             if let child = seen.child { children.append(child) }
             if let identity = seen.identity { run.duplicates.add(identity) }
+            if seen.lacksSidecar { run.limits.noteEntryWithoutSidecar(item.name) }
             if !seen.problems.isEmpty {
                 run.suspects.add(CheckSuspect(place: item.place, name: item.name, seen: seen))
             }
@@ -372,6 +376,9 @@ package final class Checker: Sendable {
         let candidates = run.duplicates.candidates
         guard !candidates.isEmpty else { return }
         var bearers = CheckBearers()
+        if let identity = inspector.rootIdentity(start) {
+            bearers.add(identity, CheckBearers.Bearer(storedPath: "", plainPath: ""))
+        }
         var walk = CheckWalk(inspector, start: start)
         while true {
             let batch = walk.nextBatch()
@@ -379,7 +386,7 @@ package final class Checker: Sendable {
             let results = concurrently(batch) { inspector.inspect($0, .identities) }
             for (item, seen) in zip(batch, results) {
                 if let child = seen.child { walk.add([child]) }
-                guard let identity = seen.identity, candidates.contains(identity.fileID) else {
+                guard let identity = seen.identity, candidates.contains(identity.id) else {
                     continue
                 }
                 bearers.add(
@@ -389,6 +396,7 @@ package final class Checker: Sendable {
                         plainPath: item.place.plainPath(seen.plainName)))
             }
         }
+        run.limits.sharedDirectories = bearers.sharedDirectories
         for finding in bearers.findings { report(finding, &run) }
     }
 
@@ -434,7 +442,8 @@ package final class Checker: Sendable {
             (a.moves ? 1 : 0, b.place.depth) < (b.moves ? 1 : 0, a.place.depth)
         }
         run.repairs = []
-        var repair = CheckRepair(inspector: inspector, hasJournals: run.hasJournals)
+        run.limits.noteOrphans(actions)
+        var repair = CheckRepair(inspector: inspector, limits: run.limits)
         for action in actions {
             var finding = action.finding
             finding.outcome = repair.carryOut(action)

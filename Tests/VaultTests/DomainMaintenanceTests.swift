@@ -293,6 +293,9 @@ struct DomainMaintenanceTests {
     @Test func `a repair moves what has no name to lost+found in its own domain`() throws {
         try DomainBench.with { bench in
             try Self.fill(bench)
+            let mount = try bench.bench.open()
+            try PathActor(vault: mount).write("inner/deep/kept", Self.content)
+            mount.close()
             let stored = try bench.stored("inner/deep/c")
             var name = Array(stored.utf8)
             name[name.count - 5] = name[name.count - 5] == 65 ? 66 : 65
