@@ -54,6 +54,15 @@ package enum CheckSeverity: String, CaseIterable, Sendable {
 }
 
 extension CheckCode {
+    /// What keeps the names in a directory from being read.
+    var isOfRecord: Bool {
+        let codes: [CheckCode] = [
+            .recordMissing, .recordMalformed, .recordChanged, .recordForeign, .recordMisplaced,
+            .domainLinkWrong,
+        ]
+        return codes.contains(self)
+    }
+
     package var severity: CheckSeverity {
         switch self {
         case .domainKeyUnusable, .nameForeign, .nameReserved, .keyUnusable, .holeUnsettled,

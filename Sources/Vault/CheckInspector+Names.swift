@@ -112,24 +112,23 @@ extension CheckInspector {
         }
     }
 
-    /// Whether an entry that no name leads to was made by Keyfold.
+    /// Whether an entry that no name leads to was made by Keyfold, in this domain or another one.
     private func isKeyfoldsOwn(
         _ item: CheckItem, _ status: FileStatus, hasSealedName: Bool
     ) -> Bool {
+        if hasSealedName { return true }
         switch status.kind {
-        case .regular:
-            if status.sizeBytes == 0 { return hasSealedName }
-            return isSealedFile(item.name, in: item.directory)
+        case .regular: return isSealedFile(item.name, in: item.directory)
         case .directory:
             guard
                 let directory = try? item.directory.open(
                     item.name, OpenFlag.path | OpenFlag.directory)
             else { return false }
-            return (try? record(in: directory, below: item.place.domain))?.record != nil
+            return Self.holdsRecord(directory)
         case .symbolicLink:
             guard let text = try? item.directory.readSymbolicLink(item.name) else { return false }
             return (try? item.place.domain.keys?.openSymbolicLink(text)) != nil
-        case .special: return hasSealedName
+        case .special: return false
         }
     }
 

@@ -169,6 +169,13 @@ extension CheckInspector {
         return true
     }
 
+    /// Whether a directory has a record that some writer made, of whatever domain.
+    static func holdsRecord(_ directory: Descriptor) -> Bool {
+        let bytes = try? directory.openRegularFile(FileName(ReservedName.directoryRecord))
+            .readAll(limitBytes: DirectoryRecord.maximumBytes)
+        return bytes.map { (try? DirectoryRecord(decoding: $0)) != nil } ?? false
+    }
+
     private static func beginsDomain(_ directory: Descriptor) throws(Errno) -> Bool {
         do throws(Errno) {
             let bytes = try directory.openRegularFile(FileName(ReservedName.directoryRecord))

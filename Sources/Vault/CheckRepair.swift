@@ -49,6 +49,9 @@ struct CheckRepair {
             guard now.problems.contains(where: { action.problem.confirmed(by: $0) != nil }) else {
                 return .notRepaired("it has changed meanwhile")
             }
+            if action.moves, now.problems.contains(where: \.code.isOfRecord) {
+                return .notRepaired("its own record tells nothing: see what is said of that")
+            }
             switch action.problem.code {
             case .temporaryStale: try removeTemporary(item)
             case .sidecarOrphan: try directory.unlink(item.name)

@@ -68,6 +68,56 @@ struct CheckMisplacedTests {
         }
     }
 
+    /// How a whole directory can come to be under a name that opens nowhere.
+    enum Loss: String, CaseIterable {
+        case intoDomain, intoDirectory, recordEmptied, nameChangedAndRecordGone
+
+        /// What is said of its record.
+        var recordCode: CheckCode? {
+            switch self {
+            case .intoDomain: .recordForeign
+            case .intoDirectory: nil
+            case .recordEmptied, .nameChangedAndRecordGone: .recordMissing
+            }
+        }
+    }
+
+    @Test(arguments: Loss.allCases)
+    func `a directory of Keyfold's that was moved in the store is looked into`(
+        _ loss: Loss
+    ) throws {
+        try Self.with { bench in
+            _ = try DomainBench.make("domain", in: bench.bench)
+            let vault = try bench.bench.open()
+            try PathActor(vault: vault).write("domain/file", [1])
+            vault.close()
+            let a = try bench.stored("a")
+            try bench.flip(try bench.stored("a/short"), at: 2)
+            let name = a.dropFirst(bench.root.count)
+            let target: String
+            switch loss {
+            case .intoDomain: target = try bench.stored("domain") + name
+            case .intoDirectory: target = try bench.stored("b") + name
+            case .recordEmptied:
+                try Disk.truncate(a + "/.keyfold.dir", to: 0)
+                target = try bench.stored("b") + name
+            case .nameChangedAndRecordGone:
+                try Disk.unlink(a + "/.keyfold.dir")
+                target =
+                    String(a.dropLast(5)) + (a.dropLast(4).hasSuffix("A") ? "B" : "A")
+                    + a.suffix(4)
+            }
+            try Disk.rename(a, target)
+            let result = try bench.check(repairs: true)
+            let code = loss.recordCode
+            #expect(
+                Set(result.codes)
+                    == Set([.nameUndecodable, .headerMalformed] + (code.map { [$0] } ?? [])))
+            #expect(result.summary.left == (code == nil ? 1 : 3))
+            #expect(Disk.exists(target) == (code != nil))
+        }
+    }
+
     @Test func `a long name stays where it is when its entry was moved away from it`() throws {
         try Self.with { bench in
             let entry = try bench.stored("a/a" + Self.long)
