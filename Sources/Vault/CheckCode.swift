@@ -39,6 +39,7 @@ package enum CheckCode: String, CaseIterable, Sendable {
     case attributeForeign = "attribute-foreign"
 
     case journalLeft = "journal-left"
+    case journalDamaged = "journal-damaged"
     case changing = "changing"
     case notPermitted = "not-permitted"
     case unreadable = "unreadable"
@@ -74,7 +75,8 @@ extension CheckCode {
         case .configMalformed, .configChanged, .recordMissing, .recordMalformed, .recordChanged,
             .recordForeign, .recordMisplaced, .domainLinkWrong, .sizeImpossible, .headerMalformed,
             .headerChanged, .keyMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged,
-            .holeUnexpected, .fileIDDuplicate, .linkDamaged, .attributeDamaged, .unreadable:
+            .holeUnexpected, .fileIDDuplicate, .linkDamaged, .attributeDamaged, .journalDamaged,
+            .unreadable:
             .damage
         }
     }
@@ -134,6 +136,9 @@ extension CheckCode {
         case .journalLeft:
             "a mount that ended without warning left it: the next mount, or a repair, recovers it, and "
                 + "what is found in files that it was writing may be healed by that"
+        case .journalDamaged:
+            "the vault is not mounted with it: it may hold what was synced last; keep a copy, then move "
+                + "it out of the vault to mount without it"
         case .changing: "it was being written all the time: check again when it is at rest"
         case .notPermitted: "it was not checked: this user may not read it"
         case .unreadable: "the file system of the vault does not give it out"
@@ -156,7 +161,7 @@ extension CheckCode {
             .nameReserved, .sizeImpossible, .headerMalformed, .headerChanged, .keyUnusable,
             .keyMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged, .holeUnexpected,
             .holeUnsettled, .fileIDDuplicate, .linkDamaged, .attributeDamaged, .attributeForeign,
-            .changing, .notPermitted, .unreadable:
+            .journalDamaged, .changing, .notPermitted, .unreadable:
             nil
         }
     }

@@ -230,22 +230,50 @@ extension CheckInspector {
         return true
     }
 
-    /// Journals that no living mount holds.
+    /// Journals that no living mount holds, read as the next mount does it.
     func journalProblems(
         _ item: CheckItem, _ status: FileStatus
     ) throws(Errno) -> [CheckProblem] {
         guard status.kind == .directory else {
             return [CheckProblem(.nameReserved, evidence: status.evidence)]
         }
+        guard looksAtJournals else { return [] }
         let directory = try item.directory.open(item.name, OpenFlag.directory)
         var stream = DirectoryStream(try directory.reopen(OpenFlag.directory))
         let locked = CheckLocks.current()
         var count = 0
+        var problems: [CheckProblem] = []
         while let entry = try stream.next() {
-            if !entry.name.isDots, !locked.contains(entry.inodeNumber) { count += 1 }
+            guard !entry.name.isDots, !locked.contains(entry.inodeNumber) else { continue }
+            if let problem = journalProblem(entry.name, in: directory, item.place.domain.keys) {
+                problems.append(problem)
+            } else {
+                count += 1
+            }
         }
-        guard count > 0 else { return [] }
-        return [CheckProblem(.journalLeft, count == 1 ? "1 journal" : "\(count) journals")]
+        if count > 0 {
+            problems.append(
+                CheckProblem(.journalLeft, count == 1 ? "1 journal" : "\(count) journals"))
+        }
+        return problems
+    }
+
+    private func journalProblem(
+        _ name: FileName, in directory: Descriptor, _ keys: DomainKeys?
+    ) -> CheckProblem? {
+        guard let keys else { return nil }
+        do throws(VaultError) {
+            let file = try system { () throws(Errno) in try directory.openRegularFile(name) }
+            _ = try Journal.read(file, name: name, keys: keys)
+            return nil
+        } catch {
+            if case .journal(_, let error) = error {
+                return CheckProblem(.journalDamaged, "\(name.string): \(error)")
+            }
+            let errno = Errno(error)
+            return saysGone(errno)
+                ? nil : CheckProblem(CheckCode(errno), "\(name.string): \(errno)")
+        }
     }
 }
 

@@ -48,6 +48,8 @@ final class CheckInspector: Sendable {
     let root: Descriptor
     let service: any KeyService
     let caller: Caller
+    /// False where a recovery has told of them.
+    let looksAtJournals: Bool
     /// A mount may be changing the vault; it may have begun since the check did.
     private let isHeld = Atomic<Bool>(false)
     let scratches = ScratchPool()
@@ -56,13 +58,15 @@ final class CheckInspector: Sendable {
 
     init(
         config: VaultConfig, isConfigChanged: Bool = false, root: Descriptor,
-        service: any KeyService, caller: Caller, onBytes: @escaping @Sendable (UInt64) -> Void
+        service: any KeyService, caller: Caller, looksAtJournals: Bool = true,
+        onBytes: @escaping @Sendable (UInt64) -> Void
     ) {
         self.config = config
         names = isConfigChanged ? nil : config.names
         self.root = root
         self.service = service
         self.caller = caller
+        self.looksAtJournals = looksAtJournals
         self.onBytes = onBytes
     }
 

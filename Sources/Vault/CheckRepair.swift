@@ -67,7 +67,7 @@ struct CheckRepair {
                 .headerMalformed, .headerChanged, .keyUnusable, .keyMissing, .wrappedKeyDamaged,
                 .finalBlockMissing, .blockDamaged, .holeUnexpected, .holeUnsettled,
                 .fileIDDuplicate, .linkDamaged, .attributeDamaged, .attributeForeign, .journalLeft,
-                .changing, .notPermitted,
+                .journalDamaged, .changing, .notPermitted,
                 .unreadable:
                 preconditionFailure("BUG: nothing repairs \(action.problem.code)")
             }

@@ -93,7 +93,9 @@ package struct CheckSummary: Sendable, Hashable {
             return
         }
         switch finding.code.severity {
-        case .information: information += 1
+        case .information:
+            // What should have been done and was not is left, whatever it is.
+            if case .notRepaired = finding.outcome { repairable += 1 } else { information += 1 }
         case .repairable: repairable += 1
         case .damage: damage += 1
         }

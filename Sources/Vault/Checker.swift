@@ -124,16 +124,23 @@ package final class Checker: Sendable {
         if opened.keys == nil { run.repairRefusal = "no key tells whether keyfold.json is genuine" }
         let isConfigChanged = !opened.configProblems.isEmpty
         if isConfigChanged { run.repairRefusal = "keyfold.json was changed" }
+        // A recovery needs what a repair does, and tells itself of the journals.
+        let recovers = request.repairs && opened.keys != nil && !isConfigChanged
         let inspector = CheckInspector(
             config: config, isConfigChanged: isConfigChanged, root: root, service: service,
-            caller: caller, onBytes: { bytes in self.count { $0.bytes += bytes } })
+            caller: caller, looksAtJournals: !recovers,
+            onBytes: { bytes in self.count { $0.bytes += bytes } })
         let domain = CheckDomain(id: config.rootDomainID, keys: opened.keys)
         noteUse(inspector)
         if let problems = try? inspector.attributeProblems(of: root, domain) {
             for problem in problems { report(problem, storedPath: "", plainPath: "", &run) }
         }
-        if request.repairs, let keys = opened.keys, !isConfigChanged {
-            recover(root, config, keys, &run)
+        if recovers, let keys = opened.keys,
+            let finding = CheckRecovery(
+                root: root, config: config, keys: keys, service: service, caller: caller
+            ).run()
+        {
+            report(finding, &run)
         }
         // Also what could not be recovered, or not for now; a walk below a path never meets it.
         run.limits.hasJournals = request.repairs && Recovery.isNeeded(in: root)
@@ -146,27 +153,6 @@ package final class Checker: Sendable {
         findDuplicates(inspector, start, &run)
         run.limits.isWhole = run.limits.isWhole && start.isRoot
         if request.repairs { repair(inspector, &run) }
-    }
-
-    /// What the next mount would do first: torn tails are cut where a journal allows it.
-    private func recover(
-        _ root: Descriptor, _ config: VaultConfig, _ keys: DomainKeys, _ run: inout Run
-    ) {
-        var outcome = CheckFinding.Outcome.repaired
-        do throws(VaultError) {
-            let bootID = try system { () throws(Errno) in try Journal.currentBootID() }
-            let recovery = Recovery(
-                vault: root, config: config, keys: keys, service: service, caller: caller,
-                bootID: bootID, onIncident: { _ in })
-            guard recovery.isNeeded else { return }
-            _ = try recovery.runToTheEnd()
-        } catch {
-            outcome = .notRepaired("\(error)")
-        }
-        report(
-            CheckFinding(
-                .journalLeft, storedPath: ReservedName.journal, plainPath: nil, outcome: outcome),
-            &run)
     }
 
     /// The directory where the walk begins; nil when the path leads to a single file, which is

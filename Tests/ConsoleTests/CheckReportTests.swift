@@ -85,7 +85,8 @@ struct CheckReportTests {
     @Test(arguments: [
         (CheckFinding.Outcome.left, CheckCode.keyUnusable, Int32(0)), (.left, .blockDamaged, 4),
         (.left, .temporaryStale, 4), (.repaired, .temporaryStale, 1),
-        (.notRepaired("why"), .temporaryStale, 4),
+        (.notRepaired("why"), .temporaryStale, 4), (.left, .journalLeft, 0),
+        (.repaired, .journalLeft, 1), (.notRepaired("why"), .journalLeft, 4),
     ])
     func `the exit code says what is left`(
         _ outcome: CheckFinding.Outcome, _ code: CheckCode, _ status: Int32

@@ -77,6 +77,25 @@ struct JournalDamageTests {
         }
     }
 
+    /// In the head and in a frame: what keeps the vault from being mounted.
+    @Test(arguments: [false, true])
+    func `a check tells of a journal that a mount refuses, once`(_ isInHead: Bool) throws {
+        try Self.withCrash { bench, journal, _, _ in
+            let middle = try Self.frames(journal)[Self.overwrites / 2]
+            try Self.flip(journal, at: isInHead ? 20 : middle + 60)
+            #expect(throws: VaultError.self) {
+                try bench.open(RecoveryTests.afterPowerCut).close()
+            }
+            for repairs in [false, true] {
+                let result = try CheckBench(bench: bench).check(repairs: repairs)
+                #expect(result.codes == [.journalDamaged])
+                #expect(result.summary.damage == 1 && result.summary.left == 1)
+                #expect(result.findings.first?.detail?.contains("VaultError") == false)
+            }
+            #expect(Disk.exists(journal))
+        }
+    }
+
     @Test(arguments: [0, 5, 10, 17, 32, 40, 44, 50, 59, 60, 200, 4000])
     func `a flipped bit in the middle is told, and nothing is thrown away`(
         _ offset: Int
