@@ -130,7 +130,7 @@ package struct CheckConclusion: Sendable, Equatable {
         if summary.repairable > 0 { found.append("\(summary.repairable) that --repair mends") }
         if summary.damage > 0 { found.append("\(summary.damage) that nothing here mends") }
         if summary.information > 0 { found.append("\(summary.information) to know of") }
-        let partly = summary.isPartial ? ", checked only as far as no key is needed" : ""
+        let partly = summary.isPartial ? ", checked in part" : ""
         return checked + partly + ": "
             + (found.isEmpty ? "nothing wrong" : found.joined(separator: ", ")) + "\n"
     }

@@ -64,6 +64,12 @@ extension CheckCode {
         return codes.contains(self)
     }
 
+    /// What lies there was not checked, so it does not count as clean either.
+    var leavesUnchecked: Bool {
+        let codes: [CheckCode] = [.changing, .notPermitted]
+        return codes.contains(self)
+    }
+
     package var severity: CheckSeverity {
         switch self {
         case .domainKeyUnusable, .nameForeign, .nameReserved, .keyUnusable, .holeUnsettled,

@@ -79,7 +79,7 @@ package struct CheckSummary: Sendable, Hashable {
     /// Could be repaired and was not.
     package var repairable: UInt64 = 0
     package var damage: UInt64 = 0
-    /// No key opened the domain: only what needs no key was checked.
+    /// Not everything was checked: no key opened the domain, or something could not be read.
     package var isPartial = false
 
     package init() {}
@@ -88,6 +88,7 @@ package struct CheckSummary: Sendable, Hashable {
     package var left: UInt64 { repairable + damage }
 
     package mutating func add(_ finding: CheckFinding) {
+        if finding.code.leavesUnchecked { isPartial = true }
         if finding.outcome == .repaired {
             repaired += 1
             return

@@ -120,7 +120,7 @@ package final class Checker: Sendable {
         for problem in opened.recordProblems {
             report(problem, storedPath: ReservedName.directoryRecord, plainPath: "", &run)
         }
-        run.summary.isPartial = opened.keys == nil
+        if opened.keys == nil { run.summary.isPartial = true }
         if opened.keys == nil { run.repairRefusal = "no key tells whether keyfold.json is genuine" }
         let isConfigChanged = !opened.configProblems.isEmpty
         if isConfigChanged { run.repairRefusal = "keyfold.json was changed" }

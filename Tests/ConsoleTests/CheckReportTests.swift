@@ -86,7 +86,7 @@ struct CheckReportTests {
         (CheckFinding.Outcome.left, CheckCode.keyUnusable, Int32(0)), (.left, .blockDamaged, 4),
         (.left, .temporaryStale, 4), (.repaired, .temporaryStale, 1),
         (.notRepaired("why"), .temporaryStale, 4), (.left, .journalLeft, 0),
-        (.repaired, .journalLeft, 1), (.notRepaired("why"), .journalLeft, 4),
+        (.left, .notPermitted, 2), (.left, .changing, 2), (.repaired, .journalLeft, 1), (.notRepaired("why"), .journalLeft, 4),
     ])
     func `the exit code says what is left`(
         _ outcome: CheckFinding.Outcome, _ code: CheckCode, _ status: Int32
@@ -106,6 +106,11 @@ struct CheckReportTests {
         summary.files = 1
         summary.directories = 2
         #expect(CheckConclusion(summary).text == "1 file, 2 directories, 0 bytes: nothing wrong\n")
+        var partial = summary
+        partial.add(CheckFinding(.notPermitted, storedPath: "z", plainPath: nil))
+        #expect(
+            CheckConclusion(partial).text
+                == "1 file, 2 directories, 0 bytes, checked in part: 1 to know of\n")
         summary.add(CheckFinding(.headerChanged, storedPath: "z", plainPath: nil))
         #expect(
             CheckConclusion(summary).json.line

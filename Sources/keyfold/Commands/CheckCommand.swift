@@ -11,7 +11,7 @@ struct CheckCommand: ParsableCommand, BasicOptions {
         discussion: """
             The vault may be mounted and in use, but not for a repair, which never deletes data: \
             what it can't name goes to lost+found. Exit codes: 0 nothing to do, 1 all that was \
-            found is repaired, 2 no key opened the vault, 4 something is left.
+            found is repaired, 2 not everything could be checked, 4 something is left.
             Example: keyfold check --read-data ~/vault
             Example: keyfold check --keystore
             """)
