@@ -66,7 +66,7 @@ extension CheckCode {
 
     /// What lies there was not checked, so it does not count as clean either.
     var leavesUnchecked: Bool {
-        let codes: [CheckCode] = [.changing, .notPermitted]
+        let codes: [CheckCode] = [.holeUnsettled, .changing, .notPermitted]
         return codes.contains(self)
     }
 
@@ -130,7 +130,8 @@ extension CheckCode {
         case .holeUnexpected:
             "blocks are zeros in a file that was written without holes; they can't be read"
         case .holeUnsettled:
-            "an open file has gaps that its next sync or its closing settles"
+            "a mount may have the file open with gaps, which its next sync or its closing settles: "
+                + "check again when it is at rest"
         case .fileIDDuplicate:
             "two stored files are copies of each other or of one older file; one of them may be "
                 + "an old version that was put back"

@@ -39,7 +39,9 @@ extension CheckInspector {
                 of: header, in: item.place.domain, seen: bytes, &inspection.problems), let size
         else { return }
         inspection.problems += try blockProblems(
-            CheckedFile(descriptor: file, header: header, keys: keys, plainSize: size), depth)
+            CheckedFile(
+                descriptor: file, header: header, keys: keys, plainSize: size,
+                changeTime: status.changeTime), depth)
     }
 
     /// The keys behind a header that is authentic.
@@ -71,6 +73,8 @@ extension CheckInspector {
         let header: FileHeader
         let keys: FileKeys
         let plainSize: UInt64
+        /// Before its blocks were read.
+        let changeTime: Timespec
 
         var lastBlock: UInt64 { BlockLayout.block(containing: plainSize - 1) }
     }
@@ -80,7 +84,7 @@ extension CheckInspector {
     private func blockProblems(
         _ file: CheckedFile, _ depth: Depth
     ) throws(Errno) -> [CheckProblem] {
-        var found = BlockFindings(isInUse: isInUse)
+        var found = BlockFindings(mayHaveGaps: mayHaveGaps(changedAt: file.changeTime))
         switch depth {
         case .identities: break
         case .content(everyBlock: false):
@@ -181,8 +185,8 @@ private struct BlockFindings: Sendable {
     var holes: CheckProblem
     var isChanging = false
 
-    init(isInUse: Bool) {
-        holes = CheckProblem(isInUse ? .holeUnsettled : .holeUnexpected)
+    init(mayHaveGaps: Bool) {
+        holes = CheckProblem(mayHaveGaps ? .holeUnsettled : .holeUnexpected)
     }
 
     mutating func add(

@@ -240,7 +240,7 @@ extension CheckInspector {
         guard looksAtJournals else { return [] }
         let directory = try item.directory.open(item.name, OpenFlag.directory)
         var stream = DirectoryStream(try directory.reopen(OpenFlag.directory))
-        let locked = CheckLocks.current()
+        let locked = Set(CheckLocks.current().map(\.inodeNumber))
         var count = 0
         var problems: [CheckProblem] = []
         while let entry = try stream.next() {

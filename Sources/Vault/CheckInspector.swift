@@ -50,8 +50,8 @@ final class CheckInspector: Sendable {
     let caller: Caller
     /// False where a recovery has told of them.
     let looksAtJournals: Bool
-    /// A mount may be changing the vault; it may have begun since the check did.
-    private let isHeld = Atomic<Bool>(false)
+    /// By mounts that may have begun since the check did.
+    private let use = Mutex(CheckUse())
     let scratches = ScratchPool()
     private let onBytes: @Sendable (UInt64) -> Void
     let nestedKeys = Mutex(CheckDomainKeys())
@@ -70,11 +70,16 @@ final class CheckInspector: Sendable {
         self.onBytes = onBytes
     }
 
-    var isInUse: Bool { isHeld.load(ordering: .relaxed) }
+    var isInUse: Bool { use.withLock { $0.isHeld } }
 
-    /// From now on the vault counts as in use.
+    /// From now on the vault counts as in use, if it is now.
     func noteUse() {
-        isHeld.store(true, ordering: .relaxed)
+        let now = CheckUse.current(in: root)
+        use.withLock { $0.add(now) }
+    }
+
+    func mayHaveGaps(changedAt time: Timespec) -> Bool {
+        use.withLock { $0.mayHaveGaps(changedAt: time) }
     }
 
     func count(_ bytes: UInt64) {

@@ -137,25 +137,32 @@ extension CheckCode {
 /// Asking the file itself would take its lock for a moment, and a mount that begins just then
 /// would be refused. Locks of other hosts are not listed.
 enum CheckLocks {
-    /// The inode numbers of files under an flock(2), from the text of /proc/locks:
+    struct Lock: Equatable {
+        let inodeNumber: UInt64
+        let pid: Int32
+        let isExclusive: Bool
+    }
+
+    /// The files under an flock(2), from the text of /proc/locks:
     /// `1: FLOCK  ADVISORY  WRITE 1234 08:01:131 0 EOF`.
-    static func inodeNumbers(in text: String) -> Set<UInt64> {
-        var numbers: Set<UInt64> = []
+    static func locks(in text: String) -> [Lock] {
+        var locks: [Lock] = []
         for line in text.split(separator: "\n") {
             let fields = line.split(separator: " ")
             // "->" marks one that waits for the lock.
             guard fields.count >= 6, fields[1] == "FLOCK",
-                let number = fields[5].split(separator: ":").last.flatMap({ UInt64($0) })
+                let number = fields[5].split(separator: ":").last.flatMap({ UInt64($0) }),
+                let pid = Int32(fields[4])
             else { continue }
-            numbers.insert(number)
+            locks.append(Lock(inodeNumber: number, pid: pid, isExclusive: fields[3] == "WRITE"))
         }
-        return numbers
+        return locks
     }
 
-    static func current() -> Set<UInt64> {
+    static func current() -> [Lock] {
         guard let file = try? Descriptor.open(path: "/proc/locks", 0),
             let bytes = try? file.readAll(limitBytes: 4 << 20)
         else { return [] }
-        return inodeNumbers(in: String(decoding: bytes, as: UTF8.self))
+        return locks(in: String(decoding: bytes, as: UTF8.self))
     }
 }

@@ -81,11 +81,7 @@ package final class Checker: Sendable {
 
     /// Asks again and again, since a mount may begin at any time; a repair itself keeps it out.
     private func noteUse(_ inspector: CheckInspector) {
-        guard !request.repairs,
-            let lock = try? inspector.root.status(of: FileName(ReservedName.lock)),
-            CheckLocks.current().contains(lock.inodeNumber)
-        else { return }
-        inspector.noteUse()
+        if !request.repairs { inspector.noteUse() }
     }
 
     private func summary(_ run: Run) -> CheckSummary {

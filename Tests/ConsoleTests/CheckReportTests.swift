@@ -86,7 +86,9 @@ struct CheckReportTests {
         (CheckFinding.Outcome.left, CheckCode.keyUnusable, Int32(0)), (.left, .blockDamaged, 4),
         (.left, .temporaryStale, 4), (.repaired, .temporaryStale, 1),
         (.notRepaired("why"), .temporaryStale, 4), (.left, .journalLeft, 0),
-        (.left, .notPermitted, 2), (.left, .changing, 2), (.repaired, .journalLeft, 1), (.notRepaired("why"), .journalLeft, 4),
+        (.left, .notPermitted, 2), (.left, .changing, 2),
+        (.left, .holeUnsettled, 2), (.repaired, .journalLeft, 1),
+        (.notRepaired("why"), .journalLeft, 4),
     ])
     func `the exit code says what is left`(
         _ outcome: CheckFinding.Outcome, _ code: CheckCode, _ status: Int32
