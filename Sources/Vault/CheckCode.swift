@@ -113,7 +113,7 @@ extension CheckCode {
         case .sidecarOrphan: "a long name of an entry that is gone"
         case .directoryUnmade:
             "a directory whose making a crash cut off: no name in it can be read, and there is no "
-                + "file below it"
+                + "file, record or attribute below it"
         case .temporaryStale: "left behind by a crash; it holds no data"
         case .temporaryWithData:
             "left behind by a crash; it holds data that the mount does not show"

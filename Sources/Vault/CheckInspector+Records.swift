@@ -26,7 +26,7 @@ extension CheckInspector {
         let outcome = try record(in: directory, below: item.place.domain)
         // Such a directory may have a name that can't be read either, and so have those below.
         if names == .sealed, outcome.problems.map(\.code) == [.recordMissing],
-            try Self.holdsNoFile(directory)
+            try Self.holdsNoFile(directory), try !Self.holdsWork(directory)
         {
             inspection.problems = [CheckProblem(.directoryUnmade)]
             return
@@ -167,6 +167,29 @@ extension CheckInspector {
             }
         }
         return true
+    }
+
+    /// Whether somebody went on below a directory that holds no file: a directory with a record, or
+    /// an attribute, was made later than the record above it.
+    private static func holdsWork(_ directory: Descriptor) throws(Errno) -> Bool {
+        if try holdsAttribute(directory) { return true }
+        for name in try entries(of: directory) {
+            guard try directory.status(of: name).kind == .directory else { continue }
+            let below = try directory.open(name, OpenFlag.path | OpenFlag.directory)
+            if holdsRecord(below) { return true }
+            if try holdsWork(below) { return true }
+        }
+        return false
+    }
+
+    private static func holdsAttribute(_ directory: Descriptor) throws(Errno) -> Bool {
+        do throws(Errno) {
+            return try directory.extendedAttributeNames()
+                .contains { $0.utf8.starts(with: DomainKeys.attributePrefix.utf8) }
+        } catch {
+            if error == .notSupported { return false }
+            throw error
+        }
     }
 
     /// Whether a directory has a record that some writer made, of whatever domain.

@@ -106,6 +106,39 @@ struct CheckTests {
         }
     }
 
+    /// Somebody has worked in a directory that has one of these below it.
+    @Test(arguments: ["record", "attribute"])
+    func `a directory that lost its record stays with what was made in it`(
+        _ kind: String
+    ) throws {
+        try CheckBench.with { bench in
+            let vault = try bench.bench.open()
+            let actor = PathActor(vault: vault)
+            for path in ["proj", "proj/src", "proj/test", "proj/test/unit"] {
+                try actor.makeDirectory(path)
+            }
+            if kind == "attribute" {
+                try vault.setExtendedAttribute(
+                    Array("user.note".utf8), of: try actor.find("proj/src"), to: [1], flags: 0)
+            }
+            vault.close()
+            let stored = try bench.stored("proj")
+            let own = try Disk.read(stored + "/.keyfold.dir")
+            if kind == "attribute" {
+                try Command("find", stored, "-name", ".keyfold.dir", "-delete").run()
+            } else {
+                try Disk.unlink(stored + "/.keyfold.dir")
+            }
+            let result = try bench.check(repairs: true)
+            #expect(result.codes.contains(.recordMissing))
+            #expect(result.findings.contains { $0.plainPath == "proj" && $0.outcome == .left })
+            try Disk.write(stored + "/.keyfold.dir", own)
+            let again = try bench.bench.open()
+            defer { again.close() }
+            #expect(try PathActor(vault: again).names("proj").isSuperset(of: ["src"]))
+        }
+    }
+
     // MARK: Keys
 
     @Test(arguments: [
