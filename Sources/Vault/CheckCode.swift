@@ -27,6 +27,7 @@ package enum CheckCode: String, CaseIterable, Sendable {
     case headerChanged = "header-changed"
     case keyUnusable = "key-unusable"
     case keyMissing = "key-missing"
+    case keyVersionMissing = "key-version-missing"
     case wrappedKeyDamaged = "wrapped-key-damaged"
     case finalBlockMissing = "final-block-missing"
     case blockDamaged = "block-damaged"
@@ -80,7 +81,8 @@ extension CheckCode {
             .repairable
         case .configMalformed, .configChanged, .recordMissing, .recordMalformed, .recordChanged,
             .recordForeign, .recordMisplaced, .domainLinkWrong, .sizeImpossible, .headerMalformed,
-            .headerChanged, .keyMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged,
+            .headerChanged, .keyMissing, .keyVersionMissing, .wrappedKeyDamaged, .finalBlockMissing,
+            .blockDamaged,
             .holeUnexpected, .fileIDDuplicate, .linkDamaged, .attributeDamaged, .journalDamaged,
             .unreadable:
             .damage
@@ -123,6 +125,9 @@ extension CheckCode {
         case .keyUnusable:
             "the key is not usable now, so what it opens was not checked further"
         case .keyMissing: "no such key is in this keystore: the file can't be opened with it"
+        case .keyVersionMissing:
+            "the keystore is older than what it should open: restore a newer backup of the keystore; "
+                + "the file itself may be whole"
         case .wrappedKeyDamaged: "the wrapped key was changed or belongs to something else"
         case .finalBlockMissing:
             "the file was cut at a block's border; the blocks before can be read"
@@ -166,8 +171,9 @@ extension CheckCode {
         case .configMalformed, .configChanged, .recordMissing, .recordMalformed, .recordChanged,
             .recordForeign, .recordMisplaced, .domainLinkWrong, .domainKeyUnusable, .nameForeign,
             .nameReserved, .sizeImpossible, .headerMalformed, .headerChanged, .keyUnusable,
-            .keyMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged, .holeUnexpected,
-            .holeUnsettled, .fileIDDuplicate, .linkDamaged, .attributeDamaged, .attributeForeign,
+            .keyMissing, .keyVersionMissing, .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged,
+            .holeUnexpected, .holeUnsettled, .fileIDDuplicate, .linkDamaged, .attributeDamaged,
+            .attributeForeign,
             .journalDamaged, .changing, .notPermitted, .unreadable:
             nil
         }

@@ -220,11 +220,25 @@ func unwrap(
             if plaintext.count == FileKeys.dataKeyBytes { return (plaintext, problems) }
             throw .invalidCiphertext
         } catch {
-            problems.append(
-                CheckProblem(
-                    CheckCode(error), "\(key.keyARN): \(error)",
-                    evidence: SHA256.hash(key.blob)))
+            problems.append(problem(of: key, error, as: caller, service: service))
         }
     }
     return (nil, problems)
+}
+
+/// What the refusal of a wrapped key says. A key service has one answer for all that it can't open:
+/// whether it has come to the version that the blob names, its description of the key tells.
+private func problem(
+    of key: WrappedKey, _ error: KMSError, as caller: Caller, service: any KeyService
+) -> CheckProblem {
+    let (code, evidence) = (CheckCode(error), SHA256.hash(key.blob))
+    guard code == .wrappedKeyDamaged, let blob = SymmetricBlob(decoding: key.blob),
+        let metadata = try? service.describeKey(key.keyARN, as: caller),
+        metadata.arn.keyID == blob.keyID, let newest = metadata.currentVersion,
+        blob.keyVersion > newest
+    else { return CheckProblem(code, "\(key.keyARN): \(error)", evidence: evidence) }
+    return CheckProblem(
+        .keyVersionMissing,
+        "\(key.keyARN): version \(blob.keyVersion) is needed, this keystore has \(newest)",
+        evidence: evidence)
 }

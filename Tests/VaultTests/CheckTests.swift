@@ -165,6 +165,28 @@ struct CheckTests {
         }
     }
 
+    @Test func `a file whose key's version an older keystore has not is not called damaged`() throws
+    {
+        try CheckBench.with { bench in
+            let service = bench.bench.service
+            service.state.withLock { $0.version = 2 }
+            let vault = try bench.bench.open()
+            let handle = try bench.bench.make("later", in: vault)
+            try vault.put(handle, [1], at: 0)
+            vault.release(handle)
+            vault.close()
+            service.state.withLock { $0.version = 1 }
+            let result = try bench.check()
+            #expect(result.codes == [.keyVersionMissing])
+            #expect(result.findings.first?.plainPath == "later")
+            #expect(
+                result.findings.first?.detail
+                    == "\(service.arn): version 2 is needed, this keystore has 1")
+            service.state.withLock { $0.version = 2 }
+            #expect(try bench.check().findings == [])
+        }
+    }
+
     @Test func `of several wrapped keys one that opens is enough`() throws {
         try CheckBench.with { bench in
             let path = try bench.stored("bystander")

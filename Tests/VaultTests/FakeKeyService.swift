@@ -74,7 +74,7 @@ final class FakeKeyService: KeyService {
     func decrypt(
         _ blob: [UInt8], under key: String?, context: EncryptionContext, as caller: Caller
     ) throws(KMSError) -> UnwrappedData {
-        _ = try count()
+        let version = try count()
         state.withLock { $0.onDecrypt }?()
         if context["keyfold:file"] != nil, state.withLock({ $0.refusesFiles }) {
             throw .disabled("off")
@@ -87,6 +87,7 @@ final class FakeKeyService: KeyService {
         guard let parsed = SymmetricBlob(decoding: blob) else { throw .invalidCiphertext }
         let arn = try find(key ?? "\(arn)")
         guard parsed.keyID == arn.keyID else { throw .incorrectKey }
+        guard parsed.keyVersion <= version else { throw .invalidCiphertext }
         let cipher = AESGCM256()
         cipher.use(material)
         do {
