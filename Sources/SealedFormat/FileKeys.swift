@@ -12,6 +12,7 @@ enum Label {
     static let values = Array("keyfold/1/values".utf8)
     static let journal = Array("keyfold/1/journal".utf8)
     static let links = Array("keyfold/1/links".utf8)
+    static let laterDirectory = Array("keyfold/1/later directory".utf8)
 
     // The first associated string of what is sealed under the value key.
     static let symbolicLink = Array("symbolic link".utf8)

@@ -65,6 +65,9 @@ extension CheckCode {
         return codes.contains(self)
     }
 
+    /// Entries may be there that a check did not come to.
+    var hidesEntries: Bool { self == .notPermitted || self == .unreadable }
+
     /// What lies there was not checked, so it does not count as clean either.
     var leavesUnchecked: Bool {
         let codes: [CheckCode] = [.holeUnsettled, .changing, .notPermitted]

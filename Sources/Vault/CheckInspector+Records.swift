@@ -61,12 +61,14 @@ extension CheckInspector {
             id: .directory(directoryID), backing: BackingID(status), hasSeveralNames: false)
     }
 
-    /// Whether a genuine record is another directory's: no name opens under it, and some should.
+    /// Whether a genuine record is another directory's: no name opens under it, and some should. In
+    /// a directory that began anew none has to: what sealed those is lost, and no backup has it.
     func isMisplaced(
         _ outcome: RecordOutcome, in directory: Descriptor
     ) throws(Errno) -> Bool {
         // What can't be listed, the walk tells.
         guard names == .sealed, let keys = outcome.domain.keys, let record = outcome.record,
+            !keys.isLater(record.directoryID),
             let listing = try? directory.reopen(OpenFlag.directory)
         else { return false }
         var hasRefused = false

@@ -65,10 +65,9 @@ struct CheckRepair {
                 .recordChanged, .recordForeign, .recordMisplaced, .domainLinkWrong,
                 .domainKeyUnusable, .nameForeign, .nameReserved, .sizeImpossible,
                 .headerMalformed, .headerChanged, .keyUnusable, .keyMissing, .keyVersionMissing,
-                .wrappedKeyDamaged,
-                .finalBlockMissing, .blockDamaged, .holeUnexpected, .holeUnsettled,
-                .fileIDDuplicate, .linkDamaged, .attributeDamaged, .attributeForeign, .journalLeft,
-                .journalDamaged, .changing, .notPermitted,
+                .wrappedKeyDamaged, .finalBlockMissing, .blockDamaged, .holeUnexpected,
+                .holeUnsettled, .fileIDDuplicate, .linkDamaged, .attributeDamaged,
+                .attributeForeign, .journalLeft, .journalDamaged, .changing, .notPermitted,
                 .unreadable:
                 preconditionFailure("BUG: nothing repairs \(action.problem.code)")
             }

@@ -244,6 +244,7 @@ package final class Checker: Sendable {
         for (item, seen) in zip(batch, results) {
             if let child = seen.child { children.append(child) }
             if let identity = seen.identity { run.duplicates.add(identity) }
+            if seen.problems.contains(where: \.code.hidesEntries) { run.limits.isWhole = false }
             if seen.lacksSidecar { run.limits.noteEntryWithoutSidecar(item.name) }
             if !seen.problems.isEmpty {
                 run.suspects.add(CheckSuspect(place: item.place, name: item.name, seen: seen))

@@ -61,8 +61,9 @@ extension VaultFileSystem {
             guard let found else { throw .system(.noSuchFileOrDirectory) }
             return found
         }
-        let fresh = DirectoryRecord(directoryID: DirectoryID(), domainID: outer.id)
-            .encoded(with: outer.keys)
+        let fresh = DirectoryRecord(
+            directoryID: outer.keys.laterDirectoryID(), domainID: outer.id
+        ).encoded(with: outer.keys)
         try system { () throws(Errno) in
             try VaultMaker.replace(
                 FileName(ReservedName.directoryRecord), in: directory, with: fresh)

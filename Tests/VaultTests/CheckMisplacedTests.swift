@@ -68,6 +68,29 @@ struct CheckMisplacedTests {
         }
     }
 
+    /// Nobody has the record that its names were sealed under.
+    @Test func `what was in a directory that began anew behind a power cut is moved`() throws {
+        try VaultWorkbench.with { bench in
+            let vault = try bench.open()
+            defer { vault.close() }
+            try PathActor(vault: vault).makeDirectory("folder")
+            try PathActor(vault: vault).makeDirectory("folder/below")
+            let folder = try CheckBench(bench: bench).stored("folder")
+            let crashed = try RecoveryTests.crashed(bench)
+            let record =
+                crashed.directory + folder.dropFirst(bench.directory.count)
+                + "/.keyfold.dir"
+            try Disk.write(record, [UInt8](repeating: 0, count: 108))
+            let again = try crashed.open(RecoveryTests.afterPowerCut)
+            #expect(try PathActor(vault: again).names("folder") == [])
+            again.close()
+            let check = CheckBench(bench: crashed)
+            let result = try check.check(repairs: true)
+            #expect(result.codes == [.nameUndecodable] && result.summary.repaired == 1)
+            #expect(try check.check().findings == [])
+        }
+    }
+
     /// How a whole directory can come to be under a name that opens nowhere.
     enum Loss: String, CaseIterable {
         case intoDomain, intoDirectory, recordEmptied, nameChangedAndRecordGone
