@@ -50,7 +50,7 @@ struct CheckRepair {
                 return .notRepaired("it has changed meanwhile")
             }
             if action.moves, now.problems.contains(where: \.code.isOfRecord) {
-                return .notRepaired("its own record tells nothing: see what is said of that")
+                return .notRepaired("its own record is refused: put that right first")
             }
             switch action.problem.code {
             case .temporaryStale: try removeTemporary(item)

@@ -38,7 +38,9 @@ struct CheckRepairLimits {
         }
         if code == .sidecarOrphan { return refusalOfOrphan(action) }
         if hasJournals { return "mount the vault first: a journal waits for its recovery" }
-        guard action.moves else { return nil }
+        guard action.moves else {
+            return action.place.directoryID == nil ? "no record tells what it is called" : nil
+        }
         if !action.place.domain.isCertain {
             return "the record above it does not tell its domain"
         }
