@@ -10,8 +10,11 @@ package struct UsageEvent: Sendable, Hashable {
     package var eventName: String
     package var scope: AccountScope
     package var caller: Caller
+    /// Whether the service made the request in another Region, on behalf of the caller of one that
+    /// has an event of its own.
+    package var isForwarded = false
     package var isReadOnly: Bool
-    /// nil: the event's own id; a request has one event.
+    /// nil: the event's own id.
     package var requestID: String?
     /// Where the request came from; nil: this machine.
     package var sourceIPAddress: String?

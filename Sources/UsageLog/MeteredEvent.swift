@@ -8,7 +8,8 @@ package protocol MeteredEvent {
     var idOfRequest: String { get }
     /// ARNs of keys and of aliases.
     var resources: [String] { get }
-    /// False for what the service does by itself, which nobody pays for.
+    /// False for what the service does by itself, or for the caller of a request that counts
+    /// already: nobody pays for these.
     var isRequest: Bool { get }
     var isRefused: Bool { get }
     var priceClass: PriceClass { get }
@@ -19,7 +20,7 @@ extension UsageEvent: MeteredEvent {
     package var operation: String { eventName }
     package var id: String { eventID }
     package var idOfRequest: String { requestID ?? eventID }
-    package var isRequest: Bool { !isServiceEvent }
+    package var isRequest: Bool { !isServiceEvent && !isForwarded }
     package var isRefused: Bool { error != nil }
 
     package var priceClass: PriceClass {
@@ -57,7 +58,7 @@ struct MeteredRecord: MeteredEvent {
         self.id = id
         idOfRequest = record["requestID"]?.text ?? id
         isRefused = record["errorCode"] != nil
-        isRequest = record["eventType"]?.text != "AwsServiceEvent"
+        isRequest = record["userIdentity"]?["invokedBy"] == nil
         resources = record["resources"]?.elements.compactMap { $0["ARN"]?.text } ?? []
         let parameters = record["requestParameters"]
         priceClass = PriceClass(

@@ -11,7 +11,7 @@ extension UsageEvent {
         return buffer.bytes()
     }
 
-    /// What the service did by itself; CloudTrail gives these a record of another type.
+    /// What the service did by itself.
     var isServiceEvent: Bool {
         guard error == nil else { return false }
         switch eventName {
@@ -20,6 +20,13 @@ extension UsageEvent {
         default:
             return false
         }
+    }
+
+    /// CloudTrail gives what the service did by itself a record of another type, but shows
+    /// synchronizing as a call without parameters (AWS KMS developer guide,
+    /// "SynchronizeMultiRegionKey").
+    private var hasServiceDetails: Bool {
+        isServiceEvent && eventName != "SynchronizeMultiRegionKey"
     }
 
     func appendPlaintext(to buffer: EventBuffer) {
@@ -33,6 +40,7 @@ extension UsageEvent {
 extension UsageEvent {
     fileprivate func write(to json: JSONWriter) {
         let isServiceEvent = isServiceEvent
+        let hasServiceDetails = hasServiceDetails
         json.raw(#"{"eventVersion":"1.11","userIdentity":"#)
         writeIdentity(isServiceEvent: isServiceEvent, to: json)
         json.raw(#","eventTime":"#)
@@ -61,14 +69,14 @@ extension UsageEvent {
         json.raw(#","readOnly":"#)
         json.flag(isReadOnly)
         writeResources(to: json)
-        if isServiceEvent {
+        if hasServiceDetails {
             json.raw(#","eventType":"AwsServiceEvent","managementEvent":true"#)
         } else {
             json.raw(#","eventType":"AwsApiCall","managementEvent":true"#)
         }
         json.raw(#","recipientAccountId":"#)
         json.plainString(scope.account)
-        if isServiceEvent {
+        if hasServiceDetails {
             json.raw(#","serviceEventDetails":"#)
             writeRequest(to: json)
         }
@@ -118,6 +126,7 @@ extension UsageEvent {
             json.raw(#","userName":"#)
             json.string(arn.utf8.span.extracting(principal.name))
         }
+        if isForwarded { json.raw(#","invokedBy":"kms.amazonaws.com""#) }
         json.raw("}")
     }
 

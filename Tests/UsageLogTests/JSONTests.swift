@@ -83,6 +83,43 @@ import Testing
         #expect(details?["encryptionAlgorithm"] as? String == "SYMMETRIC_DEFAULT")
     }
 
+    /// Source: AWS KMS developer guide, the second of the log entries of UpdatePrimaryRegion.
+    @Test func `what the service asks for on somebody's behalf says so beside his name`() throws {
+        var event = decrypt
+        event.eventName = "CreateKey"
+        event.requestID = "another"
+        event.isForwarded = true
+        let record = try foundationObject(event.cloudTrailJSON())
+        #expect(
+            record["userIdentity"] as? [String: String] == [
+                "type": "IAMUser", "principalId": "uid-1000", "accountId": "123456789012",
+                "arn": "arn:aws:iam::123456789012:user/local/uid-1000", "userName": "uid-1000",
+                "invokedBy": "kms.amazonaws.com",
+            ])
+        #expect(record["eventType"] as? String == "AwsApiCall")
+        #expect(record["requestID"] as? String == "another")
+        #expect(record["requestParameters"] is [String: Any])
+    }
+
+    @Test func `that a replica was synchronized is a call of the service's, without parameters`()
+        throws
+    {
+        var event = decrypt
+        event.eventName = "SynchronizeMultiRegionKey"
+        event.isReadOnly = false
+        event.responseElements = [.init("keyId", .text(keyARN))]
+        let record = try foundationObject(event.cloudTrailJSON())
+        #expect(
+            record["userIdentity"] as? [String: String] == [
+                "accountId": "123456789012", "invokedBy": "AWS Internal",
+            ])
+        #expect(record["eventType"] as? String == "AwsApiCall")
+        #expect(record["eventCategory"] as? String == "Management")
+        #expect(record["requestParameters"] is NSNull)
+        #expect(record["responseElements"] as? [String: String] == ["keyId": keyARN])
+        #expect(record["serviceEventDetails"] == nil)
+    }
+
     @Test(arguments: [
         "", "plain", "\"", "\\", "\u{0}\u{1}\u{1F}\u{7F}", "\n\r\t", "\u{80}\u{9B}\u{9F}\u{A0}é",
         "\u{C2}\u{FF}", "日本語 🗝️", "\u{2028}\u{2029}\u{FEFF}", "</script>", "a\u{0}b",

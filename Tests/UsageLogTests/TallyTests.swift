@@ -31,10 +31,13 @@ import Testing
     @Test func `successful uses are remembered, refusals are counted, the service's own are not`() {
         var rotation = event("RotateKey", [key])
         rotation.isReadOnly = false
+        var forwarded = event("CreateKey", [other])
+        forwarded.isForwarded = true
         let tally = tally([
             event("Encrypt", [key], id: "1"), event("Decrypt", [key], id: "2", refused: true),
             event("DescribeKey", [key], id: "3"), rotation, event("ListKeys", []),
-            event("CreateAlias", [alias, key], id: "4"),
+            event("CreateAlias", [alias, key], id: "4"), forwarded,
+            event("SynchronizeMultiRegionKey", [other]),
             event("ReEncrypt", [key, other], at: november.advanced(byMilliseconds: 1), id: "5"),
         ])
         #expect(tally.keys.count == 3)
@@ -105,10 +108,12 @@ import Testing
         var events = [
             event("Encrypt", [key]), event("Decrypt", [key], refused: true), event("ListKeys", []),
             event("CreateAlias", [alias, key]), event("RotateKey", [key]),
+            event("CreateKey", [key]), event("SynchronizeMultiRegionKey", [key]),
         ]
         events[0].requestParameters = [.init("encryptionAlgorithm", .text("SM2PKE"))]
         events[0].keySpec = "SM2"
         events[0].requestID = "another"
+        events[5].isForwarded = true
         for event in events {
             let record = try #require(
                 MeteredRecord(json: event.cloudTrailJSON()[...], time: event.eventTime))
