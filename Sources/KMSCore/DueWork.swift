@@ -5,7 +5,6 @@ internal import KMSStore
 /// What the service does by itself when its time has come: automatic rotations, deletions, and
 /// imported material that expires.
 struct DueWork {
-    let scope: AccountScope
     let now: Timestamp
 
     /// Whether there is anything to plan. Looks at all keys.
@@ -51,10 +50,10 @@ struct DueWork {
         _ entry: KeyEntry, in snapshot: KeystoreSnapshot, _ change: inout KeystoreChange,
         _ events: inout [UsageEvent]
     ) {
-        if case .pendingDeletion(let date) = entry.record.state {
-            guard date <= now else { return }
+        if case .pendingDeletion = entry.record.state {
+            guard isDueForDeletion(entry) else { return }
             delete(entry, in: snapshot, &change)
-            events.append(event("DeleteKey", entry, nil))
+            events.append(.ofService("DeleteKey", on: entry, at: now))
             return
         }
         let expired = entry.materials.filter { $0.endOfUse.map { $0 <= now } ?? false }
@@ -62,7 +61,8 @@ struct DueWork {
             for var material in expired {
                 material.material = nil
                 change.materials.append(material)
-                events.append(event("DeleteExpiredKeyMaterial", entry, material))
+                events.append(
+                    .ofService("DeleteExpiredKeyMaterial", on: entry, material, at: now))
             }
             var record = entry.record
             if record.state == .enabled || record.state == .disabled {
@@ -73,8 +73,16 @@ struct DueWork {
         }
         if entry.record.state == .enabled, let next = entry.record.rotation?.next, next <= now {
             let material = rotate(entry, .automatic, in: snapshot, &change)
-            events.append(rotationEvent(entry, material))
+            events.append(.automaticRotation(of: entry, to: material, at: now))
+            events += snapshot.replicas(of: entry).filter { !isDueForDeletion($0) }.map {
+                .synchronization(of: $0, at: now)
+            }
         }
+    }
+
+    /// Whether the key's wait for its deletion is over.
+    private func isDueForDeletion(_ entry: KeyEntry) -> Bool {
+        if case .pendingDeletion(let date) = entry.record.state { date <= now } else { false }
     }
 
     /// A key goes; the wait of a primary key begins when its last replica has gone.
@@ -142,39 +150,5 @@ struct DueWork {
         material.imported?.isPendingRotation = false
         material.imported?.rotationDate = now
         return material
-    }
-
-    private func event(
-        _ name: String, _ entry: KeyEntry, _ material: MaterialRecord?
-    ) -> UsageEvent {
-        var event = UsageEvent(
-            eventID: RandomUUID.text(), eventTime: now, eventName: name, scope: entry.arn.scope,
-            caller: Caller(
-                principalARN: scope.rootPrincipalARN, process: nil,
-                userAgent: UsageEvent.eventSource))
-        event.isReadOnly = false
-        event.resources = [entry.arnText]
-        event.keyMaterialID = material?.materialID
-        event.keyVersion = material?.version
-        event.requestParameters = [.init("keyId", .text(entry.record.id.description))]
-        return event
-    }
-
-    /// Source: AWS KMS developer guide, "RotateKey" among the examples of log entries.
-    private func rotationEvent(_ entry: KeyEntry, _ material: MaterialRecord) -> UsageEvent {
-        var event = event("RotateKey", entry, material)
-        event.requestParameters = [
-            .init("rotationType", .text(RotationType.automatic.rawValue)),
-            .init("keyOrigin", .text(entry.record.origin.rawValue)),
-        ]
-        if let previous = entry.current {
-            event.requestParameters.append(
-                .init("previousKeyMaterialId", .text(previous.materialID.description)))
-        }
-        event.requestParameters += [
-            .init("currentKeyMaterialId", .text(material.materialID.description)),
-            .init("keyId", .text(entry.record.id.description)),
-        ]
-        return event
     }
 }

@@ -46,14 +46,8 @@ extension EmbeddedKeyService {
                 change.keys = [record]
                 change.materials = materials
                 let entry = KeyEntry(new: record, materials: materials, scope: scope)
-                request.note(entry)
-                if let material = materials.first { request.note(material) }
-                request.answer("keyId", record.id.description)
-                request.answer("arn", entry.arnText)
-                request.answer("keyState", record.state.name)
-                request.answer("keyManager", record.manager.rawValue)
                 let metadata = entry.metadata(in: snapshot)
-                request.answer(.keyMetadata, metadata.structure)
+                request.noteNewKey(of: entry, metadata)
                 return metadata
             }
         } catch {

@@ -97,6 +97,7 @@ extension EmbeddedKeyService {
             try refuseUnlessExternal(entry, in: snapshot)
             let record = try plan.apply(to: entry, in: snapshot, &change)
             request.note(record)
+            request.noteSynchronization(of: entry, by: change, in: snapshot)
             return record.materialID
         }
         return importAnswer(entry, materialID)
@@ -169,6 +170,7 @@ extension EmbeddedKeyService {
             } else if material.material != nil {
                 takeAway(material, of: entry, &change)
             }
+            request.noteSynchronization(of: entry, by: change, in: snapshot)
             return (entry, material.materialID)
         }
         keyPairs.forgetAll()
@@ -196,7 +198,7 @@ extension EmbeddedKeyService {
         _ pending: MaterialRecord, of entry: KeyEntry, in snapshot: KeystoreSnapshot,
         _ change: inout KeystoreChange
     ) {
-        let copies = replicas(of: entry, in: snapshot).compactMap {
+        let copies = snapshot.replicas(of: entry).compactMap {
             $0.material(version: pending.version)
         }
         change.deletedMaterials = [pending] + copies.filter(\.isPendingRotation)
@@ -220,12 +222,6 @@ extension EmbeddedKeyService {
 extension KeyEntry {
     /// Whether another Region's key leads.
     fileprivate var isReplica: Bool { record.id.isMultiRegion && !record.isPrimary }
-}
-
-/// The replicas of a primary key; none of other keys.
-private func replicas(of entry: KeyEntry, in snapshot: KeystoreSnapshot) -> [KeyEntry] {
-    guard entry.record.id.isMultiRegion, entry.record.isPrimary else { return [] }
-    return snapshot.siblings(of: entry.record.id).filter { !$0.record.isPrimary }
 }
 
 /// What an import does to a key, once material and key are known to fit.
@@ -376,7 +372,7 @@ private struct ImportPlan {
         of entry: KeyEntry, _ version: MaterialRecord, in snapshot: KeystoreSnapshot,
         _ change: inout KeystoreChange
     ) {
-        for sibling in replicas(of: entry, in: snapshot) {
+        for sibling in snapshot.replicas(of: entry) {
             if let known = sibling.material(version: version.version),
                 known.materialID == version.materialID
             {

@@ -140,6 +140,9 @@ extension EmbeddedKeyService {
             var record = entry.record
             try body(entry, snapshot, &record)
             if record != entry.record { change.keys = [record] }
+            if record.rotation != entry.record.rotation {
+                request.noteSynchronization(of: snapshot.replicas(of: entry))
+            }
             return (entry, record)
         }
     }

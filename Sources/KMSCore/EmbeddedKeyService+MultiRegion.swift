@@ -30,6 +30,7 @@ extension EmbeddedKeyService {
             request.answer("replicaArn", entry.arnText)
             let metadata = metadata(of: entry, replicating: primary, in: snapshot)
             request.answer(.replicaKeyMetadata, metadata.structure)
+            request.noteCreation(of: entry, metadata)
             return (metadata, record.policy)
         }
         return Structure([

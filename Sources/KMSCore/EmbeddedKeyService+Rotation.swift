@@ -91,7 +91,7 @@ extension EmbeddedKeyService {
 
     func rotateKeyOnDemand(_ request: inout Request) throws(KMSError) -> Structure {
         let name = try request.text(.keyID)
-        let work = DueWork(scope: scope, now: request.now)
+        let work = DueWork(now: request.now)
         let entry = try change(for: &request) { snapshot, change, request throws(KMSError) in
             let entry = try self.key(named: name, in: snapshot, group: .read, for: &request)
             try refuseUnlessSymmetric(entry)
@@ -102,6 +102,7 @@ extension EmbeddedKeyService {
             try refuseNearAutomatic(entry, now: work.now)
             let material = try nextMaterial(of: entry, work, snapshot, &change)
             request.note(material)
+            request.noteSynchronization(of: entry, by: change, in: snapshot)
             request.answer("keyId", entry.arnText)
             return entry
         }

@@ -7,9 +7,10 @@ internal import UsageLog
 /// AWS KMS's operations on a keystore, in this process.
 ///
 /// Each operation checks the request's form, takes the newest committed state, finds the key, asks
-/// ``Authorizer``, asks the key's state, acts, writes one event to the usage log, and only then
-/// answers. If the event cannot be written, the answer is an error. The event of a change is also
-/// part of the change (``Outbox``), so neither is without the other for long.
+/// ``Authorizer``, asks the key's state, acts, writes one event to the usage log, and one for each
+/// other Region in which a replica changed with its primary key, and only then answers. If an event
+/// cannot be written, the answer is an error. The events of a change are also part of the change
+/// (``Outbox``), so neither is without the other for long.
 ///
 /// One is made for each Region that is asked for; what they share is in ``Shared``.
 final class EmbeddedKeyService: KeyService {
@@ -88,25 +89,35 @@ final class EmbeddedKeyService: KeyService {
         } catch {
             request.event.error = error
             request.event.responseElements = []
+            request.serviceEvents = []
             outcome = .failure(error)
         }
-        try record(request.event)
+        try record(request)
         return try outcome.get()
     }
 
     // MARK: The log
 
-    /// Writes an event, after those that could not be written before.
-    private func record(_ event: UsageEvent) throws(KMSError) {
+    /// Writes a request's events, after those that could not be written before.
+    private func record(_ request: Request) throws(KMSError) {
+        var loggedCount = 0
         do throws(UsageLogError) {
             try recordUnlogged()
-            try log.append(event)
+            try log.append(request.event)
+            loggedCount += 1
+            for event in request.serviceEvents {
+                try log.append(event)
+                loggedCount += 1
+            }
         } catch {
-            // A change is in the keystore already: its event must not be lost.
-            if !event.isReadOnly, event.error == nil { keepUnlogged([EncodedEvent(event)]) }
+            // A change is in the keystore already: its events must not be lost.
+            if !request.event.isReadOnly, request.event.error == nil {
+                outbox.forget(request.events.prefix(loggedCount).map(\.eventID))
+                keepUnlogged(request.events.dropFirst(loggedCount).map(EncodedEvent.init))
+            }
             throw KMSError(error)
         }
-        if !event.isReadOnly { outbox.forget([event.eventID]) }
+        if !request.event.isReadOnly { outbox.forget(request.events.map(\.eventID)) }
     }
 
     private func recordUnlogged() throws(UsageLogError) {
@@ -168,8 +179,8 @@ final class EmbeddedKeyService: KeyService {
         }
     }
 
-    /// Changes the keystore in one transaction (``KeystoreStore/change(_:)``). The request's event,
-    /// as it is when `decide` returns, goes into the keystore with the change.
+    /// Changes the keystore in one transaction (``KeystoreStore/change(_:)``). The request's
+    /// events, as they are when `decide` returns, go into the keystore with the change.
     func change<Value: Sendable>(
         for request: inout Request,
         _ decide: (KeystoreSnapshot, inout KeystoreChange, inout Request) throws(KMSError) -> Value
@@ -185,12 +196,13 @@ final class EmbeddedKeyService: KeyService {
                 let value = try decide(snapshot, &change, &decided)
                 decided.answerAffectedKey()
                 if !change.isEmpty {
-                    outbox.put([EncodedEvent(decided.event)], by: writer, snapshot, &change)
+                    outbox.put(
+                        decided.events.map(EncodedEvent.init), by: writer, snapshot, &change)
                 }
                 return value
             }
         } catch {
-            outbox.forget([request.event.eventID])
+            outbox.forget(decided.events.map(\.eventID))
             throw KMSError(error)
         }
         return try outcome.get()
@@ -212,7 +224,7 @@ final class EmbeddedKeyService: KeyService {
     func doAllOverdueWork() {
         let now = clock.now()
         guard let snapshot = try? store.snapshot(),
-            DueWork(scope: scope, now: now).isDue(snapshot)
+            DueWork(now: now).isDue(snapshot)
         else { return }
         doDueWork(now: now)
     }
@@ -229,12 +241,10 @@ final class EmbeddedKeyService: KeyService {
     private func doDueWork(now: Timestamp) {
         var planned: [EncodedEvent] = []
         do throws(KeystoreError) {
-            let scope = scope
             let before = try store.snapshot()
             let writer = try outbox.writer()
             let outcome = try store.change { snapshot, change throws(KMSError) in
-                planned = DueWork(scope: scope, now: now).plan(snapshot, &change)
-                    .map(EncodedEvent.init)
+                planned = DueWork(now: now).plan(snapshot, &change).map(EncodedEvent.init)
                 if !change.isEmpty { outbox.put(planned, by: writer, snapshot, &change) }
                 return change.deletedKeys
             }

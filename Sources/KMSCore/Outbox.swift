@@ -13,7 +13,8 @@ final class Outbox: Sendable {
         /// Made before this process's first change.
         var lock: WriterLock?
         /// The ids of this process's events that may not be in the log yet: their places are not
-        /// used again. Bounded by the requests under way, and by what a full log holds back.
+        /// used again. Bounded by the requests under way, each with an event for each Region at
+        /// most, and one more, and by what a full log holds back.
         var waiting: Set<String> = []
     }
 
@@ -89,13 +90,16 @@ final class Outbox: Sendable {
                 event.writer = writer
                 change.unlogged.append(UnloggedRecord(place: record.place, event: event))
             }
-            let taken = change.unlogged.compactMap(\.event)
+            let taken = change.unlogged.compactMap { record in
+                record.event.map { (place: record.place, event: $0) }
+            }
             // Before anybody can take their places for free.
-            state.withLock { $0.waiting.formUnion(taken.map(\.eventID)) }
+            state.withLock { $0.waiting.formUnion(taken.map(\.event.eventID)) }
             return taken
         }
-        return outcome.get().compactMap { EncodedEvent(json: $0.json, time: $0.time) }
-            .sorted { $0.time < $1.time }
+        // Events of one change have one time, and places in their order.
+        return outcome.get().sorted { ($0.event.time, $0.place) < ($1.event.time, $1.place) }
+            .compactMap { EncodedEvent(json: $0.event.json, time: $0.event.time) }
     }
 
     /// Frees the places of what is logged. What is not is left to others.

@@ -9,6 +9,8 @@ struct Request {
     let caller: Caller
     let now: Timestamp
     var event: UsageEvent
+    /// Of what the service does for the request in other Regions, in this order behind its own.
+    var serviceEvents: [UsageEvent] = []
     private var loggedBytes = 0
 
     /// What the rules of the key policies and grants look at beside the request's own members.
@@ -32,6 +34,8 @@ struct Request {
     }
 
     // MARK: The event
+
+    var events: [UsageEvent] { [event] + serviceEvents }
 
     /// CloudTrail's bound for a request's parameters, in bytes: what is beyond is left out. A
     /// request's form is checked later, so here it may still have any size.

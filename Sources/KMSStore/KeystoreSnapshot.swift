@@ -62,6 +62,12 @@ package final class KeystoreSnapshot: Sendable {
             .sorted { $0.arn.scope.region < $1.arn.scope.region }
     }
 
+    /// The replicas of a primary key, sorted by Region; none of other keys.
+    package func replicas(of entry: KeyEntry) -> [KeyEntry] {
+        guard entry.record.id.isMultiRegion, entry.record.isPrimary else { return [] }
+        return siblings(of: entry.record.id).filter { !$0.record.isPrimary }
+    }
+
     package var keyCount: Int { regions.values.reduce(0) { $0 + $1.keys.count } }
 }
 

@@ -130,7 +130,16 @@ import Testing
         for region in try kms.keystore.store.snapshot().regions.values {
             for entry in region.keys.values where entry.record.manager == .customer {
                 let key = entry.arnText
-                if entry.record.region == "" { made["CreateKey", default: []].append(key) }
+                made["CreateKey", default: []].append(key)
+                if entry.record.region == "eu-west-1" {
+                    let siblings = try kms.keystore.store.snapshot().siblings(of: entry.record.id)
+                    // Once when it was made, and for each rotation and the schedule.
+                    let count =
+                        entry.materials.count
+                        + siblings.count { $0.record.rotation != nil }
+                    made["SynchronizeMultiRegionKey", default: []] +=
+                        Array(repeating: key, count: count)
+                }
                 if entry.record.state.awaitsDeletion {
                     made["ScheduleKeyDeletion", default: []].append(key)
                 }
@@ -139,7 +148,9 @@ import Testing
                 made["CreateAlias", default: []].append(alias.name.arn(in: region.scope))
             }
         }
-        for name in ["CreateKey", "CreateAlias", "ScheduleKeyDeletion"] {
+        for name in [
+            "CreateKey", "SynchronizeMultiRegionKey", "CreateAlias", "ScheduleKeyDeletion",
+        ] {
             #expect(logged[name, default: []].sorted() == made[name, default: []].sorted())
         }
     }

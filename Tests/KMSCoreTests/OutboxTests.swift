@@ -139,6 +139,67 @@ import UsageLog
         #expect(try Self.events("DeleteKey", kms).map(\.keyARNs) == [[key]])
     }
 
+    /// The events that name a replica.
+    private static func names(_ replica: String, _ kms: TestKeystore) throws -> [String] {
+        try kms.events().filter { $0.keyARNs.contains(replica) }.map(\.eventName)
+    }
+
+    private static let replication = [
+        "ReplicateKey", "CreateKey", "SynchronizeMultiRegionKey",
+    ]
+
+    @Test func `the events of other Regions are kept with the request's own, in their order`()
+        throws
+    {
+        let kms = try TestKeystore()
+        let key = try kms.key(isMultiRegion: true)
+        let replica = kms.sibling(of: key, in: "eu-west-1")
+        func replicateAndDie() throws {
+            let other = try Self.mute(kms)
+            #expect(throws: KMSError.self) {
+                try other.service.answer(.replicateKey, Self.asking(key), as: kms.owner)
+            }
+        }
+        try replicateAndDie()
+        #expect(try kms.state(replica, in: "eu-west-1") == "Enabled")
+        #expect(try !Self.names(replica, kms).contains("ReplicateKey"))
+        for _ in 0..<2 {
+            try kms.again().close()
+            let names = try Self.names(replica, kms).filter { $0 != "DescribeKey" }
+            #expect(names == Self.replication)
+        }
+        let report = try kms.keystore.usageLogVerifier().verify()
+        #expect(report.passes, "\(report.problems)")
+    }
+
+    private static func asking(_ key: String) -> Structure {
+        Structure([.keyID: .text(key), .replicaRegion: .text("eu-west-1")])
+    }
+
+    @Test func `of a change's events those wait that the log did not take`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key(isMultiRegion: true)
+        let replica = kms.sibling(of: key, in: "eu-west-1")
+        let scope = FaultScope(below: kms.path)
+        defer { scope.end() }
+        let next = try kms.again()
+        // Its segment is open from here on.
+        _ = try next.service.describeKey(key, as: kms.owner)
+        scope.arm(FaultScript(.error(.noSpace), at: 2, stays: true, only: .write))
+        let error = #expect(throws: KMSError.self) {
+            try next.service.answer(.replicateKey, Self.asking(key), as: kms.owner)
+        }
+        #expect(error?.isOutOfSpace == true)
+        #expect(scope.hasFired)
+        #expect(try Self.names(replica, kms) == ["ReplicateKey"])
+        scope.disarm()
+        _ = try next.service.describeKey(key, as: kms.owner)
+        #expect(try Self.names(replica, kms) == Self.replication)
+        next.close()
+        let left = try kms.keystore.store.snapshot().unlogged.values.compactMap(\.event)
+        #expect(!left.contains { String(decoding: $0.json, as: UTF8.self).contains(replica) })
+    }
+
     @Test func `places are used again, and refused requests take none`() throws {
         let kms = try TestKeystore()
         let key = try kms.key()

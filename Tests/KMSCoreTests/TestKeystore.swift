@@ -106,6 +106,17 @@ final class TestKeystore: Sendable {
     }
 }
 
+extension LoggedEvent {
+    func record() throws -> [String: Any] {
+        try JSONSerialization.jsonObject(with: Data(json)) as? [String: Any] ?? [:]
+    }
+
+    /// False for what the service did by itself, or in another Region for a request's caller.
+    var isRequest: Bool {
+        get throws { try (record()["userIdentity"] as? [String: Any])?["invokedBy"] == nil }
+    }
+}
+
 func secret(_ text: String) -> SecretBytes {
     var bytes = Array(text.utf8)
     return SecretBytes(consuming: &bytes)
