@@ -110,8 +110,12 @@ extension Request {
     /// The event's resources name each key once.
     mutating func note(_ entry: KeyEntry) {
         if !event.resources.contains(entry.arnText) { event.resources.append(entry.arnText) }
-        // What a request costs at AWS depends on its key.
-        event.keySpec = entry.record.spec.rawValue
+        // What a request costs at AWS depends on its key, or on both keys of ReEncrypt.
+        if facts.action == .reEncryptFrom {
+            event.sourceKeySpec = entry.record.spec.rawValue
+        } else {
+            event.keySpec = entry.record.spec.rawValue
+        }
         if let store = entry.record.customKeyStoreID { event.customKeyStoreID = store }
     }
 }

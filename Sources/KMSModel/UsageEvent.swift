@@ -34,6 +34,8 @@ package struct UsageEvent: Sendable, Hashable {
     package var grantID: String?
     /// The spec of the key that was used, where the price of a request depends on it.
     package var keySpec: String?
+    /// Of ReEncrypt: that of the key that decrypts.
+    package var sourceKeySpec: String?
     /// Keyfold's number of the key version that was used, from 1.
     package var keyVersion: UInt32?
     /// The exception's name and message, when the request was refused.

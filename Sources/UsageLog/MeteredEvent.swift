@@ -25,8 +25,10 @@ extension UsageEvent: MeteredEvent {
 
     package var priceClass: PriceClass {
         PriceClass(
-            operation: eventName, algorithm: text(of: "encryptionAlgorithm"), keySpec: keySpec,
-            keyPairSpec: text(of: "keyPairSpec"))
+            PricedRequest(
+                operation: eventName, algorithm: text(of: "encryptionAlgorithm"),
+                keySpec: keySpec, sourceKeySpec: sourceKeySpec,
+                keyPairSpec: text(of: "keyPairSpec")))
     }
 
     private func text(of name: String) -> String? {
@@ -61,9 +63,11 @@ struct MeteredRecord: MeteredEvent {
         isRequest = record["userIdentity"]?["invokedBy"] == nil
         resources = record["resources"]?.elements.compactMap { $0["ARN"]?.text } ?? []
         let parameters = record["requestParameters"]
+        let data = record["additionalEventData"]
         priceClass = PriceClass(
-            operation: name, algorithm: parameters?["encryptionAlgorithm"]?.text,
-            keySpec: record["additionalEventData"]?["keySpec"]?.text,
-            keyPairSpec: parameters?["keyPairSpec"]?.text)
+            PricedRequest(
+                operation: name, algorithm: parameters?["encryptionAlgorithm"]?.text,
+                keySpec: data?["keySpec"]?.text, sourceKeySpec: data?["sourceKeySpec"]?.text,
+                keyPairSpec: parameters?["keyPairSpec"]?.text))
     }
 }

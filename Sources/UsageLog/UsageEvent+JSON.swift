@@ -184,6 +184,10 @@ extension UsageEvent {
             json.raw(#","keySpec":"#)
             json.string(keySpec)
         }
+        if let sourceKeySpec = sourceKeySpec {
+            json.raw(#","sourceKeySpec":"#)
+            json.string(sourceKeySpec)
+        }
         writeProcess(to: json)
         json.raw("}")
     }

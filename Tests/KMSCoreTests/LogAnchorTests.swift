@@ -44,6 +44,43 @@ import UsageLog
         #expect(report.agreeingAnchors == ["anchor"])
     }
 
+    @Test func `ReEncrypt is one request, at the price of the dearer of its keys`() throws {
+        let kms = try TestKeystore()
+        let symmetric = try kms.key()
+        let pairs = try [KeySpec.rsa2048, .sm2].map { try kms.key($0, .encryptDecrypt) }
+        func move(
+            _ blob: [UInt8], from key: String, _ from: EncryptionAlgorithm = .symmetricDefault,
+            to other: String, _ to: EncryptionAlgorithm = .symmetricDefault
+        ) throws -> [UInt8] {
+            try #require(
+                try kms.ask(
+                    .reEncrypt,
+                    Structure([
+                        .ciphertextBlob: .bytes(blob), .sourceKeyID: .text(key),
+                        .sourceEncryptionAlgorithm: .choice(from),
+                        .destinationKeyID: .text(other),
+                        .destinationEncryptionAlgorithm: .choice(to),
+                    ])
+                ).bytes(.ciphertextBlob))
+        }
+        var blob = try StateTableTests.blob(kms, symmetric)
+        blob = try move(blob, from: symmetric, to: symmetric)
+        blob = try move(blob, from: symmetric, to: pairs[0], .rsaesOaepSha256)
+        blob = try move(blob, from: pairs[0], .rsaesOaepSha256, to: pairs[1], .sm2pke)
+        _ = try move(blob, from: pairs[1], .sm2pke, to: symmetric)
+        try kms.keystore.synchronizeLog()
+        let tally = try kms.keystore.usageTally()
+        func counts(_ key: String) -> [String] {
+            tally[key]?.requests.map { "\($0.period.priceClass.name) \($0.count)" } ?? []
+        }
+        // Each with its CreateKey, and the symmetric key with an Encrypt.
+        #expect(counts(symmetric) == ["symmetric 3", "rsa-2048 1"])
+        #expect(counts(pairs[0]) == ["symmetric 1", "asymmetric 1"])
+        #expect(counts(pairs[1]) == ["symmetric 1", "asymmetric 1"])
+        let report = try kms.keystore.usageLogVerifier().verify()
+        #expect(report.passes, "\(report.problems)")
+    }
+
     @Test func `a key that is to be deleted is free from when that was asked for`() throws {
         let kms = try TestKeystore()
         let key = try kms.newKey().arn.description

@@ -79,7 +79,9 @@ import Testing
             pair: String? = nil
         ) -> PriceClass {
             PriceClass(
-                operation: operation, algorithm: algorithm, keySpec: keySpec, keyPairSpec: pair)
+                PricedRequest(
+                    operation: operation, algorithm: algorithm, keySpec: keySpec, keyPairSpec: pair)
+            )
         }
         #expect(price("Encrypt") == .symmetric)
         #expect(price("Decrypt", "SYMMETRIC_DEFAULT", "SYMMETRIC_DEFAULT") == .symmetric)
@@ -89,10 +91,35 @@ import Testing
         #expect(price("Sign", nil, "RSA_2048") == .rsa2048)
         #expect(price("Sign", nil, "ML_DSA_65") == .asymmetric)
         #expect(price("GetPublicKey") == .asymmetric)
-        // As logs have it in their totals.
-        #expect(price("ReEncrypt", nil, "RSA_2048") == .symmetric)
         #expect(price("GenerateDataKeyPair", nil, nil, pair: "RSA_2048") == .rsaKeyPair)
         #expect(price("GenerateDataKeyPair", nil, nil, pair: "ECC_NIST_P256") == .eccKeyPair)
+    }
+
+    @Test(
+        arguments: [
+            ("SYMMETRIC_DEFAULT", "SYMMETRIC_DEFAULT", PriceClass.symmetric),
+            ("SYMMETRIC_DEFAULT", "RSA_2048", .rsa2048),
+            ("RSA_2048", "SYMMETRIC_DEFAULT", .rsa2048),
+            ("RSA_2048", "RSA_2048", .rsa2048), ("RSA_2048", "RSA_4096", .asymmetric),
+            ("SM2", "RSA_2048", .asymmetric), ("RSA_3072", "SYMMETRIC_DEFAULT", .asymmetric),
+            // Refused before the key was found that encrypts, or for what the keys are for.
+            ("RSA_2048", nil, .rsa2048), ("SYMMETRIC_DEFAULT", nil, .symmetric),
+            ("HMAC_256", nil, .symmetric),
+        ] as [(String, String?, PriceClass)])
+    func `ReEncrypt costs what the dearer of its two keys does`(
+        _ source: String, _ destination: String?, _ expected: PriceClass
+    ) {
+        let request = PricedRequest(
+            operation: "ReEncrypt", keySpec: destination, sourceKeySpec: source)
+        #expect(PriceClass(request) == expected)
+    }
+
+    @Test(arguments: ["SYMMETRIC_DEFAULT", "RSA_2048", "RSA_4096", nil] as [String?])
+    func `ReEncrypt whose event tells of one key alone is symmetric, as older totals have it`(
+        _ keySpec: String?
+    ) {
+        let request = PricedRequest(operation: "ReEncrypt", keySpec: keySpec)
+        #expect(PriceClass(request) == .symmetric)
     }
 
     @Test func `months are read, written and counted`() throws {

@@ -109,11 +109,15 @@ import Testing
             event("Encrypt", [key]), event("Decrypt", [key], refused: true), event("ListKeys", []),
             event("CreateAlias", [alias, key]), event("RotateKey", [key]),
             event("CreateKey", [key]), event("SynchronizeMultiRegionKey", [key]),
+            event("ReEncrypt", [key, other]),
         ]
         events[0].requestParameters = [.init("encryptionAlgorithm", .text("SM2PKE"))]
         events[0].keySpec = "SM2"
         events[0].requestID = "another"
         events[5].isForwarded = true
+        events[7].sourceKeySpec = "RSA_2048"
+        events[7].keySpec = "RSA_4096"
+        #expect(tally([events[7]])[key]?.requests.map(\.period.priceClass) == [.asymmetric])
         for event in events {
             let record = try #require(
                 MeteredRecord(json: event.cloudTrailJSON()[...], time: event.eventTime))
@@ -121,6 +125,32 @@ import Testing
             readBack.add(record)
             #expect(readBack == tally([event]))
         }
+    }
+
+    /// As Keyfold wrote it before events told of both keys.
+    @Test func `an old event of ReEncrypt counts as it did`() throws {
+        let json = """
+            {"eventVersion":"1.11","userIdentity":{"type":"Root","principalId":"123456789012",\
+            "arn":"arn:aws:iam::123456789012:root","accountId":"123456789012"},\
+            "eventTime":"2026-11-23T20:15:00Z","eventSource":"kms.amazonaws.com",\
+            "eventName":"ReEncrypt","awsRegion":"us-east-1","sourceIPAddress":"127.0.0.1",\
+            "userAgent":"keyfold/0.1","requestParameters":{"sourceKeyId":"\(key)",\
+            "destinationKeyId":"\(other)","sourceEncryptionAlgorithm":"SYMMETRIC_DEFAULT",\
+            "destinationEncryptionAlgorithm":"RSAES_OAEP_SHA_256"},"responseElements":null,\
+            "additionalEventData":{"eventTimeMilliseconds":1795464900000,"keySpec":"RSA_4096"},\
+            "requestID":"a","eventID":"a","readOnly":true,\
+            "resources":[{"accountId":"123456789012","type":"AWS::KMS::Key","ARN":"\(key)"},\
+            {"accountId":"123456789012","type":"AWS::KMS::Key","ARN":"\(other)"}],\
+            "eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"123456789012",\
+            "eventCategory":"Management"}
+            """
+        let record = try #require(MeteredRecord(json: Array(json.utf8)[...], time: november))
+        var tally = UsageTally()
+        tally.add(record)
+        #expect(tally[key]?.requests.map(\.period.priceClass) == [.symmetric])
+        #expect(tally[key]?.requests.map(\.count) == [1])
+        #expect(tally[other]?.requests == [])
+        #expect(tally[other]?.lastUse?.operation == "ReEncrypt")
     }
 
     // MARK: In a log

@@ -27,32 +27,64 @@ package enum PriceClass: UInt8, Sendable, CaseIterable, Comparable {
 
     package static func < (a: PriceClass, b: PriceClass) -> Bool { a.rawValue < b.rawValue }
 
-    /// The class of a request, by what its event says of it.
+    /// The class of a request.
     ///
-    /// ReEncrypt is symmetric whatever its keys are, since its algorithms have other names: totals
-    /// that were written before must come out again when the events are counted anew.
-    ///
-    /// - Parameters:
-    ///   - algorithm: of encryption, where the request names one.
-    ///   - keySpec: of the key, where the event tells it: an asymmetric key without is no RSA_2048.
-    ///   - keyPairSpec: of the pair to be generated.
-    package init(
-        operation: String, algorithm: String?, keySpec: String?, keyPairSpec: String?
-    ) {
-        switch operation {
+    /// ReEncrypt is one request, of the class of that one of its keys which costs more. AWS says of
+    /// its prices only what requests they are of: "requests involving RSA 2048 keys", "asymmetric
+    /// requests except RSA 2048".
+    package init(_ request: PricedRequest) {
+        switch request.operation {
         case "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext":
-            self = keyPairSpec?.hasPrefix("RSA") == true ? .rsaKeyPair : .eccKeyPair
+            self = request.keyPairSpec?.hasPrefix("RSA") == true ? .rsaKeyPair : .eccKeyPair
         case "Sign", "Verify", "GetPublicKey", "DeriveSharedSecret", "Encapsulate", "Decapsulate":
-            self = keySpec == "RSA_2048" ? .rsa2048 : .asymmetric
+            self = request.keySpec == "RSA_2048" ? .rsa2048 : .asymmetric
         case "Encrypt", "Decrypt", "ReEncrypt":
-            if let algorithm, algorithm != "SYMMETRIC_DEFAULT" {
-                self = keySpec == "RSA_2048" ? .rsa2048 : .asymmetric
+            if let source = request.sourceKeySpec {
+                // The classes of keys are in the order of AWS's prices.
+                self = max(
+                    PriceClass(keySpec: source), PriceClass(keySpec: request.keySpec ?? source))
+            } else if let algorithm = request.algorithm, algorithm != "SYMMETRIC_DEFAULT" {
+                self = request.keySpec == "RSA_2048" ? .rsa2048 : .asymmetric
             } else {
                 self = .symmetric
             }
         default:
             self = .symmetric
         }
+    }
+
+    /// Of a request that decrypts or encrypts with a key of a spec.
+    private init(keySpec: String) {
+        switch keySpec {
+        case "RSA_2048": self = .rsa2048
+        case "SYMMETRIC_DEFAULT": self = .symmetric
+        default: self = keySpec.hasPrefix("HMAC_") ? .symmetric : .asymmetric
+        }
+    }
+}
+
+/// What an event says of a request's price.
+package struct PricedRequest: Hashable, Sendable {
+    package let operation: String
+    /// Of encryption, where the request names one.
+    package let algorithm: String?
+    /// Of the key, where the event tells it: an asymmetric key without is no RSA_2048.
+    package let keySpec: String?
+    /// Of the key that ReEncrypt decrypts with. Events of earlier versions do not tell it: they are
+    /// symmetric whatever their keys were, as in the totals that were written with them.
+    package let sourceKeySpec: String?
+    /// Of the pair to be generated.
+    package let keyPairSpec: String?
+
+    package init(
+        operation: String, algorithm: String? = nil, keySpec: String? = nil,
+        sourceKeySpec: String? = nil, keyPairSpec: String? = nil
+    ) {
+        self.operation = operation
+        self.algorithm = algorithm
+        self.keySpec = keySpec
+        self.sourceKeySpec = sourceKeySpec
+        self.keyPairSpec = keyPairSpec
     }
 }
 
