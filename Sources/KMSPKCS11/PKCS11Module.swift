@@ -1,3 +1,4 @@
+internal import Platform
 internal import Synchronization
 
 /// A PKCS#11 library in this process.

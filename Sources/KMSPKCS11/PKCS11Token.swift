@@ -1,4 +1,5 @@
 package import Cryptography
+internal import Platform
 internal import Synchronization
 
 /// A token that is in use: logged in, with a bounded number of sessions, and connected again by

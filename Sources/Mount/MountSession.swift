@@ -70,7 +70,7 @@ package final class MountSession: Sendable {
     package func run(whenReady: @escaping @Sendable () -> Void = {}) throws(MountError) {
         do throws(Errno) {
             try pool.start()
-            try Thread.start { [self] in runSignals(whenReady) }
+            try DetachedThread.start { [self] in runSignals(whenReady) }
         } catch {
             pool.end()
             _ = mountPoint.unmount(.detached)
@@ -161,7 +161,7 @@ package final class MountSession: Sendable {
     private func writeBack(below root: Descriptor) {
         let done = Semaphore()
         do throws(Errno) {
-            try Thread.start {
+            try DetachedThread.start {
                 try? root.synchronizeFileSystem()
                 done.post()
             }

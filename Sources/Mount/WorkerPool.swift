@@ -27,7 +27,7 @@ final class WorkerPool: Sendable {
 
     /// Starts the first worker and the watchdog.
     func start() throws(Errno) {
-        try Thread.start { [self] in runWatchdog() }
+        try DetachedThread.start { [self] in runWatchdog() }
         do throws(Errno) {
             try startThread(of: 0)
         } catch {
@@ -101,7 +101,7 @@ final class WorkerPool: Sendable {
     }
 
     private func startThread(of worker: Int) throws(Errno) {
-        try Thread.start { [self] in
+        try DetachedThread.start { [self] in
             threads.withLock { $0[worker] = ThreadID.current }
             body(self, worker)
             threads.withLock { $0[worker] = nil }

@@ -14,8 +14,13 @@ package final class Monitor<Value: Sendable>: Sendable {
         unsafe self.value = value
         unsafe mutex = UnsafeMutablePointer.allocate(capacity: 1)
         unsafe changed = UnsafeMutablePointer.allocate(capacity: 1)
-        let status = unsafe pthread_mutex_init(mutex, nil) | pthread_cond_init(changed, nil)
-        precondition(status == 0, "BUG: a mutex and a condition with default attributes")
+        var attributes = pthread_condattr_t()
+        // SAFETY: the attributes are made, used and destroyed here.
+        unsafe pthread_condattr_init(&attributes)
+        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        let status = unsafe pthread_mutex_init(mutex, nil) | pthread_cond_init(changed, &attributes)
+        unsafe pthread_condattr_destroy(&attributes)
+        precondition(status == 0, "BUG: a mutex and a condition by the clock that never jumps")
     }
 
     deinit {
@@ -44,6 +49,28 @@ package final class Monitor<Value: Sendable>: Sendable {
         while true {
             if let result = unsafe answer(&value) { return result }
             unsafe pthread_cond_wait(changed, mutex)
+        }
+    }
+
+    /// Asks as ``wait(for:)`` does, and gives up after some time.
+    ///
+    /// - Returns: nil when there was no answer for `milliseconds`.
+    package func wait<Result>(
+        milliseconds: Int, until answer: (inout Value) -> Result?
+    ) -> Result? {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        if let result = unsafe answer(&value) { return result }
+        var deadline = timespec()
+        // SAFETY: `deadline` outlives the calls; the clock exists.
+        unsafe clock_gettime(CLOCK_MONOTONIC, &deadline)
+        let nanoseconds = deadline.tv_nsec + milliseconds % 1000 * 1_000_000
+        deadline.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
+        deadline.tv_nsec = nanoseconds % 1_000_000_000
+        while true {
+            let code = unsafe pthread_cond_timedwait(changed, mutex, &deadline)
+            if let result = unsafe answer(&value) { return result }
+            if code == ETIMEDOUT { return nil }
         }
     }
 }

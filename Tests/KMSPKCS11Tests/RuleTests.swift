@@ -393,24 +393,3 @@ import Testing
         #expect(try #require(PKCS11KeyID([0x0A, 0xF1])).description == "0af1")
     }
 }
-
-@Suite struct MonitorTests {
-    @Test func `a change wakes whoever waits for it`() {
-        let monitor = Monitor(0)
-        let outcomes = Collected<Int?>()
-        inThreads(5) { number in
-            if number == 0 {
-                for _ in 0..<100 { monitor.withLock { $0 += 1 } }
-            } else {
-                outcomes.add(monitor.wait(milliseconds: 60_000) { $0 == 100 ? $0 : nil })
-            }
-        }
-        #expect(outcomes.all == [100, 100, 100, 100])
-    }
-
-    @Test func `a wait in vain ends`() {
-        let monitor = Monitor(0)
-        #expect(monitor.wait(milliseconds: 0) { $0 == 1 ? $0 : nil } == nil)
-        #expect(monitor.wait(milliseconds: 5) { $0 == 1 ? $0 : nil } == nil)
-    }
-}

@@ -17,6 +17,20 @@ import Testing
         #expect(monitor.withLock { $0 } == 1000)
     }
 
+    @Test func `a wait with a limit ends with a change, or in vain`() {
+        let monitor = Monitor(0)
+        let group = DispatchGroup()
+        for _ in 0..<4 {
+            DispatchQueue.global().async(group: group) {
+                #expect(monitor.wait(milliseconds: 60_000) { $0 == 100 ? $0 : nil } == 100)
+            }
+        }
+        for _ in 0..<100 { monitor.withLock { $0 += 1 } }
+        group.wait()
+        #expect(monitor.wait(milliseconds: 0) { $0 == 1 ? $0 : nil } == nil)
+        #expect(monitor.wait(milliseconds: 5) { $0 == 1 ? $0 : nil } == nil)
+    }
+
     @Test func `many threads that change a value lose no change`() {
         let monitor = Monitor(0)
         DispatchQueue.concurrentPerform(iterations: 8) { _ in
