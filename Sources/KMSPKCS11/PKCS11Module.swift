@@ -166,6 +166,12 @@ extension PKCS11Module {
         claims.withLock { $0.end(owner) }
     }
 
+    /// Ends the sessions of an owner's connection that was lost.
+    func end(_ lost: Connection, for owner: TokenClaims.Owner) throws(PKCS11Error) {
+        lost.abandon()
+        try endSessions(in: lost.slot, generation: lost.generation, for: owner)
+    }
+
     /// Ends every session with the owner's token in that slot, once no call is under way that uses
     /// one: a module may give the number of a dead session to the next one.
     ///

@@ -6,7 +6,7 @@ extension PKCS11Token {
     func connect(_ attempt: Pool.Attempt) throws(PKCS11Error) {
         var previous = attempt.previous
         do throws(PKCS11Error) {
-            if let lost = previous { try end(lost) }
+            if let lost = previous { try module.end(lost, for: owner) }
             previous = nil
             let connection = try establish(mustRestart: attempt.mustRestart)
             // One session holds the login.
@@ -29,12 +29,6 @@ extension PKCS11Token {
             }
             throw error
         }
-    }
-
-    /// Ends the sessions of a connection that was lost.
-    func end(_ lost: Connection) throws(PKCS11Error) {
-        lost.abandon()
-        try module.endSessions(in: lost.slot, generation: lost.generation, for: owner)
     }
 
     private func establish(mustRestart: Bool) throws(PKCS11Error) -> Connection {

@@ -51,6 +51,12 @@ package final class PKCS11Token: Sendable {
     /// Whether the token makes the nonces of AES-GCM itself (see ``encrypt(_:authenticating:under:)``).
     let makesNonces = Atomic(false)
 
+    private enum End {
+        case none, begun, reached
+    }
+
+    private let end = Monitor(End.none)
+
     struct Identity: Sendable {
         /// By label and serial number once it was connected, so that the PIN goes to no other one.
         var selector: PKCS11TokenSelector
@@ -74,7 +80,10 @@ package final class PKCS11Token: Sendable {
         pool = Monitor(Pool(limit: options.sessionLimit, pause: options.reconnectPause))
     }
 
-    deinit { close() }
+    deinit {
+        // Whoever closed it has waited already.
+        if beginEnd() { close() }
+    }
 
     /// Makes sure that the token is there and logged in, without regard to how short ago that
     /// failed. A PIN that was refused is not tried again.
@@ -92,18 +101,39 @@ package final class PKCS11Token: Sendable {
     /// What the token told of itself when it was connected last.
     package var description: PKCS11TokenDescription? { identity.withLock { $0.token } }
 
-    /// Logs out and ends the sessions, after the requests that run; later ones get
-    /// ``PKCS11Error/closed``. Waits ``Options/waitMilliseconds`` at most for requests that hang.
-    package func close() {
-        endConnection()
-        identity.withLock { $0.pin = nil }
-        module.endClaim(owner)
+    /// Logs out and ends the sessions, after the requests that run or
+    /// ``Options/waitMilliseconds``; later requests get ``PKCS11Error/closed``.
+    ///
+    /// A thread of its own does that: a library that hangs keeps this thread and not the caller.
+    ///
+    /// - Parameter milliseconds: how long to wait for it; nil for as long as it takes where the
+    ///   library answers.
+    package func close(waitingMilliseconds milliseconds: Int? = nil) {
+        beginEnd()
+        let limit = options.waitMilliseconds + PKCS11Module.patienceMilliseconds
+        _ = end.wait(milliseconds: milliseconds ?? limit) { $0 == .reached ? () : nil }
     }
 
-    private func endConnection() {
-        let (current, previous) = withPool { $0.close() }
-        _ = pool.wait(milliseconds: options.waitMilliseconds) { $0.busyCount == 0 ? () : nil }
-        if let previous { try? end(previous) }
-        current?.logOut()
+    /// - Returns: false when somebody else has begun it.
+    @discardableResult
+    private func beginEnd() -> Bool {
+        let isFirst = end.withLock { end in
+            guard end == .none else { return false }
+            end = .begun
+            return true
+        }
+        guard isFirst else { return false }
+        let (ending, end) = (TokenEnding(of: self), end)
+        identity.withLock { $0.pin = nil }
+        let run = { @Sendable in
+            ending.run()
+            end.withLock { $0 = .reached }
+        }
+        do throws(Errno) {
+            try DetachedThread.start(run)
+        } catch {
+            run()
+        }
+        return true
     }
 }

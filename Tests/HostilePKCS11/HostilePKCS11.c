@@ -47,7 +47,7 @@ static const char *const known[] = {
     "endless ciphertext", "too long plaintext", "too short plaintext", "own nonces",
     "replaced nonces", "zero nonces", "vendor error", "general error", "one bad decryption", "token gone",
     "lost sessions", "lost until restart", "lost for ever", "lost while making", "generator waits", "write protected",
-    "list waits", "start waits",
+    "list waits", "start waits", "logout waits",
 };
 
 static int is(const char *name) { return strcmp(behaviour, name) == 0; }
@@ -279,6 +279,7 @@ static CK_RV login(CK_SESSION_HANDLE number, CK_USER_TYPE user, unsigned char *p
 
 static CK_RV log_out(CK_SESSION_HANDLE number) {
     counted("C_Logout");
+    wait_with("logout waits");
     CK_RV state = session_state(number);
     if (state != CKR_OK) return state;
     is_logged_in = 0;

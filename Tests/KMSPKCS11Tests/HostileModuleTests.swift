@@ -233,7 +233,7 @@ import Testing
                 }
             }
             // The token has one try left, which even the right PIN does not get from us.
-            for pin in ["0000", HostileModule.pin] {
+            for pin in ["0000", HostileLibrary.pin] {
                 #expect(throws: PKCS11Error.lastPINTry) { try hostile.open(pin: pin) }
             }
             #expect(try hostile.count("C_Login") == 2)
@@ -435,33 +435,6 @@ import Testing
             #expect(outcomes.all == [PKCS11Error?](repeating: nil, count: 160))
             #expect(try hostile.count("most sessions") == 2)
             token.close()
-        }
-    }
-
-    @Test func `closing waits for the requests that run, and ends what they leave`() throws {
-        try HostileModule.with("generator waits") { hostile throws in
-            let token = try hostile.open()
-            let outcomes = Collected<PKCS11Error?>()
-            let steered = hostile
-            inThreads(3) { number in
-                switch number {
-                case 0:
-                    outcomes.add(
-                        failure { () throws(PKCS11Error) in try token.randomBytes(count: 1) })
-                case 1:
-                    _ = try? Deadline.wait(seconds: 60) { try steered.count("waiting") == 1 }
-                    token.close()
-                default:
-                    // Requests are refused from the moment on that it is being closed.
-                    _ = Deadline.wait(seconds: 60) {
-                        failure { () throws(PKCS11Error) in try token.reconnect() } == .closed
-                    }
-                    try? steered.release()
-                }
-            }
-            #expect(outcomes.all == [nil])
-            #expect(try hostile.count("sessions") == 0)
-            #expect(try hostile.count("C_Logout") == 1)
         }
     }
 }

@@ -1,5 +1,6 @@
 import CPKCS11
 import Glibc
+import TestSupport
 import Testing
 
 @testable import KMSPKCS11
