@@ -32,10 +32,15 @@ package struct UnlockSources: Equatable, Sendable {
 package struct Unlocking {
     private let location: KeystoreLocation
     private let sources: UnlockSources
+    private let keyStoreLimits: KeyStoreLimits
 
-    package init(location: KeystoreLocation, sources: UnlockSources) {
+    package init(
+        location: KeystoreLocation, sources: UnlockSources,
+        keyStoreLimits: KeyStoreLimits = KeyStoreLimits()
+    ) {
         self.location = location
         self.sources = sources
+        self.keyStoreLimits = keyStoreLimits
     }
 
     private static let triesAtTheTerminal = 3
@@ -68,7 +73,8 @@ package struct Unlocking {
     private func openFromKeyring() throws(Failure) -> Keystore? {
         do throws(KeystoreError) {
             return try Keystore.open(
-                at: location.directory, unlocking: .kernelKeyring, clock: SystemWallClock())
+                at: location.directory, unlocking: .kernelKeyring, clock: SystemWallClock(),
+                keyStoreLimits: keyStoreLimits)
         } catch {
             if case .locked = error { return nil }
             throw Failure(error)
@@ -93,7 +99,7 @@ package struct Unlocking {
         do throws(KeystoreError) {
             return try Keystore.open(
                 at: location.directory, unlocking: .passphrase(.init(consuming: &line)),
-                clock: SystemWallClock())
+                clock: SystemWallClock(), keyStoreLimits: keyStoreLimits)
         } catch {
             if case .wrongPassphrase = error { return nil }
             throw Failure(error)
@@ -103,7 +109,8 @@ package struct Unlocking {
     private func open(_ method: UnlockMethod, from file: String) throws(Failure) -> Keystore {
         do throws(KeystoreError) {
             return try Keystore.open(
-                at: location.directory, unlocking: method, clock: SystemWallClock())
+                at: location.directory, unlocking: method, clock: SystemWallClock(),
+                keyStoreLimits: keyStoreLimits)
         } catch {
             var failure = Failure(error)
             // What the file holds can be no secret of any keystore.

@@ -32,44 +32,59 @@ final class CustomKeyStores: Sendable {
             self.place == place && self.password.isEqual(to: password)
         }
 
-        func close() {
-            if case .success(let token) = outcome { token.close() }
+        /// - Parameter milliseconds: as in ``PKCS11Token/close(waitingMilliseconds:)``.
+        func close(waitingMilliseconds milliseconds: Int? = nil) {
+            guard case .success(let token) = outcome else { return }
+            token.close(waitingMilliseconds: milliseconds)
         }
     }
 
+    /// How long logins may take to end that nobody has asked to end just now.
+    private static let endingPatience = Duration.seconds(2)
+
     /// By id of the custom key store.
     private let open = Mutex<[String: Opened]>([:])
+    private let gates: KeyStoreGates
     private let options: PKCS11Token.Options
 
-    init(options: PKCS11Token.Options = PKCS11Token.Options()) {
+    init(
+        options: PKCS11Token.Options = PKCS11Token.Options(),
+        limits: KeyStoreLimits = KeyStoreLimits()
+    ) {
         self.options = options
+        gates = KeyStoreGates(limits)
     }
 
     // MARK: Tokens
 
-    /// The token of a connected store.
+    /// Uses the token of a connected store, with as many others as may at once.
     ///
     /// - Parameter key: the key that is to be used; nil where the store itself is asked for
     ///   something.
     /// - Throws: ``KMSError`` with the exception of ``failure(of:_:isOutage:)`` for one that is not
-    ///   connected, and for one whose token is away.
-    private func token(
-        of id: String, for key: KeyARN?, _ region: RegionSnapshot, _ snapshot: KeystoreSnapshot
-    ) throws(KMSError) -> PKCS11Token {
+    ///   connected, and for one whose token is away; ThrottlingException where too many use it.
+    private func withToken<Value>(
+        of id: String, for key: KeyARN?, _ region: RegionSnapshot, _ snapshot: KeystoreSnapshot,
+        _ body: (PKCS11Token) throws(PKCS11Error) -> Value
+    ) throws(KMSError) -> Value {
         endUnwanted(in: snapshot)
         let store = try CustomKeyStores.connectedStore(id, for: key, in: region)
         guard let place = snapshot.tokens[store.clusterID] else {
             throw CustomKeyStores.failure(
                 of: key, "The token of the custom key store \(id) is not known.", isOutage: true)
         }
-        do throws(PKCS11Error) {
-            return try token(of: id, at: place, store.password, for: snapshot.revision)
-        } catch {
-            throw CustomKeyStores.failure(of: key, error)
+        return try gates.pass(id) { () throws(KMSError) in
+            do throws(PKCS11Error) {
+                return try body(
+                    try token(of: id, at: place, store.password, for: snapshot.revision))
+            } catch {
+                if case .notAuthentic = error { throw .invalidCiphertext }
+                throw CustomKeyStores.failure(of: key, error)
+            }
         }
     }
 
-    /// - Throws: ``KMSError`` as ``token(of:for:_:_:)`` does for one that is not there, or not connected.
+    /// - Throws: ``KMSError`` as ``withToken(of:for:_:_:_:)`` does for one that is not there, or not connected.
     static func connectedStore(
         _ id: String, for key: KeyARN?, in region: RegionSnapshot
     ) throws(KMSError) -> CustomKeyStoreRecord {
@@ -151,18 +166,24 @@ final class CustomKeyStores: Sendable {
     /// The keystore does not know yet that the store is connected: ``settle(_:at:)`` says when it does.
     ///
     /// - Returns: nil, or what came instead.
-    func connect(_ store: CustomKeyStoreRecord, _ place: TokenRecord?) -> ConnectionFailure? {
+    /// - Throws: ThrottlingException where too many requests are with the token already; then nothing
+    ///   has changed.
+    func connect(
+        _ store: CustomKeyStoreRecord, _ place: TokenRecord?
+    ) throws(KMSError) -> ConnectionFailure? {
         guard let place else {
             return ConnectionFailure(
                 code: .clusterNotFound, reason: "the keystore has no such token")
         }
-        disconnect(store.id)
-        do throws(PKCS11Error) {
-            try token(of: store.id, at: place, store.password, for: .max).reconnect()
-            return nil
-        } catch {
-            return ConnectionFailure(
-                code: ConnectionErrorCode(error), reason: String("\(error)".prefix(512)))
+        return try gates.pass(store.id) { () throws(KMSError) in
+            disconnect(store.id)
+            do throws(PKCS11Error) {
+                try token(of: store.id, at: place, store.password, for: .max).reconnect()
+                return nil
+            } catch {
+                return ConnectionFailure(
+                    code: ConnectionErrorCode(error), reason: String("\(error)".prefix(512)))
+            }
         }
     }
 
@@ -173,6 +194,25 @@ final class CustomKeyStores: Sendable {
 
     func disconnect(_ id: String) {
         open.withLock { $0.removeValue(forKey: id) }?.close()
+    }
+
+    /// Ends all logins; those that hang are left to the threads that end them.
+    func close() {
+        let opened = open.withLock { open in
+            defer { open = [:] }
+            return Array(open.values)
+        }
+        CustomKeyStores.end(opened)
+    }
+
+    /// Ends them side by side, and waits for all together.
+    private static func end(_ opened: [Opened]) {
+        for one in opened { one.close(waitingMilliseconds: 0) }
+        let deadline = ContinuousClock.now + endingPatience
+        for one in opened {
+            let left = max(.zero, deadline - .now)
+            one.close(waitingMilliseconds: Int(left / .milliseconds(1)))
+        }
     }
 
     /// Whether this process has the store's token open.
@@ -191,7 +231,7 @@ final class CustomKeyStores: Sendable {
             }.map(\.key)
             return ids.compactMap { open.removeValue(forKey: $0) }
         }
-        for opened in unwanted { opened.close() }
+        CustomKeyStores.end(unwanted)
     }
 
     // MARK: Keys
@@ -201,10 +241,9 @@ final class CustomKeyStores: Sendable {
         _ record: KeyRecord, in snapshot: KeystoreSnapshot, _ region: RegionSnapshot,
         now: Timestamp
     ) throws(KMSError) -> MaterialRecord {
-        let token = try token(
-            of: record.customKeyStoreID ?? "", for: nil, region, snapshot)
         let name = CustomKeyStores.name(of: record.id)
-        try answering(nil) { () throws(PKCS11Error) in
+        try withToken(of: record.customKeyStoreID ?? "", for: nil, region, snapshot) {
+            (token) throws(PKCS11Error) in
             _ = try token.makeKey(
                 try CustomKeyStores.keyID(name), label: "keyfold \(record.id)")
         }
@@ -216,14 +255,13 @@ final class CustomKeyStores: Sendable {
         return material
     }
 
-    /// After the keystore has forgotten a key, its token may, too. Best effort: a token that is away
-    /// keeps the key.
+    /// After the keystore has forgotten a key, its token may, too. Best effort: a token that is away,
+    /// or has too much to do, keeps the key.
     func destroyKey(_ record: KeyRecord, in snapshot: KeystoreSnapshot, _ region: RegionSnapshot) {
-        guard let store = record.customKeyStoreID,
-            let token = try? token(of: store, for: nil, region, snapshot),
-            let id = try? CustomKeyStores.keyID(CustomKeyStores.name(of: record.id))
-        else { return }
-        try? token.destroyKey(id)
+        guard let store = record.customKeyStoreID else { return }
+        try? withToken(of: store, for: nil, region, snapshot) { (token) throws(PKCS11Error) in
+            try token.destroyKey(try CustomKeyStores.keyID(CustomKeyStores.name(of: record.id)))
+        }
     }
 
     /// The token's object is named by the key's id: 16 bytes.
@@ -241,12 +279,11 @@ final class CustomKeyStores: Sendable {
         _ plaintext: SecretBytes, under entry: KeyEntry, _ current: MaterialRecord,
         _ snapshot: KeystoreSnapshot, _ context: EncryptionContext
     ) throws(KMSError) -> [UInt8] {
-        let token = try token(of: entry, snapshot)
         let salt = Random.bytes(SymmetricBlob.saltBytes)
         let head = SymmetricBlob(
             keyID: entry.record.id, keyVersion: current.version, salt: salt, box: [])
         let aad = head.authenticatedData(materialID: current.materialID, context: context)
-        let box = try answering(entry.arn) { () throws(PKCS11Error) in
+        let box = try withToken(of: entry, snapshot) { (token) throws(PKCS11Error) in
             try token.encrypt(
                 plaintext, authenticating: aad,
                 under: try CustomKeyStores.keyID(CustomKeyStores.name(of: entry.record.id)))
@@ -260,9 +297,8 @@ final class CustomKeyStores: Sendable {
         _ blob: SymmetricBlob, under entry: KeyEntry, _ version: MaterialRecord,
         _ snapshot: KeystoreSnapshot, _ context: EncryptionContext
     ) throws(KMSError) -> SecretBytes {
-        let token = try token(of: entry, snapshot)
         let aad = blob.authenticatedData(materialID: version.materialID, context: context)
-        return try answering(entry.arn) { () throws(PKCS11Error) in
+        return try withToken(of: entry, snapshot) { (token) throws(PKCS11Error) in
             try token.decrypt(
                 blob.box, authenticating: aad,
                 under: try CustomKeyStores.keyID(CustomKeyStores.name(of: entry.record.id)))
@@ -272,29 +308,18 @@ final class CustomKeyStores: Sendable {
     func random(
         _ count: Int, from store: String, _ snapshot: KeystoreSnapshot, _ region: RegionSnapshot
     ) throws(KMSError) -> SecretBytes {
-        let token = try token(of: store, for: nil, region, snapshot)
-        return try answering(nil) { () throws(PKCS11Error) in
+        try withToken(of: store, for: nil, region, snapshot) { (token) throws(PKCS11Error) in
             try token.randomBytes(count: count)
         }
     }
 
-    private func token(
-        of entry: KeyEntry, _ snapshot: KeystoreSnapshot
-    ) throws(KMSError) -> PKCS11Token {
-        try token(
-            of: entry.record.customKeyStoreID ?? "", for: entry.arn,
-            snapshot.region(entry.arn.scope), snapshot)
-    }
-
-    private func answering<Value>(
-        _ key: KeyARN?, _ body: () throws(PKCS11Error) -> Value
+    private func withToken<Value>(
+        of entry: KeyEntry, _ snapshot: KeystoreSnapshot,
+        _ body: (PKCS11Token) throws(PKCS11Error) -> Value
     ) throws(KMSError) -> Value {
-        do throws(PKCS11Error) {
-            return try body()
-        } catch {
-            if case .notAuthentic = error { throw .invalidCiphertext }
-            throw CustomKeyStores.failure(of: key, error)
-        }
+        try withToken(
+            of: entry.record.customKeyStoreID ?? "", for: entry.arn,
+            snapshot.region(entry.arn.scope), snapshot, body)
     }
 
     // MARK: Failures

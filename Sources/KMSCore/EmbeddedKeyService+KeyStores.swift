@@ -73,7 +73,7 @@ extension EmbeddedKeyService {
         // One that is connected connects anew; one that failed is disconnected first.
         guard store.state != .failed else { throw mustBeDisconnected(store) }
         // The token first: what it answers is what the keystore is to remember.
-        let failure = keyStores.connect(store, snapshot.tokens[store.clusterID])
+        let failure = try keyStores.connect(store, snapshot.tokens[store.clusterID])
         defer {
             let newest = try? self.store.snapshot()
             keyStores.settle(store.id, at: (newest ?? snapshot).revision)

@@ -27,7 +27,7 @@ final class EmbeddedKeyService: KeyService {
         let clock: any WallClock
         let ciphers = CipherPool()
         let keyPairs = KeyPairs()
-        let keyStores = CustomKeyStores()
+        let keyStores: CustomKeyStores
         let outbox: Outbox
         private let pending = Mutex(Pending())
         /// Lock order: `flushing`, then `pending`.
@@ -39,8 +39,9 @@ final class EmbeddedKeyService: KeyService {
 
         init(
             store: KeystoreStore, log: UsageLogWriter, reader: UsageLogReader,
-            notary: LogNotary, clock: any WallClock
+            notary: LogNotary, clock: any WallClock, keyStoreLimits: KeyStoreLimits
         ) {
+            keyStores = CustomKeyStores(limits: keyStoreLimits)
             self.store = store
             self.log = log
             self.reader = reader

@@ -36,7 +36,9 @@ package final class Keystore: Sendable {
     /// The service managed key that every keystore holds.
     package static let serviceAlias = "alias/aws/keyfold"
 
-    private init(store: KeystoreStore, clock: any WallClock) throws(KeystoreError) {
+    private init(
+        store: KeystoreStore, clock: any WallClock, _ keyStoreLimits: KeyStoreLimits
+    ) throws(KeystoreError) {
         self.store = store
         self.clock = clock
         directory = store.paths.directory
@@ -57,7 +59,8 @@ package final class Keystore: Sendable {
         let reader = UsageLogReader(
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
         shared = EmbeddedKeyService.Shared(
-            store: store, log: log, reader: reader, notary: notary, clock: clock)
+            store: store, log: log, reader: reader, notary: notary, clock: clock,
+            keyStoreLimits: keyStoreLimits)
         keyService = EmbeddedKeyService(shared, scope: scope)
     }
 
@@ -103,11 +106,15 @@ package final class Keystore: Sendable {
     }
 
     /// Opens a keystore, verifies every record, and does what has come due.
+    ///
+    /// - Parameter keyStoreLimits: what the process can do without while a token hangs.
     package static func open(
-        at directory: String, unlocking method: UnlockMethod, clock: any WallClock
+        at directory: String, unlocking method: UnlockMethod, clock: any WallClock,
+        keyStoreLimits: KeyStoreLimits = KeyStoreLimits()
     ) throws(KeystoreError) -> Keystore {
         let keystore = try Keystore(
-            store: try KeystoreStore.open(at: directory, unlocking: method), clock: clock)
+            store: try KeystoreStore.open(at: directory, unlocking: method), clock: clock,
+            keyStoreLimits)
         keystore.keyService.logStrays()
         keystore.runDueWork()
         return keystore
@@ -124,12 +131,14 @@ package final class Keystore: Sendable {
         KeystorePaths(directory: directory).removeUnfinished()
     }
 
-    /// Ends the log's segment and closes the database; the root key is wiped with the last
-    /// reference to it. The service answers ``KMSError/keyUnavailable(_:)`` from then on.
+    /// Ends the log's segment, closes the database and logs out of tokens; the root key is wiped
+    /// with the last reference to it. The service answers ``KMSError/keyUnavailable(_:)`` from then
+    /// on. A token that hangs holds this up for two seconds at most.
     package func close() {
         log.close()
         shared.outbox.close()
         store.close()
+        shared.keyStores.close()
     }
 
     // MARK: Service and log

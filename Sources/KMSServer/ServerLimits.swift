@@ -20,6 +20,12 @@ package struct ServerLimits: Sendable, Hashable {
 
     package init() {}
 
+    /// Threads that may be with the token of one custom key store: the others stay for requests that
+    /// need another one, or none, when it hangs.
+    package var workersInKeyStore: Int { max(1, workers / 4) }
+    /// How long one more waits there, with its thread.
+    package static let keyStoreWaitMilliseconds = 500
+
     /// All of a request's header together; AWS's front end takes about as much.
     static let headerBytes = 32 << 10
     static let headerFieldBytes = 16 << 10

@@ -29,7 +29,9 @@ struct KeyfoldServe: ParsableCommand {
             listeners: listeners, limits: try limits.limits(), quota: try limits.quota(),
             logLevel: messages.logLevel.level, logFormat: messages.logFormat)
         let location = try KeystoreLocation.find(option: keystore.keystore)
-        let unlocking = Unlocking(location: location, sources: keystore.sources)
+        let unlocking = Unlocking(
+            location: location, sources: keystore.sources,
+            keyStoreLimits: settings.keyStoreLimits)
         if printEnv {
             try ServeDaemon.printEnvironment(settings, unlocking)
         } else {

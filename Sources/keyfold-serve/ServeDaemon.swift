@@ -12,6 +12,12 @@ struct ServeSettings: Sendable {
     let quota: RequestQuota?
     let logLevel: Logger.Level
     let logFormat: LineLogHandler.Style
+
+    var keyStoreLimits: KeyStoreLimits {
+        KeyStoreLimits(
+            requests: limits.workersInKeyStore,
+            waitMilliseconds: ServerLimits.keyStoreWaitMilliseconds)
+    }
 }
 
 /// Puts the parts together: keystore, host, server. Returns when the server has ended.

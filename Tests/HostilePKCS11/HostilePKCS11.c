@@ -1,5 +1,6 @@
 // A PKCS#11 module for tests: one token with the label "hostile" and the PIN "1234", which does
 // what it should, or one thing wrong. Its cipher protects nothing: it only has the form of AES-GCM.
+// In another process the variable HOSTILE_PKCS11 says what is wrong.
 
 #include <p11-kit-1/p11-kit/pkcs11.h>
 #include <pthread.h>
@@ -70,6 +71,11 @@ static unsigned long open_sessions(void) {
     unsigned long count = 0;
     for (int index = 1; index <= MAX_SESSIONS; index++) count += sessions[index].is_open;
     return count;
+}
+
+static void __attribute__((constructor)) begin(void) {
+    const char *name = getenv("HOSTILE_PKCS11");
+    if (name != NULL) hostile_set(name);
 }
 
 unsigned long hostile_count(const char *what) {
@@ -264,7 +270,8 @@ static CK_RV log_in(CK_SESSION_HANDLE number, const unsigned char *pin, CK_ULONG
     if (state != CKR_OK) return state;
     if (is_logged_in || is("already logged in")) return CKR_USER_ALREADY_LOGGED_IN;
     if (wrong_pins > 2) return CKR_PIN_LOCKED;
-    if (count != 4 || memcmp(pin, "1234", 4) != 0) {
+    // The longer one is for CreateCustomKeyStore, which takes no shorter ones.
+    if ((count != 4 && count != 8) || memcmp(pin, "12345678", count) != 0) {
         wrong_pins++;
         return CKR_PIN_INCORRECT;
     }

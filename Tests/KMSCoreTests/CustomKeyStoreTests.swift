@@ -8,7 +8,7 @@ import Testing
 @testable import KMSCore
 
 import struct TestSupport.Command
-import enum TestSupport.Program
+import struct TestSupport.HostileLibrary
 
 /// Custom key stores over SoftHSM2. The library reads its settings from the environment, once for a
 /// process: these tests run in a process of their own.
@@ -190,12 +190,12 @@ import enum TestSupport.Program
         }
     }
 
-    // MARK: With a token that locks itself
+    // MARK: With a token that locks itself after two wrong PINs
 
-    private static let store = Structure([.customKeyStoreID: .text("cks-0123456789abcdef0")])
+    static let store = Structure([.customKeyStoreID: .text("cks-0123456789abcdef0")])
 
     /// A store that is connected, of which this process has not opened the token yet.
-    private static func connect(
+    static func connect(
         _ kms: TestKeystore, to library: String, password: String
     ) throws {
         let cluster = "cluster-abcdefghijk"
@@ -215,18 +215,12 @@ import enum TestSupport.Program
         }
     }
 
-    /// A library of its own, whose token has the PIN 1234 and takes none after two wrong ones.
-    private static func copyHostileLibrary(to path: String) throws {
-        try FileManager.default.copyItem(
-            atPath: Program.directory + "/libHostilePKCS11.so", toPath: path)
-    }
-
     @Test func `a PIN that is refused is tried again when somebody connects the store, not before`()
         throws
     {
         let kms = try TestKeystore()
         let library = kms.place.path("hostile.so")
-        try Self.copyHostileLibrary(to: library)
+        _ = try HostileLibrary(copiedTo: library)
         let drawing = Self.store.with(.numberOfBytes, .number(8))
         let refusal = KMSError(
             .keyStoreInvalidState,
@@ -256,7 +250,7 @@ import enum TestSupport.Program
     ) throws {
         let kms = try TestKeystore()
         let library = kms.place.path("hostile.so")
-        try Self.copyHostileLibrary(to: library)
+        _ = try HostileLibrary(copiedTo: library)
         try Self.connect(kms, to: library, password: "1234")
         let drawing = Self.store.with(.numberOfBytes, .number(8))
         #expect(try kms.refusal(.generateRandom, drawing) == nil)
@@ -278,7 +272,7 @@ import enum TestSupport.Program
     @Test func `a store that is being connected keeps its login through other changes`() throws {
         let kms = try TestKeystore()
         let library = kms.place.path("hostile.so")
-        try Self.copyHostileLibrary(to: library)
+        _ = try HostileLibrary(copiedTo: library)
         try Self.connect(kms, to: library, password: "1234")
         let connected = try kms.keystore.store.snapshot()
         try kms.ask(.disconnectCustomKeyStore, Self.store)
@@ -286,7 +280,7 @@ import enum TestSupport.Program
         let record = try #require(
             connected.region(TestKeystore.scope).keyStores.values.first)
         let stores = CustomKeyStores()
-        #expect(stores.connect(record, connected.tokens[record.clusterID])?.reason == nil)
+        #expect(try stores.connect(record, connected.tokens[record.clusterID])?.reason == nil)
         stores.endUnwanted(in: disconnected)
         #expect(stores.hasLogin(record.id))
         stores.settle(record.id, at: disconnected.revision)
@@ -325,11 +319,11 @@ import enum TestSupport.Program
         #expect(missing?.kind == .unavailable)
         #expect(refusal(restless) == missing)
 
-        try Self.copyHostileLibrary(to: library)
+        _ = try HostileLibrary(copiedTo: library)
         #expect(refusal(patient) == missing)
         #expect(refusal(restless) == nil)
         restless.disconnect(record.id)
-        let failure = patient.connect(record, snapshot.tokens[record.clusterID])
+        let failure = try patient.connect(record, snapshot.tokens[record.clusterID])
         #expect(failure?.reason == nil)
         #expect(refusal(patient) == nil)
         patient.disconnect(record.id)

@@ -71,9 +71,10 @@ final class TestKeystore: Sendable {
     deinit { keystore.close() }
 
     /// Another view of the same directory, as another process would have.
-    func again() throws -> Keystore {
+    func again(_ keyStoreLimits: KeyStoreLimits = KeyStoreLimits()) throws -> Keystore {
         try Keystore.open(
-            at: path, unlocking: .passphrase(secret(TestKeystore.passphrase)), clock: clock)
+            at: path, unlocking: .passphrase(secret(TestKeystore.passphrase)), clock: clock,
+            keyStoreLimits: keyStoreLimits)
     }
 
     func newKey() throws -> KeyMetadata {

@@ -57,11 +57,25 @@ package final class ServedKeystore {
             "softhsm2-util", "--init-token", "--free", "--label", "served", "--pin", pin,
             "--so-pin", "for the officer"
         ).with(environment).run()
-        let output = try keyfold("token", "add", module, "--label", "served", "--json").run().output
+        return [try add(token: "served", of: module), pin]
+    }
+
+    /// Adds the token of a library that breaks the standard; its PIN is 12345678.
+    ///
+    /// - Parameter behaviour: what it does wrong in servers that are started from now on.
+    /// - Returns: the id that clients call it by.
+    package func addHostileToken(_ behaviour: String) throws -> String {
+        variables["HOSTILE_PKCS11"] = behaviour
+        let library = try HostileLibrary(copiedTo: directory.path + "/hostile.so")
+        return try add(token: "hostile", of: library.path)
+    }
+
+    private func add(token label: String, of module: String) throws -> String {
+        let output = try keyfold("token", "add", module, "--label", label, "--json").run().output
         guard let id = try JSON(output)["clusterId"].string else {
             throw DeadlinePassed("a token in \(output)")
         }
-        return [id, pin]
+        return id
     }
 
     /// An access key's id and secret.
