@@ -76,7 +76,7 @@ extension EmbeddedKeyService {
         let failure = try keyStores.connect(store, snapshot.tokens[store.clusterID])
         defer {
             let newest = try? self.store.snapshot()
-            keyStores.settle(store.id, at: (newest ?? snapshot).revision)
+            keyStores.tokens.settle(store.id, at: (newest ?? snapshot).revision)
         }
         request.event.connectionFailure = failure?.reason
         try change(for: &request) { snapshot, change, request throws(KMSError) in
@@ -104,7 +104,7 @@ extension EmbeddedKeyService {
             change.keyStores = [record]
             return record.id
         }
-        keyStores.disconnect(id)
+        keyStores.tokens.disconnect(id)
         return Structure()
     }
 
@@ -157,7 +157,7 @@ extension EmbeddedKeyService {
         }
         let snapshot = try state(for: request)
         try authorizer.authorize(request, in: snapshot)
-        keyStores.endUnwanted(in: snapshot)
+        keyStores.tokens.endUnwanted(in: snapshot)
         var stores = snapshot.region(scope).keyStores.values.sorted { $0.name < $1.name }
         if input.text(.customKeyStoreID) != nil {
             stores = [try keyStore(for: &request, in: snapshot)]

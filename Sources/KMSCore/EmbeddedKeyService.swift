@@ -41,7 +41,7 @@ final class EmbeddedKeyService: KeyService {
             store: KeystoreStore, log: UsageLogWriter, reader: UsageLogReader,
             notary: LogNotary, clock: any WallClock, keyStoreLimits: KeyStoreLimits
         ) {
-            keyStores = CustomKeyStores(limits: keyStoreLimits)
+            keyStores = CustomKeyStores(store, limits: keyStoreLimits)
             self.store = store
             self.log = log
             self.reader = reader

@@ -101,7 +101,7 @@ extension EmbeddedKeyService {
         request.note(try authorizer.authorize(request, on: entry, in: snapshot))
         let state = snapshot.region(entry.arn.scope).state(of: entry)
         // Another process may have disconnected the key's store: the login ends here, too.
-        if state == .unavailable { keyStores.endUnwanted(in: snapshot) }
+        if state == .unavailable { keyStores.tokens.endUnwanted(in: snapshot) }
         try state.permit(group, on: entry.arn)
     }
 }

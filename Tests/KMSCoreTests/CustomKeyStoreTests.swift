@@ -8,6 +8,7 @@ import Testing
 @testable import KMSCore
 
 import struct TestSupport.Command
+import enum TestSupport.Deadline
 import struct TestSupport.HostileLibrary
 
 /// Custom key stores over SoftHSM2. The library reads its settings from the environment, once for a
@@ -269,6 +270,43 @@ import struct TestSupport.HostileLibrary
         try ask(.generateRandom, drawing)
     }
 
+    @Test(arguments: [false, true])
+    func `a login ends in a process that is asked for nothing`(_ isDeleted: Bool) throws {
+        let kms = try TestKeystore()
+        let library = try HostileLibrary(copiedTo: kms.place.path("hostile.so"))
+        try Self.connect(kms, to: library.path, password: HostileLibrary.pin)
+        let drawing = Self.store.with(.numberOfBytes, .number(8))
+        #expect(try kms.refusal(.generateRandom, drawing) == nil)
+        let other = try kms.again()
+        defer { other.close() }
+        // A change that wants the login keeps it.
+        _ = try other.service.createKey(CreateKeyRequest(), as: kms.owner)
+        #expect(try kms.refusal(.generateRandom, drawing) == nil)
+        #expect(try library.count("C_Login") == 1)
+
+        for operation in [KMSOperation.disconnectCustomKeyStore]
+            + (isDeleted ? [.deleteCustomKeyStore] : [])
+        {
+            _ = try other.service.answer(operation, Self.store, as: kms.owner)
+        }
+        #expect(
+            try Deadline.wait(seconds: 30) {
+                try library.count("C_Logout") == 1 && library.count("sessions") == 0
+            })
+    }
+
+    @Test func `the end of a process's keystore is the end of its logins`() throws {
+        let kms = try TestKeystore()
+        let library = try HostileLibrary(copiedTo: kms.place.path("hostile.so"))
+        try Self.connect(kms, to: library.path, password: HostileLibrary.pin)
+        let keystore = try kms.again()
+        _ = try keystore.service.answer(
+            .generateRandom, Self.store.with(.numberOfBytes, .number(8)), as: kms.owner)
+        keystore.close()
+        #expect(try library.count("C_Logout") == 1)
+        #expect(try library.count("sessions") == 0)
+    }
+
     @Test func `a store that is being connected keeps its login through other changes`() throws {
         let kms = try TestKeystore()
         let library = kms.place.path("hostile.so")
@@ -279,16 +317,17 @@ import struct TestSupport.HostileLibrary
         let disconnected = try kms.keystore.store.snapshot()
         let record = try #require(
             connected.region(TestKeystore.scope).keyStores.values.first)
-        let stores = CustomKeyStores()
+        let stores = CustomKeyStores(kms.keystore.store)
+        defer { stores.close() }
         #expect(try stores.connect(record, connected.tokens[record.clusterID])?.reason == nil)
-        stores.endUnwanted(in: disconnected)
-        #expect(stores.hasLogin(record.id))
-        stores.settle(record.id, at: disconnected.revision)
-        stores.endUnwanted(in: disconnected)
-        #expect(stores.hasLogin(record.id))
-        stores.settle(record.id, at: connected.revision)
-        stores.endUnwanted(in: disconnected)
-        #expect(!stores.hasLogin(record.id))
+        stores.tokens.endUnwanted(in: disconnected)
+        #expect(stores.tokens.hasLogin(record.id))
+        stores.tokens.settle(record.id, at: disconnected.revision)
+        stores.tokens.endUnwanted(in: disconnected)
+        #expect(stores.tokens.hasLogin(record.id))
+        stores.tokens.settle(record.id, at: connected.revision)
+        stores.tokens.endUnwanted(in: disconnected)
+        #expect(!stores.tokens.hasLogin(record.id))
     }
 
     @Test func `a library that cannot be loaded is tried again after a pause, or when connecting`()
@@ -311,7 +350,7 @@ import struct TestSupport.HostileLibrary
         func stores(pausing pause: Duration) -> CustomKeyStores {
             var options = PKCS11Token.Options()
             options.reconnectPause = pause
-            return CustomKeyStores(options: options)
+            return CustomKeyStores(kms.keystore.store, options: options)
         }
         let (patient, restless) = (stores(pausing: .seconds(3600)), stores(pausing: .zero))
         let missing = refusal(patient)
@@ -322,10 +361,10 @@ import struct TestSupport.HostileLibrary
         _ = try HostileLibrary(copiedTo: library)
         #expect(refusal(patient) == missing)
         #expect(refusal(restless) == nil)
-        restless.disconnect(record.id)
+        restless.tokens.disconnect(record.id)
         let failure = try patient.connect(record, snapshot.tokens[record.clusterID])
         #expect(failure?.reason == nil)
         #expect(refusal(patient) == nil)
-        patient.disconnect(record.id)
+        patient.tokens.disconnect(record.id)
     }
 }
