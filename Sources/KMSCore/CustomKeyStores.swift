@@ -122,7 +122,7 @@ final class CustomKeyStores: Sendable {
         try withToken(of: record.customKeyStoreID ?? "", for: nil, region, snapshot) {
             (token) throws(PKCS11Error) in
             _ = try token.makeKey(
-                try CustomKeyStores.keyID(name), label: "keyfold \(record.id)")
+                try CustomKeyStores.keyID(name), label: CustomKeyStores.label(of: record.id))
         }
         var bytes = name
         var material = MaterialRecord(
@@ -141,8 +141,23 @@ final class CustomKeyStores: Sendable {
         }
     }
 
+    /// The keys in a connected store's token that CreateKey made, of this keystore or another one.
+    func madeKeys(
+        in store: CustomKeyStoreRecord, _ region: RegionSnapshot, _ snapshot: KeystoreSnapshot
+    ) throws(KMSError) -> [KeyID] {
+        try withToken(of: store.id, for: nil, region, snapshot) { (token) throws(PKCS11Error) in
+            try token.listKeys().compactMap { name in
+                let id = KeyID(bytes: name.id.bytes, isMultiRegion: false)
+                return id.flatMap { CustomKeyStores.label(of: $0) == name.label ? $0 : nil }
+            }
+        }
+    }
+
     /// The token's object is named by the key's id: 16 bytes.
     private static func name(of id: KeyID) -> [UInt8] { id.bytes }
+
+    /// Tells people, and ``madeKeys(in:_:_:)``, whose it is.
+    private static func label(of id: KeyID) -> String { "keyfold \(id)" }
 
     private static func keyID(_ name: [UInt8]) throws(PKCS11Error) -> PKCS11KeyID {
         guard let id = PKCS11KeyID(name) else { throw .invalidLength("key id") }

@@ -24,7 +24,7 @@ package final class Keystore: Sendable {
     let store: KeystoreStore
     let clock: any WallClock
     private let keyService: EmbeddedKeyService
-    private let shared: EmbeddedKeyService.Shared
+    let shared: EmbeddedKeyService.Shared
     /// Those of other Regions that were asked for.
     private let otherServices = Mutex<[String: EmbeddedKeyService]>([:])
     private static let keptServices = 64

@@ -9,8 +9,15 @@ package enum KeystoreCheckCode: String, CaseIterable, Sendable {
     case anchorsDamaged = "log-anchors-damaged"
     case logDamaged = "log-damaged"
     case logEndedByCrash = "log-ended-by-crash"
+    case tokenKeyUnknown = "token-key-unknown"
+    case tokenNotChecked = "token-not-checked"
 
-    package var isDamage: Bool { self != .logEndedByCrash }
+    package var isDamage: Bool {
+        switch self {
+        case .keystoreDamaged, .databaseDamaged, .anchorsDamaged, .logDamaged: true
+        case .logEndedByCrash, .tokenKeyUnknown, .tokenNotChecked: false
+        }
+    }
 
     package var meaning: String {
         switch self {
@@ -23,6 +30,12 @@ package enum KeystoreCheckCode: String, CaseIterable, Sendable {
         case .logDamaged: "events of the usage log were changed or are missing"
         case .logEndedByCrash:
             "a process died while it wrote events; none that was acknowledged is missing"
+        case .tokenKeyUnknown:
+            "Keyfold made this key in a token, and this keystore does not have it: CreateKey was cut "
+                + "short, the token was away when the key was deleted, or another keystore has it. "
+                + "Where none has, 'pkcs11-tool --delete-object --type secrkey --id ID' removes it"
+        case .tokenNotChecked:
+            "a custom key store's token could not be asked for keys that this keystore does not have"
         }
     }
 }
@@ -60,10 +73,17 @@ package struct KeystoreCheck: Sendable {
 }
 
 extension Keystore {
-    /// Verifies what opening has not: the database as a file, the log's anchors, and each event.
+    /// Verifies what opening has not: the database as a file, the log's anchors, each event, and what
+    /// lies in the tokens of custom key stores that are connected.
     ///
+    /// - Parameters:
+    ///   - tokenPatience: how long a token may take, which may hang.
+    ///   - settlingTime: a key that a token has and the keystore does not is looked for once more
+    ///     after this time, since it may just be being made, or deleted.
     /// - Throws: what keeps it from being read; what is wrong with it is in the result.
-    package func check() throws(KeystoreError) -> KeystoreCheck {
+    package func check(
+        tokenPatience: Duration = .seconds(60), settlingTime: Duration = .seconds(1)
+    ) throws(KeystoreError) -> KeystoreCheck {
         var check = KeystoreCheck()
         if let problem = try store.integrityProblem() {
             check.findings.append(
@@ -73,6 +93,8 @@ extension Keystore {
         let snapshot = try store.snapshot()
         check.keyCount = snapshot.keyCount
         check.slotCount = try slots().count
+        check.findings += tokenFindings(
+            in: snapshot, patience: tokenPatience, settlingTime: settlingTime)
         do throws(KeystoreError) {
             check.segmentCount = try store.segments().count
         } catch {

@@ -12,28 +12,66 @@ extension Cryptoki {
         template.add(CKA_KEY_TYPE, CKK_AES)
         template.add(CKA_TOKEN, true)
         template.add(CKA_ID, id.bytes)
+        let handles = try search(&template, atMost: 2, session)
+        guard handles.count <= 1 else { throw .ambiguousKey(id) }
+        return handles.first
+    }
+
+    /// The names of the AES keys that lie in the token, at most ``PKCS11Token/maximumListedKeys``;
+    /// without those that have no id.
+    func listKeys(_ session: CK_SESSION_HANDLE) throws(PKCS11Error) -> [PKCS11KeyName] {
+        var template = AttributeTemplate()
+        template.add(CKA_CLASS, CKO_SECRET_KEY)
+        template.add(CKA_KEY_TYPE, CKK_AES)
+        template.add(CKA_TOKEN, true)
+        var names: [PKCS11KeyName] = []
+        for handle in try search(&template, atMost: PKCS11Token.maximumListedKeys, session) {
+            do throws(PKCS11Error) {
+                if let name = try name(of: handle, session) { names.append(name) }
+            } catch {
+                // Somebody destroyed it a moment ago.
+                guard case .failed(let failure) = error, failure.value.verdict == .staleKey
+                else { throw error }
+            }
+        }
+        return names
+    }
+
+    private func name(
+        of object: CK_OBJECT_HANDLE, _ session: CK_SESSION_HANDLE
+    ) throws(PKCS11Error) -> PKCS11KeyName? {
+        let id = try attribute(CKA_ID, of: object, session, atMost: PKCS11KeyID.maximumBytes)
+        guard let id = id.flatMap({ PKCS11KeyID($0) }) else { return nil }
+        return PKCS11KeyName(id: id, label: try label(of: object, session))
+    }
+
+    private func search(
+        _ template: inout AttributeTemplate, atMost limit: Int, _ session: CK_SESSION_HANDLE
+    ) throws(PKCS11Error) -> [CK_OBJECT_HANDLE] {
         let start = unsafe template.withAttributes { attributes, count in
             // SAFETY: the module reads `count` attributes.
             unsafe functions.C_FindObjectsInit(session, attributes, count)
         }
         try check(.findObjectsInit, start)
-        let found = Result { () throws(PKCS11Error) in try foundObjects(session) }
+        let found = Result { () throws(PKCS11Error) in
+            try foundObjects(atMost: limit, session)
+        }
         // The search ends also where it failed; what failed first is what is told.
         let end = functions.C_FindObjectsFinal(session)
         let handles = try found.get()
         try check(.findObjectsFinal, end)
-        guard handles.count <= 1 else { throw .ambiguousKey(id) }
-        return handles.first
+        return handles
     }
 
-    /// At most two handles of the search that runs.
-    private func foundObjects(_ session: CK_SESSION_HANDLE) throws(PKCS11Error)
-        -> [CK_OBJECT_HANDLE]
-    {
-        let wanted = 2
+    /// Handles of the search that runs.
+    private func foundObjects(
+        atMost limit: Int, _ session: CK_SESSION_HANDLE
+    ) throws(PKCS11Error) -> [CK_OBJECT_HANDLE] {
+        let batch = 64
         var handles: [CK_OBJECT_HANDLE] = []
-        while handles.count < wanted {
-            var next = [CK_OBJECT_HANDLE](repeating: CK_INVALID_HANDLE, count: wanted)
+        while handles.count < limit {
+            let room = min(batch, limit - handles.count)
+            var next = [CK_OBJECT_HANDLE](repeating: CK_INVALID_HANDLE, count: room)
             var count: CK_ULONG = 0
             let answer = unsafe next.withUnsafeMutableBufferPointer { next in
                 // SAFETY: the list has room for as many handles as it says.
@@ -41,7 +79,7 @@ extension Cryptoki {
                     session, next.baseAddress, CK_ULONG(next.count), &count)
             }
             try check(.findObjects, answer)
-            guard count <= wanted else { throw .malformedAnswer(.findObjects) }
+            guard count <= room else { throw .malformedAnswer(.findObjects) }
             let new = next.prefix(Int(count))
             guard !new.contains(CK_INVALID_HANDLE) else { throw .malformedAnswer(.findObjects) }
             guard !new.isEmpty else { break }
@@ -100,17 +138,25 @@ extension Cryptoki {
         let size = try attribute(
             CKA_VALUE_LEN, of: object, session, atMost: MemoryLayout<CK_ULONG>.size)
         if let size, number(size) != CK_ULONG(PKCS11Token.keyBytes) { throw .keyMissing(id) }
-        let label = try attribute(
-            CKA_LABEL, of: object, session, atMost: PKCS11Token.maximumLabelBytes)
+        let label = try label(of: object, session)
         let isSensitive = try flag(CKA_SENSITIVE, of: object, session)
         let isExtractable = try flag(CKA_EXTRACTABLE, of: object, session)
         let wasSensitive = try flag(CKA_ALWAYS_SENSITIVE, of: object, session)
         let wasInextractable = try flag(CKA_NEVER_EXTRACTABLE, of: object, session)
         let isLocal = try flag(CKA_LOCAL, of: object, session)
         return PKCS11Key(
-            id: id, label: printable(String(decoding: label ?? [], as: UTF8.self)),
+            id: id, label: label,
             isProtected: all([isSensitive, isExtractable.map { !$0 }]),
             wasAlwaysProtected: all([wasSensitive, wasInextractable, isLocal]))
+    }
+
+    /// Empty where there is none, or a longer one than Keyfold gives.
+    private func label(
+        of object: CK_OBJECT_HANDLE, _ session: CK_SESSION_HANDLE
+    ) throws(PKCS11Error) -> String {
+        let label = try attribute(
+            CKA_LABEL, of: object, session, atMost: PKCS11Token.maximumLabelBytes)
+        return printable(String(decoding: label ?? [], as: UTF8.self))
     }
 
     /// nil unless each is known, or one is known to be false.

@@ -43,6 +43,18 @@ extension PKCS11KeyID: CustomStringConvertible {
     }
 }
 
+/// What a key in a token is called, by whoever made it.
+package struct PKCS11KeyName: Hashable, Sendable {
+    package let id: PKCS11KeyID
+    /// For people. Characters that steer a terminal are replaced.
+    package let label: String
+
+    package init(id: PKCS11KeyID, label: String) {
+        self.id = id
+        self.label = label
+    }
+}
+
 extension StringProtocol {
     /// Without the spaces and NULs that fill fields of fixed length.
     var trimmingPadding: SubSequence {

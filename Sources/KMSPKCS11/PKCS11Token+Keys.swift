@@ -47,6 +47,12 @@ extension PKCS11Token {
         }
     }
 
+    /// The AES keys in the token that have an id, whoever made them, up to ``maximumListedKeys``. Takes
+    /// some calls for each.
+    package func listKeys() throws(PKCS11Error) -> [PKCS11KeyName] {
+        try perform { cryptoki, use throws(PKCS11Error) in try cryptoki.listKeys(use.session) }
+    }
+
     /// Destroys the key for good: what it encrypted can never be read again.
     ///
     /// - Throws: ``PKCS11Error/keyMissing(_:)``, ``PKCS11Error/ambiguousKey(_:)``.

@@ -24,6 +24,8 @@ package final class PKCS11Token: Sendable {
     /// More than any encryption context needs; some tokens take less.
     package static let maximumAssociatedDataBytes = 65_536
     package static let maximumLabelBytes = 255
+    /// More keys than this in one token are not listed.
+    package static let maximumListedKeys = 65_536
     /// AWS KMS's limit of GenerateRandom.
     package static let maximumRandomBytes = 1024
 

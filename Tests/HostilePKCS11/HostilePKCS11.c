@@ -19,7 +19,7 @@ typedef struct {
 
 typedef struct {
     int is_open, is_found;
-    CK_ULONG found[2], found_count;
+    CK_ULONG found[MAX_KEYS], found_count;
     int active; // 0 nothing, 1 encrypting, 2 decrypting
     unsigned char key;
     CK_GCM_PARAMS gcm;
@@ -48,7 +48,7 @@ static const char *const known[] = {
     "endless ciphertext", "too long plaintext", "too short plaintext", "own nonces",
     "replaced nonces", "zero nonces", "vendor error", "general error", "one bad decryption", "token gone",
     "lost sessions", "lost until restart", "lost for ever", "lost while making", "generator waits", "write protected",
-    "list waits", "start waits", "logout waits",
+    "list waits", "start waits", "logout waits", "search waits",
 };
 
 static int is(const char *name) { return strcmp(behaviour, name) == 0; }
@@ -304,6 +304,7 @@ static const CK_ATTRIBUTE *find_attribute(const CK_ATTRIBUTE *list, CK_ULONG cou
 }
 
 static CK_RV find_init(CK_SESSION_HANDLE number, const CK_ATTRIBUTE *list, CK_ULONG count) {
+    wait_with("search waits");
     CK_RV state = token_state(number);
     if (state != CKR_OK) return state;
     Session *session = &sessions[number];
@@ -311,10 +312,9 @@ static CK_RV find_init(CK_SESSION_HANDLE number, const CK_ATTRIBUTE *list, CK_UL
     session->is_found = 1;
     session->found_count = 0;
     const CK_ATTRIBUTE *id = find_attribute(list, count, CKA_ID);
-    if (id == NULL) return CKR_TEMPLATE_INCOMPLETE;
-    for (CK_ULONG key = 1; key <= MAX_KEYS && session->found_count < 2; key++)
-        if (keys[key].exists && keys[key].id_count == id->ulValueLen &&
-            memcmp(keys[key].id, id->pValue, id->ulValueLen) == 0)
+    for (CK_ULONG key = 1; key <= MAX_KEYS; key++)
+        if (keys[key].exists && (id == NULL || (keys[key].id_count == id->ulValueLen &&
+                                                memcmp(keys[key].id, id->pValue, id->ulValueLen) == 0)))
             session->found[session->found_count++] = key;
     return CKR_OK;
 }

@@ -22,7 +22,7 @@ import Testing
         var testDescription: String { "\(operation) with '\(behaviour)'" }
     }
 
-    enum Operation: Sendable { case slots, encrypt, decrypt, find, make, destroy }
+    enum Operation: Sendable { case slots, encrypt, decrypt, find, list, make, destroy }
 
     static let id = PKCS11KeyID([1, 2, 3])
     static let otherID = PKCS11KeyID([4, 5, 6])
@@ -36,6 +36,9 @@ import Testing
             Case("ever more slots", .slots, .malformedAnswer(.getSlotList)),
             Case("too many found", .find, .malformedAnswer(.findObjects)),
             Case("found 0", .find, .malformedAnswer(.findObjects)),
+            Case("too many found", .list, .malformedAnswer(.findObjects)),
+            Case("found 0", .list, .malformedAnswer(.findObjects)),
+            Case("too long attribute", .list, .malformedAnswer(.getAttributeValue)),
             Case("too long attribute", .find, .malformedAnswer(.getAttributeValue)),
             Case("empty flag", .find, .malformedAnswer(.getAttributeValue)),
             Case("key 0", .make, .malformedAnswer(.generateKey)),
@@ -77,6 +80,7 @@ import Testing
                     _ = try token.encrypt(secret("plain"), authenticating: [9], under: id)
                 case .decrypt: _ = try token.decrypt(box, authenticating: [9], under: id)
                 case .find: _ = try token.findKey(id)
+                case .list: _ = try token.listKeys()
                 case .make: _ = try token.makeKey(other, label: "other")
                 case .destroy: try token.destroyKey(id)
                 }

@@ -64,6 +64,28 @@ extension WithSoftHSM {
             }
         }
 
+        @Test func `the keys of a token are listed, whoever made them`() throws {
+            try SoftHSM.withToken { token in
+                let ids = try (0..<150).map { _ in try newKeyID() }
+                let raw = try SoftHSM.raw()
+                defer { raw.close() }
+                let before = try token.listKeys()
+                for id in ids.dropLast() { _ = try token.makeKey(id, label: "one of many") }
+                let foreign = try #require(ids.last)
+                try raw.importKey(Random.bytes(16), foreign)
+                let listed = Set(try token.listKeys()).subtracting(before)
+                #expect(
+                    listed
+                        == Set(
+                            ids.map {
+                                PKCS11KeyName(
+                                    id: $0, label: $0 == foreign ? "" : "one of many")
+                            }))
+                for id in ids { try raw.destroyKey(id) }
+                #expect(Set(try token.listKeys()) == Set(before))
+            }
+        }
+
         @Test func `no id is given to two keys`() throws {
             try SoftHSM.withToken { token in
                 let id = try newKeyID()
