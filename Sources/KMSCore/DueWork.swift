@@ -5,11 +5,13 @@ internal import KMSStore
 /// What the service does by itself when its time has come: automatic rotations, deletions, and
 /// imported material that expires.
 struct DueWork {
-    let now: Timestamp
+    let reading: ClockReading
+
+    var now: Timestamp { reading.wall }
 
     /// Whether there is anything to plan. Looks at all keys.
     func isDue(_ snapshot: KeystoreSnapshot) -> Bool {
-        if let due = snapshot.nextDue, due <= now { return true }
+        if snapshot.due.areReached(at: reading) { return true }
         return snapshot.regions.values.contains { region in
             region.keys.values.contains { isPlannedTooLate($0.record) }
         }
@@ -25,7 +27,6 @@ struct DueWork {
                     record.rotation?.base = now
                     change.keys.append(record)
                 }
-                guard let due = entry.nextDue, due <= now else { continue }
                 plan(entry, in: snapshot, &change, &events)
             }
         }
@@ -50,12 +51,10 @@ struct DueWork {
         _ entry: KeyEntry, in snapshot: KeystoreSnapshot, _ change: inout KeystoreChange,
         _ events: inout [UsageEvent]
     ) {
-        if case .pendingDeletion = entry.record.state {
-            guard isDueForDeletion(entry) else { return }
-            delete(entry, in: snapshot, &change)
-            events.append(.ofService("DeleteKey", on: entry, at: now))
-            return
+        if case .pendingDeletion(let date) = entry.record.state {
+            return planDeletion(of: entry, at: date, in: snapshot, &change, &events)
         }
+        guard let due = entry.nextDue, due <= now else { return }
         let expired = entry.materials.filter { $0.endOfUse.map { $0 <= now } ?? false }
         if !expired.isEmpty {
             for var material in expired {
@@ -80,9 +79,32 @@ struct DueWork {
         }
     }
 
-    /// Whether the key's wait for its deletion is over.
+    /// Whether the key's wait for its deletion is over, and it goes with this work.
     private func isDueForDeletion(_ entry: KeyEntry) -> Bool {
-        if case .pendingDeletion(let date) = entry.record.state { date <= now } else { false }
+        guard case .pendingDeletion(let date) = entry.record.state, date <= now,
+            let end = entry.record.deletionWait.end
+        else { return false }
+        return reading.hasReached(end)
+    }
+
+    /// A key goes when its ``DeletionWait`` is over.
+    private func planDeletion(
+        of entry: KeyEntry, at date: Timestamp, in snapshot: KeystoreSnapshot,
+        _ change: inout KeystoreChange, _ events: inout [UsageEvent]
+    ) {
+        var record = entry.record
+        if date > now {
+            guard record.deletionWait.firstSeen != nil else { return }
+            record.deletionWait.firstSeen = nil
+            change.keys.append(record)
+        } else if let end = record.deletionWait.end {
+            guard reading.hasReached(end) else { return }
+            delete(entry, in: snapshot, &change)
+            events.append(.ofService("DeleteKey", on: entry, at: now))
+        } else {
+            record.deletionWait.firstSeen = reading
+            change.keys.append(record)
+        }
     }
 
     /// A key goes; the wait of a primary key begins when its last replica has gone.

@@ -91,7 +91,7 @@ extension EmbeddedKeyService {
 
     func rotateKeyOnDemand(_ request: inout Request) throws(KMSError) -> Structure {
         let name = try request.text(.keyID)
-        let work = DueWork(now: request.now)
+        let work = DueWork(reading: request.reading)
         let entry = try change(for: &request) { snapshot, change, request throws(KMSError) in
             let entry = try self.key(named: name, in: snapshot, group: .read, for: &request)
             try refuseUnlessSymmetric(entry)

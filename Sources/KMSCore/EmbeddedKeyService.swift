@@ -24,7 +24,7 @@ final class EmbeddedKeyService: KeyService {
         let log: UsageLogWriter
         let reader: UsageLogReader
         let notary: LogNotary
-        let clock: any WallClock
+        let clock: any MachineClock
         let ciphers = CipherPool()
         let keyPairs = KeyPairs()
         let keyStores: CustomKeyStores
@@ -39,7 +39,7 @@ final class EmbeddedKeyService: KeyService {
 
         init(
             store: KeystoreStore, log: UsageLogWriter, reader: UsageLogReader,
-            notary: LogNotary, clock: any WallClock, keyStoreLimits: KeyStoreLimits
+            notary: LogNotary, clock: any MachineClock, keyStoreLimits: KeyStoreLimits
         ) {
             keyStores = CustomKeyStores(store, limits: keyStoreLimits)
             self.store = store
@@ -56,10 +56,10 @@ final class EmbeddedKeyService: KeyService {
         /// until they are.
         var unlogged: [EncodedEvent] = []
         /// Due work that failed is not tried again before this.
-        var dueWorkNotBefore: Timestamp?
+        var dueWorkNotBefore: ClockReading?
     }
 
-    private static let dueWorkRetryMilliseconds: Int64 = 60_000
+    private static let dueWorkRetryMilliseconds: UInt64 = 60_000
 
     init(_ shared: Shared, scope: AccountScope) {
         self.shared = shared
@@ -75,14 +75,15 @@ final class EmbeddedKeyService: KeyService {
     var importTokenKey: SecretBytes { store.keys.importTokens }
     private var log: UsageLogWriter { shared.log }
     private var outbox: Outbox { shared.outbox }
-    private var clock: any WallClock { shared.clock }
+    private var clock: any MachineClock { shared.clock }
 
     // MARK: One operation
 
     func answer(
         _ operation: KMSOperation, _ input: Structure, as caller: Caller
     ) throws(KMSError) -> Structure {
-        var request = Request(operation, input, caller: caller, scope: scope, now: clock.now())
+        var request = Request(
+            operation, input, caller: caller, scope: scope, at: clock.reading())
         let outcome: Result<Structure, KMSError>
         do throws(KMSError) {
             try operation.input.validate(input)
@@ -170,10 +171,10 @@ final class EmbeddedKeyService: KeyService {
         }
         do throws(KeystoreError) {
             let snapshot = try store.snapshot()
-            guard let due = snapshot.nextDue, due <= request.now, mayDoDueWork(request.now) else {
+            guard snapshot.due.areReached(at: request.reading), mayDoDueWork(request.reading) else {
                 return snapshot
             }
-            doDueWork(now: request.now)
+            doDueWork(at: request.reading)
             return try store.snapshot()
         } catch {
             throw KMSError(error)
@@ -211,23 +212,26 @@ final class EmbeddedKeyService: KeyService {
 
     // MARK: Due work
 
-    private func mayDoDueWork(_ now: Timestamp) -> Bool {
-        shared.withPending { $0.dueWorkNotBefore.map { now >= $0 } ?? true }
+    private func mayDoDueWork(_ reading: ClockReading) -> Bool {
+        shared.withPending { $0.dueWorkNotBefore.map(reading.hasReached) ?? true }
     }
 
     /// Rotates and deletes the keys whose time has come, if any has.
     func doOverdueWork() {
-        let now = clock.now()
-        if let due = try? store.snapshot().nextDue, due <= now { doDueWork(now: now) }
+        let reading = clock.reading()
+        guard let snapshot = try? store.snapshot(), snapshot.due.areReached(at: reading) else {
+            return
+        }
+        doDueWork(at: reading)
     }
 
     /// The same, and mends schedules from when the clock was ahead: all keys are looked at.
     func doAllOverdueWork() {
-        let now = clock.now()
+        let reading = clock.reading()
         guard let snapshot = try? store.snapshot(),
-            DueWork(now: now).isDue(snapshot)
+            DueWork(reading: reading).isDue(snapshot)
         else { return }
-        doDueWork(now: now)
+        doDueWork(at: reading)
     }
 
     /// The keys that lived in tokens go there, too.
@@ -239,13 +243,13 @@ final class EmbeddedKeyService: KeyService {
         }
     }
 
-    private func doDueWork(now: Timestamp) {
+    private func doDueWork(at reading: ClockReading) {
         var planned: [EncodedEvent] = []
         do throws(KeystoreError) {
             let before = try store.snapshot()
             let writer = try outbox.writer()
             let outcome = try store.change { snapshot, change throws(KMSError) in
-                planned = DueWork(now: now).plan(snapshot, &change).map(EncodedEvent.init)
+                planned = DueWork(reading: reading).plan(snapshot, &change).map(EncodedEvent.init)
                 if !change.isEmpty { outbox.put(planned, by: writer, snapshot, &change) }
                 return change.deletedKeys
             }
@@ -258,7 +262,7 @@ final class EmbeddedKeyService: KeyService {
             // Tried again; until then operations see the state as it is.
             outbox.forget(planned.map(\.id))
             shared.withPending {
-                $0.dueWorkNotBefore = now.advanced(
+                $0.dueWorkNotBefore = reading.advanced(
                     byMilliseconds: EmbeddedKeyService.dueWorkRetryMilliseconds)
             }
         }

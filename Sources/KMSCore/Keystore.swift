@@ -22,7 +22,7 @@ package final class Keystore: Sendable {
     /// The owner of the keystore's directory.
     package let ownerUID: UInt32
     let store: KeystoreStore
-    let clock: any WallClock
+    let clock: any MachineClock
     private let keyService: EmbeddedKeyService
     let shared: EmbeddedKeyService.Shared
     /// Those of other Regions that were asked for.
@@ -37,7 +37,7 @@ package final class Keystore: Sendable {
     package static let serviceAlias = "alias/aws/keyfold"
 
     private init(
-        store: KeystoreStore, clock: any WallClock, _ keyStoreLimits: KeyStoreLimits
+        store: KeystoreStore, clock: any MachineClock, _ keyStoreLimits: KeyStoreLimits
     ) throws(KeystoreError) {
         self.store = store
         self.clock = clock
@@ -76,7 +76,7 @@ package final class Keystore: Sendable {
     ///   file system answers; nothing is left behind then.
     package static func create(
         at directory: String, scope: AccountScope, slots passphrase: SecretBytes,
-        clock: any WallClock, cost: ScryptCost = .standard
+        clock: any MachineClock, cost: ScryptCost = .standard
     ) throws(KeystoreError) -> (keystore: Keystore, recoveryKey: SecretBytes) {
         let now = clock.now()
         let recoveryKey = try KeystoreStore.create(
@@ -109,7 +109,7 @@ package final class Keystore: Sendable {
     ///
     /// - Parameter keyStoreLimits: what the process can do without while a token hangs.
     package static func open(
-        at directory: String, unlocking method: UnlockMethod, clock: any WallClock,
+        at directory: String, unlocking method: UnlockMethod, clock: any MachineClock,
         keyStoreLimits: KeyStoreLimits = KeyStoreLimits()
     ) throws(KeystoreError) -> Keystore {
         let keystore = try Keystore(
@@ -175,7 +175,8 @@ package final class Keystore: Sendable {
     package var ownerPrincipalARN: String { scope.rootPrincipalARN }
 
     /// Does the automatic rotations and deletions whose time has come, and puts rotations right that
-    /// were planned while the clock was ahead. Every operation does the former before anything else; this is for processes that make none for a long time.
+    /// were planned while the clock was ahead. Every operation does the former before anything else;
+    /// this is for processes that make none for a long time.
     package func runDueWork() {
         keyService.doAllOverdueWork()
     }

@@ -7,7 +7,8 @@ struct Request {
     let operation: KMSOperation
     let input: Structure
     let caller: Caller
-    let now: Timestamp
+    /// When it came in.
+    let reading: ClockReading
     var event: UsageEvent
     /// Of what the service does for the request in other Regions, in this order behind its own.
     var serviceEvents: [UsageEvent] = []
@@ -18,20 +19,22 @@ struct Request {
 
     init(
         _ operation: KMSOperation, _ input: Structure, caller: Caller, scope: AccountScope,
-        now: Timestamp
+        at reading: ClockReading
     ) {
         self.operation = operation
         self.input = input
         self.caller = caller
-        self.now = now
+        self.reading = reading
         event = UsageEvent(
-            eventID: RandomUUID.text(), eventTime: now, eventName: operation.rawValue, scope: scope,
-            caller: caller)
+            eventID: RandomUUID.text(), eventTime: reading.wall, eventName: operation.rawValue,
+            scope: scope, caller: caller)
         event.requestID = caller.requestID
         event.sourceIPAddress = caller.sourceAddress
         event.isReadOnly = operation.isReadOnly
         noteInput()
     }
+
+    var now: Timestamp { reading.wall }
 
     // MARK: The event
 

@@ -18,6 +18,8 @@ enum RecordForm {
     /// Symmetric keys made here, in the default Region.
     static let first: UInt8 = 1
     static let second: UInt8 = 2
+    /// Keys whose deletion waits (``DeletionWait``).
+    static let third: UInt8 = 3
 
     static func expect(_ form: UInt8, _ reader: inout RecordReader) throws(MalformedRecord) {
         guard try reader.number(UInt8.self) == form else { throw MalformedRecord() }

@@ -7,7 +7,10 @@ package struct KeyRecord: Hashable, Sendable {
     package var id: KeyID
     package var creationDate: Timestamp
     /// Never `.unavailable`: that follows from the custom key store's state.
-    package var state: KeyState
+    package var state: KeyState {
+        // What is noted of a deletion is about this one.
+        didSet { if state != oldValue { deletionWait = DeletionWait() } }
+    }
     package var description: String
     package var manager: KeyManager
     /// Sorted by key, no key twice.
@@ -21,6 +24,8 @@ package struct KeyRecord: Hashable, Sendable {
     package var customKeyStoreID: String?
     /// The key policy's text as it was put; nil is the default one.
     package var policy: String?
+    /// Something else than at first only in the state `.pendingDeletion`.
+    package var deletionWait = DeletionWait()
 
     package init(
         id: KeyID, creationDate: Timestamp, state: KeyState, description: String,
@@ -52,6 +57,11 @@ package struct RotationSchedule: Hashable, Sendable {
 }
 
 extension KeyRecord {
+    private var form: UInt8 {
+        if deletionWait != DeletionWait() { return RecordForm.third }
+        return fitsFirstForm ? RecordForm.first : RecordForm.second
+    }
+
     private var fitsFirstForm: Bool {
         switch state {
         case .enabled, .disabled, .pendingDeletion: break
@@ -63,7 +73,7 @@ extension KeyRecord {
 
     func encoded() -> [UInt8] {
         var writer = RecordWriter()
-        let form = fitsFirstForm ? RecordForm.first : RecordForm.second
+        let form = self.form
         writer.append(form)
         writer.append(id)
         writer.append(creationDate)
@@ -80,7 +90,7 @@ extension KeyRecord {
             writer.append(UInt32(rotation.periodDays))
             writer.append(rotation.base)
         }
-        if form == RecordForm.second {
+        if form >= RecordForm.second {
             writer.append(region)
             writer.append(spec.rawValue)
             writer.append(usage.rawValue)
@@ -89,6 +99,7 @@ extension KeyRecord {
             writer.append(customKeyStoreID)
             writer.append(policy)
         }
+        if form == RecordForm.third { deletionWait.append(to: &writer) }
         return writer.finish()
     }
 
@@ -123,7 +134,7 @@ extension KeyRecord {
     init(decoding bytes: [UInt8]) throws(MalformedRecord) {
         var reader = RecordReader(bytes)
         let form = try reader.number(UInt8.self)
-        guard form == RecordForm.first || form == RecordForm.second else {
+        guard (RecordForm.first...RecordForm.third).contains(form) else {
             throw MalformedRecord()
         }
         let id = try reader.keyID()
@@ -143,7 +154,7 @@ extension KeyRecord {
         self.init(
             id: id, creationDate: creationDate, state: state, description: description,
             manager: manager, tags: tags, rotation: rotation)
-        if form == RecordForm.second {
+        if form >= RecordForm.second {
             region = try reader.text()
             spec = try reader.choice()
             usage = try reader.choice()
@@ -152,7 +163,11 @@ extension KeyRecord {
             customKeyStoreID = try reader.optionalText()
             policy = try reader.optionalText()
         }
+        if form == RecordForm.third {
+            guard case .pendingDeletion = state else { throw MalformedRecord() }
+            deletionWait = try DeletionWait(&reader)
+        }
         try reader.finish()
-        guard (form == RecordForm.first) == fitsFirstForm else { throw MalformedRecord() }
+        guard form == self.form else { throw MalformedRecord() }
     }
 }

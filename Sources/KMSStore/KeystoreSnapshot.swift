@@ -20,8 +20,7 @@ package final class KeystoreSnapshot: Sendable {
     package let unlogged: [UInt32: UnloggedRecord]
     /// Whether keys may be in tokens.
     package let hasKeyStores: Bool
-    /// The first instant at which a key is to be rotated or deleted, or material expires.
-    package let nextDue: Timestamp?
+    package let due: DueDates
 
     init(_ model: KeystoreModel, scope: AccountScope, revision: UInt64) {
         self.revision = revision
@@ -42,7 +41,9 @@ package final class KeystoreSnapshot: Sendable {
         slots = model.slots
         unlogged = model.unlogged
         hasKeyStores = regions.values.contains { !$0.keyStores.isEmpty }
-        nextDue = regions.values.lazy.compactMap(\.nextDue).min()
+        var due = DueDates()
+        for region in regions.values { due.add(region.due) }
+        self.due = due
     }
 
     /// A Region that has nothing yet is an empty one.
@@ -87,7 +88,7 @@ package final class RegionSnapshot: Sendable {
     package let aliases: AliasTable
     /// By id.
     package let keyStores: [String: CustomKeyStoreRecord]
-    let nextDue: Timestamp?
+    let due: DueDates
     private let sorted = Mutex<[KeyEntry]?>(nil)
 
     init(_ scope: AccountScope, storedAs storedName: String, _ contents: RegionContents) {
@@ -96,7 +97,7 @@ package final class RegionSnapshot: Sendable {
         keys = contents.keys
         aliases = contents.aliases
         keyStores = contents.keyStores
-        nextDue = contents.keys.nextDue
+        due = contents.keys.due
     }
 
     /// All keys in the order of their ids as texts; sorted at the first use.
@@ -193,10 +194,12 @@ package final class KeyEntry: Sendable {
         version >= 1 && version <= materials.count ? materials[Int(version) - 1] : nil
     }
 
-    /// When this key is to be rotated or deleted, or material expires that it works with.
+    /// When this key is to be rotated, its deletion begins to wait (``DeletionWait``), or material
+    /// expires that it works with.
     package var nextDue: Timestamp? {
         switch record.state {
-        case .pendingDeletion(let date): return date
+        case .pendingDeletion(let date):
+            return record.deletionWait.firstSeen == nil ? date : nil
         case .pendingReplicaDeletion: return nil
         case .enabled, .disabled, .pendingImport, .unavailable: break
         }

@@ -35,11 +35,10 @@ package struct ShardedTable<Key: Hashable & Sendable, Value: Sendable>: Sendable
     func values(inShard shard: Int) -> some Collection<Value> { shards[shard].values }
 }
 
-/// The keys of a Region, and when the first of them is due.
+/// The keys of a Region, and when the first of them are due.
 package struct KeyTable: Sendable {
     private var table = ShardedTable<KeyID, KeyEntry>()
-    /// Of each shard.
-    private var due = [Timestamp?](repeating: nil, count: 256)
+    private var dueOfShards = [DueDates](repeating: DueDates(), count: 256)
 
     init() {}
 
@@ -48,7 +47,11 @@ package struct KeyTable: Sendable {
     /// In no order.
     package var values: some Sequence<KeyEntry> & LazySequenceProtocol { table.values }
 
-    var nextDue: Timestamp? { due.lazy.compactMap(\.self).min() }
+    var due: DueDates {
+        var all = DueDates()
+        for due in dueOfShards { all.add(due) }
+        return all
+    }
 
     /// Puts entries in, or takes those out that are nil.
     mutating func update(_ changes: [(KeyID, KeyEntry?)]) {
@@ -58,7 +61,7 @@ package struct KeyTable: Sendable {
             touched.insert(ShardedTable<KeyID, KeyEntry>.shard(of: id))
         }
         for shard in touched {
-            due[shard] = table.values(inShard: shard).lazy.compactMap(\.nextDue).min()
+            dueOfShards[shard] = DueDates(table.values(inShard: shard))
         }
     }
 }

@@ -1,5 +1,6 @@
 internal import Cryptography
 internal import KMSModel
+internal import Platform
 
 /// Where the next segment and the next checkpoint go, and the key that signs the latter.
 ///

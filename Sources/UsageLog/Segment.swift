@@ -1,5 +1,6 @@
 internal import Cryptography
 package import KMSModel
+internal import Platform
 
 /// Names one segment: 16 random bytes.
 package struct SegmentID: Hashable, Sendable, CustomStringConvertible {

@@ -21,13 +21,17 @@ private func record<Record>(
 }
 
 private func keyRecords() -> [[UInt8]] {
-    [KeyState.enabled, .disabled, .pendingDeletion(at: time)].map { state in
+    var records = [KeyState.enabled, .disabled, .pendingDeletion(at: time)].map { state in
         KeyRecord(
             id: keyID, creationDate: time, state: state, description: "of the samples",
             manager: .customer, tags: [Tag(key: "team", value: "one")],
-            rotation: state == .enabled ? RotationSchedule(periodDays: 365, base: time) : nil
-        ).encoded()
+            rotation: state == .enabled ? RotationSchedule(periodDays: 365, base: time) : nil)
     }
+    var waiting = records[2]
+    waiting.deletionWait.firstSeen = ClockReading(
+        wall: time, bootID: sampleBytes(ClockReading.bootIDBytes, 9), bootMilliseconds: 86_400_000)
+    records.append(waiting)
+    return records.map { $0.encoded() }
 }
 
 private func materialRecords() -> [[UInt8]] {

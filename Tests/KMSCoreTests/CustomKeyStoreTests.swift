@@ -151,7 +151,7 @@ import struct TestSupport.HostileLibrary
         // Deletion wins, so that it can still be cancelled.
         try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(key)]))
         #expect(try kms.state(key) == "PendingDeletion")
-        kms.clock.advance(days: 30)
+        kms.waitForDeletion(days: 30)
         #expect(try kms.refusal(.describeKey, Structure([.keyID: .text(key)]))?.code == .notFound)
         #expect(try kms.refusal(.deleteCustomKeyStore, store) == nil)
         #expect(try kms.ask(.describeCustomKeyStores).structures(.customKeyStores).isEmpty)

@@ -100,7 +100,8 @@ struct CustomKeyStoresInChild {
         #expect(try kms.refusal(.decrypt, opening) == nil)
         // With the key its object goes.
         try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(key)]))
-        kms.clock.advance(days: 30)
+        kms.waitForDeletion(days: 30)
+        #expect(try objectCount() > before)
         #expect(try kms.refusal(.describeKey, Structure([.keyID: .text(key)]))?.code == .notFound)
         #expect(try objectCount() == before)
     }
@@ -160,7 +161,7 @@ struct CustomKeyStoresInChild {
         #expect(try kms.refusal(.deleteCustomKeyStore, store)?.code == .keyStoreHasKeys)
         try kms.ask(.connectCustomKeyStore, store)
         try kms.ask(.scheduleKeyDeletion, Structure([.keyID: .text(key)]))
-        kms.clock.advance(days: 30)
+        kms.waitForDeletion(days: 30)
         _ = try kms.ask(.listKeys)
         try kms.ask(.disconnectCustomKeyStore, store)
         #expect(try kms.refusal(.deleteCustomKeyStore, store) == nil)

@@ -154,10 +154,12 @@ import Testing
             key.description, windowDays: 7, as: kms.owner)
         #expect(date == kms.clock.now().advanced(byDays: 7))
 
-        kms.clock.advance(days: 6)
-        #expect(
-            try kms.service.describeKey(key.description, as: kms.owner).state
-                == date.map { .pendingDeletion(at: $0) })
+        for days in [6, 1] {
+            kms.clock.advance(days: days)
+            #expect(
+                try kms.service.describeKey(key.description, as: kms.owner).state
+                    == date.map { .pendingDeletion(at: $0) })
+        }
         kms.clock.advance(days: 1)
         #expect(throws: KMSError.notFound("Key '\(key)' does not exist")) {
             try kms.service.describeKey(key.description, as: kms.owner)
@@ -257,7 +259,7 @@ import Testing
         let kms = try TestKeystore()
         let key = try kms.newKey().arn.description
         let made = kms.clock.now()
-        kms.clock.advance(days: -1)
+        kms.clock.turn(days: -1)
         try expectRefused(kms, key, after: made)
         // A clock that is set right by some minutes is no reason.
         kms.clock.advance(minutes: 24 * 60 - 30)
@@ -272,9 +274,9 @@ import Testing
         kms.clock.advance(days: 30)
         try kms.keystore.sealLog()
         let sealed = kms.clock.now()
-        kms.clock.advance(days: -8)
+        kms.clock.turn(days: -8)
         try expectRefused(kms, key, after: sealed)
-        kms.clock.advance(days: 8)
+        kms.clock.turn(days: 8)
         _ = try kms.service.scheduleKeyDeletion(key, windowDays: 7, as: kms.owner)
     }
 }

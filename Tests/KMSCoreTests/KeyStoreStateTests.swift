@@ -108,7 +108,8 @@ import Testing
         if isDeleted { try kms.ask(.deleteCustomKeyStore, store) }
         let service = try #require(kms.keystore.service as? EmbeddedKeyService)
         var request = Request(
-            .createKey, store, caller: kms.owner, scope: TestKeystore.scope, now: kms.clock.now())
+            .createKey, store, caller: kms.owner, scope: TestKeystore.scope,
+            at: kms.clock.reading())
         var record = KeyRecord(
             id: .random(), creationDate: kms.clock.now(), state: .enabled, description: "",
             manager: .customer, tags: [], rotation: nil)

@@ -131,7 +131,7 @@ import UsageLog
         let key = try kms.newKey(.pendingDeletion(at: kms.clock.now())).description
         func deleteAndDie() throws {
             let other = try Self.mute(kms)
-            kms.clock.advance(days: 8)
+            kms.waitForDeletion(days: 7)
             other.runDueWork()
         }
         try deleteAndDie()

@@ -123,10 +123,10 @@ import Testing
     }
 
     @Test func `a rotation that was planned by a clock that was ahead is planned anew`() throws {
-        kms.clock.advance(days: 400)
+        kms.clock.turn(days: 400)
         try kms.service.enableKeyRotation(key, periodDays: 90, as: kms.owner)
         kms.keystore.close()
-        kms.clock.advance(days: -400)
+        kms.clock.turn(days: -400)
         let again = try kms.again()
         defer { again.close() }
         #expect(
@@ -140,7 +140,7 @@ import Testing
         try kms.service.enableKeyRotation(key, periodDays: 90, as: kms.owner)
         let next = try status(key).nextRotationDate
         kms.keystore.close()
-        kms.clock.advance(days: -10_000)
+        kms.clock.turn(days: -10_000)
         let again = try kms.again()
         defer { again.close() }
         #expect(

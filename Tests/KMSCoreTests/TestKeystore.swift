@@ -5,19 +5,33 @@ import KMSModel
 import Synchronization
 import UsageLog
 
-/// A clock that stands still until it is moved.
-final class ManualClock: WallClock {
-    private let time: Mutex<Timestamp>
+/// Clocks that stand still until they are moved.
+final class ManualClock: MachineClock {
+    private let shown: Mutex<ClockReading>
 
     init(_ iso8601: String = "2026-11-23T12:00:00Z") {
         guard let start = Timestamp(iso8601: iso8601) else { preconditionFailure(iso8601) }
-        time = Mutex(start)
+        shown = Mutex(ClockReading(wall: start, bootID: Random.bytes(16), bootMilliseconds: 0))
     }
 
-    func now() -> Timestamp { time.withLock { $0 } }
-    func advance(days: Int) { time.withLock { $0 = $0.advanced(byDays: days) } }
-    func advance(minutes: Int64) {
-        time.withLock { $0 = $0.advanced(byMilliseconds: minutes * 60_000) }
+    func now() -> Timestamp { reading().wall }
+    func reading() -> ClockReading { shown.withLock { $0 } }
+
+    /// Time goes by.
+    func advance(days: Int) { shown.withLock { $0 = $0.advanced(byDays: days) } }
+    func advance(minutes: UInt64) {
+        shown.withLock { $0 = $0.advanced(byMilliseconds: minutes * 60_000) }
+    }
+
+    /// Somebody sets the wall clock.
+    func turn(days: Int) { shown.withLock { $0.wall = $0.wall.advanced(byDays: days) } }
+
+    /// The machine is started anew.
+    func restart() {
+        shown.withLock { shown in
+            shown.bootID = Random.bytes(16)
+            shown.bootMilliseconds = 0
+        }
     }
 }
 
@@ -93,6 +107,14 @@ final class TestKeystore: Sendable {
             preconditionFailure("a symmetric key that was made here has no such state")
         }
         return arn
+    }
+
+    /// The date of a deletion comes and is seen, and what a key stays after that goes by: the next
+    /// operation deletes.
+    func waitForDeletion(days: Int) {
+        clock.advance(days: days)
+        keystore.runDueWork()
+        clock.advance(days: 1)
     }
 
     /// The names of all logged events, in order.
