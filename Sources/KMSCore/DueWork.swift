@@ -117,11 +117,12 @@ struct DueWork {
         let left = snapshot.siblings(of: entry.record.id).filter {
             !gone.contains($0.record.place)
         }
-        if left.count == 1, let primary = left.first?.record,
-            case .pendingReplicaDeletion(let days) = primary.state
+        if left.count == 1, let primary = left.first,
+            case .pendingReplicaDeletion(let days) = primary.record.state
         {
-            var record = primary
+            var record = primary.record
             record.state = .pendingDeletion(at: now.advanced(byDays: days))
+            record.deletionWait = primary.deletionWait(windowDays: days, from: now)
             change.keys.append(record)
         }
     }
@@ -172,5 +173,18 @@ struct DueWork {
         material.imported?.isPendingRotation = false
         material.imported?.rotationDate = now
         return material
+    }
+}
+
+extension KeyEntry {
+    /// How a deletion waits whose window begins now.
+    ///
+    /// Where the key has dates that are still to come, either a clock was ahead then, or it is behind
+    /// now, and the window is over as soon as it is right. Nothing here tells the two apart, so the
+    /// key stays for a whole window more once its date has come.
+    func deletionWait(windowDays days: Int, from now: Timestamp) -> DeletionWait {
+        let latest = now.advanced(byMilliseconds: KMSLimit.clockToleranceMilliseconds)
+        let dates = materials.map(\.creationDate) + [record.creationDate]
+        return DeletionWait(days: dates.contains { $0 > latest } ? days : DeletionWait.days)
     }
 }

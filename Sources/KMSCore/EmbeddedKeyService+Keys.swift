@@ -77,7 +77,10 @@ extension EmbeddedKeyService {
             record.state = try snapshot.region(entry.arn.scope).state(of: entry).applying(
                 .scheduleDeletion(windowDays: days, hasReplicas: hasReplicas), to: entry.arn,
                 now: now)
-            try refuse(clock: now, behind: entry, lastSeal)
+            try refuse(clock: now, behind: lastSeal, entry)
+            if case .pendingDeletion = record.state {
+                record.deletionWait = entry.deletionWait(windowDays: days, from: now)
+            }
         }
         var answer = Structure([
             .keyID: .text(entry.arnText), .keyState: .text(record.state.name),
@@ -93,19 +96,17 @@ extension EmbeddedKeyService {
         return answer
     }
 
-    /// By a clock that is behind a window may end in the past: once the clock is right, the key would
-    /// be gone without a wait.
+    /// By a clock that is behind a window may end in the past. Where it was ahead when the log was
+    /// sealed, the next checkpoint says so, a quarter of an hour later at most.
     private func refuse(
-        clock now: Timestamp, behind entry: KeyEntry, _ lastSeal: Timestamp?
+        clock now: Timestamp, behind lastSeal: Timestamp?, _ entry: KeyEntry
     ) throws(KMSError) {
-        let known = entry.materials.map(\.creationDate) + [entry.record.creationDate]
-        let latest = (known + [lastSeal].compactMap(\.self)).max() ?? now
-        guard now.advanced(byMilliseconds: KMSLimit.clockToleranceMilliseconds) < latest else {
-            return
-        }
+        guard let lastSeal,
+            now.advanced(byMilliseconds: KMSLimit.clockToleranceMilliseconds) < lastSeal
+        else { return }
         throw .invalidState(
             "The deletion of \(entry.arnText) is not scheduled: the clock is behind. It says "
-                + "\(now.iso8601), and the keystore has records of \(latest.iso8601).")
+                + "\(now.iso8601), and the keystore has records of \(lastSeal.iso8601).")
     }
 
     private func lastSeal() throws(KMSError) -> Timestamp? {

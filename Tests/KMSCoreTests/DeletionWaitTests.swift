@@ -129,6 +129,91 @@ import Testing
             try kms.metadata(key).time(.deletionDate) == kms.clock.now().advanced(byDays: 7))
     }
 
+    // MARK: Scheduled by a wrong clock
+
+    /// Of another key: how many days it stays once its date has come.
+    private func daysBehindTheDate(_ key: String) throws -> Int {
+        _ = try kms.service.scheduleKeyDeletion(key, windowDays: 7, as: kms.owner)
+        // A clock that was behind is set right here.
+        kms.clock.turn(days: 400)
+        for days in 0..<30 {
+            guard try kms.refusal(.describeKey, Structure([.keyID: .text(key)])) == nil else {
+                return days
+            }
+            kms.clock.advance(days: 1)
+        }
+        return 30
+    }
+
+    @Test func `by a clock from before the key its deletion waits for a whole window`() throws {
+        let key = try kms.newKey().arn.description
+        kms.clock.turn(days: -300)
+        #expect(try daysBehindTheDate(key) == 7)
+    }
+
+    @Test func `by a clock that was set back by some minutes it waits for a day`() throws {
+        let key = try kms.newKey().arn.description
+        kms.clock.turn(days: -1)
+        kms.clock.advance(minutes: 24 * 60 - 30)
+        #expect(try daysBehindTheDate(key) == 1)
+    }
+
+    @Test(arguments: [false, true])
+    func `a key from when the clock was ahead can be deleted, and waits for a whole window`(
+        _ isRotatedOnly: Bool
+    ) throws {
+        var key = try kms.newKey().arn.description
+        kms.clock.turn(days: 3650)
+        if isRotatedOnly {
+            try kms.service.rotateKeyOnDemand(key, as: kms.owner)
+        } else {
+            key = try kms.newKey().arn.description
+        }
+        kms.clock.turn(days: -3650)
+        #expect(try daysBehindTheDate(key) == 7)
+    }
+
+    @Test func `a primary key that is from later than its last replica's end waits, too`() throws {
+        let key = try kms.key(isMultiRegion: true)
+        let replica = try kms.replicate(key, to: "eu-west-1")
+        kms.clock.turn(days: 3650)
+        try kms.ask(.rotateKeyOnDemand, Structure([.keyID: .text(key)]))
+        kms.clock.turn(days: -3650)
+        let input = Structure([.pendingWindowInDays: .number(7)])
+        try kms.ask(.scheduleKeyDeletion, input.with(.keyID, .text(key)))
+        try kms.ask(.scheduleKeyDeletion, input.with(.keyID, .text(replica)), in: "eu-west-1")
+        kms.waitForDeletion(days: 7)
+        // The replica has the same material.
+        kms.clock.advance(days: 6)
+        #expect(try kms.state(key) == "PendingDeletion")
+        kms.waitForDeletion(days: 7)
+        #expect(try kms.state(key) == "PendingDeletion")
+        kms.clock.advance(days: 6)
+        #expect(try kms.refusal(.describeKey, Structure([.keyID: .text(key)]))?.code == .notFound)
+    }
+
+    @Test func `no deletion is scheduled by a clock from before the log's last checkpoint`() throws
+    {
+        let key = try kms.newKey().arn.description
+        kms.clock.turn(days: 8)
+        try kms.keystore.sealLog()
+        let sealed = kms.clock.now()
+        kms.clock.turn(days: -8)
+        #expect(
+            throws: KMSError.invalidState(
+                "The deletion of \(key) is not scheduled: the clock is behind. It says "
+                    + "\(kms.clock.now().iso8601), and the keystore has records of "
+                    + "\(sealed.iso8601).")
+        ) { try kms.service.scheduleKeyDeletion(key, windowDays: 7, as: kms.owner) }
+        #expect(try kms.state(key) == "Enabled")
+        // It was ahead then, which the next checkpoint says.
+        try kms.keystore.sealLog()
+        _ = try kms.service.scheduleKeyDeletion(key, windowDays: 7, as: kms.owner)
+        #expect(try kms.state(key) == "PendingDeletion")
+    }
+
+    // MARK: Records
+
     @Test func `a record without a note is as it always was, and one with a note has one form`()
         throws
     {

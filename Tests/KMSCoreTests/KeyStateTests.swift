@@ -240,45 +240,6 @@ import Testing
             try kms.service.createAlias("alias/mine", target: key, as: kms.owner)
         }
     }
-
-    // MARK: A clock that is behind
-
-    private func expectRefused(
-        _ kms: TestKeystore, _ key: String, after known: Timestamp
-    ) throws {
-        #expect(
-            throws: KMSError.invalidState(
-                "The deletion of \(key) is not scheduled: the clock is behind. It says "
-                    + "\(kms.clock.now().iso8601), and the keystore has records of "
-                    + "\(known.iso8601).")
-        ) { try kms.service.scheduleKeyDeletion(key, windowDays: 7, as: kms.owner) }
-        #expect(try kms.state(key) == "Enabled")
-    }
-
-    @Test func `no deletion is scheduled by a clock from before the key`() throws {
-        let kms = try TestKeystore()
-        let key = try kms.newKey().arn.description
-        let made = kms.clock.now()
-        kms.clock.turn(days: -1)
-        try expectRefused(kms, key, after: made)
-        // A clock that is set right by some minutes is no reason.
-        kms.clock.advance(minutes: 24 * 60 - 30)
-        _ = try kms.service.scheduleKeyDeletion(key, windowDays: 7, as: kms.owner)
-        #expect(try kms.state(key) == "PendingDeletion")
-    }
-
-    @Test func `no deletion is scheduled by a clock from before the log's last checkpoint`() throws
-    {
-        let kms = try TestKeystore()
-        let key = try kms.newKey().arn.description
-        kms.clock.advance(days: 30)
-        try kms.keystore.sealLog()
-        let sealed = kms.clock.now()
-        kms.clock.turn(days: -8)
-        try expectRefused(kms, key, after: sealed)
-        kms.clock.turn(days: 8)
-        _ = try kms.service.scheduleKeyDeletion(key, windowDays: 7, as: kms.owner)
-    }
 }
 
 /// To the owner, of a ciphertext whose key is not there.
