@@ -74,7 +74,7 @@ final class EmbeddedKeyService: KeyService {
     var grantTokens: GrantTokens { GrantTokens(macKey: store.keys.grantTokens) }
     var importTokenKey: SecretBytes { store.keys.importTokens }
     private var log: UsageLogWriter { shared.log }
-    private var outbox: Outbox { shared.outbox }
+    var outbox: Outbox { shared.outbox }
     private var clock: any MachineClock { shared.clock }
 
     // MARK: One operation
@@ -94,35 +94,36 @@ final class EmbeddedKeyService: KeyService {
             request.serviceEvents = []
             outcome = .failure(error)
         }
-        try record(request)
+        try record(request.event, with: request.serviceEvents)
         return try outcome.get()
     }
 
     // MARK: The log
 
-    /// Writes a request's events, after those that could not be written before.
-    private func record(_ request: Request) throws(KMSError) {
+    /// Writes an event and those that come with it, after those that could not be written before.
+    func record(_ event: UsageEvent, with others: [UsageEvent] = []) throws(KMSError) {
         var loggedCount = 0
         do throws(UsageLogError) {
             try recordUnlogged()
-            try log.append(request.event)
+            try log.append(event)
             loggedCount += 1
-            for event in request.serviceEvents {
+            for event in others {
                 try log.append(event)
                 loggedCount += 1
             }
         } catch {
             // A change is in the keystore already: its events must not be lost.
-            if !request.event.isReadOnly, request.event.error == nil {
-                outbox.forget(request.events.prefix(loggedCount).map(\.eventID))
-                keepUnlogged(request.events.dropFirst(loggedCount).map(EncodedEvent.init))
+            if !event.isReadOnly, event.error == nil {
+                let events = [event] + others
+                outbox.forget(events.prefix(loggedCount).map(\.eventID))
+                keepUnlogged(events.dropFirst(loggedCount).map(EncodedEvent.init))
             }
             throw KMSError(error)
         }
-        if !request.event.isReadOnly { outbox.forget(request.events.map(\.eventID)) }
+        if !event.isReadOnly { outbox.forget(([event] + others).map(\.eventID)) }
     }
 
-    private func recordUnlogged() throws(UsageLogError) {
+    func recordUnlogged() throws(UsageLogError) {
         if shared.withPending({ $0.unlogged.isEmpty }) { return }
         // One thread at a time, so that none is written twice.
         try shared.flushing.withLock { _ throws(UsageLogError) in

@@ -66,7 +66,7 @@ extension Keystore {
 
     /// - Returns: the principal, and its secret access key, which is never shown again.
     package func createPrincipal(
-        _ new: NewAccessKey
+        _ new: NewAccessKey, as caller: Caller
     ) throws(PrincipalError) -> (principal: AccessKeyPrincipal, secret: SecretBytes) {
         guard AccessKeyForm.isName(new.name) else { throw .invalidName(new.name) }
         guard !AccessKeyForm.isReserved(new.name) else { throw .reservedName(new.name) }
@@ -77,7 +77,7 @@ extension Keystore {
         let record = PrincipalRecord(
             name: new.name, accessKeyID: id, secretAccessKey: secret,
             isAdministrator: new.isAdministrator, creationDate: clock.now())
-        try change { snapshot, change throws(PrincipalError) in
+        try change(.createAccessKey, as: caller) { snapshot, change throws(PrincipalError) in
             let others = snapshot.principals
             guard others[id] == nil else { throw .exists(id) }
             guard !others.values.contains(where: { $0.name == new.name }) else {
@@ -91,6 +91,7 @@ extension Keystore {
                 guard keys.isEmpty else { throw .isNamed(by: keys) }
             }
             change.principals = [record]
+            return record.parameters + [.init("keepPermissions", .flag(new.takesOverPermissions))]
         }
         return (publicView(record), secret)
     }
@@ -135,21 +136,24 @@ extension Keystore {
     }
 
     /// Its access key stops working at once, in all processes.
-    package func deletePrincipal(name: String) throws(PrincipalError) {
-        try change { snapshot, change throws(PrincipalError) in
+    package func deletePrincipal(name: String, as caller: Caller) throws(PrincipalError) {
+        try change(.deleteAccessKey, as: caller) { snapshot, change throws(PrincipalError) in
             guard let record = snapshot.principals.values.first(where: { $0.name == name }) else {
                 throw .missing(name)
             }
             change.deletedPrincipals = [record.accessKeyID]
+            return record.parameters
         }
     }
 
     private func change(
-        _ decide: (KeystoreSnapshot, inout KeystoreChange) throws(PrincipalError) -> Void
+        _ kind: AdministrativeChange, as caller: Caller,
+        _ decide: (KeystoreSnapshot, inout KeystoreChange) throws(PrincipalError)
+            -> [UsageEvent.Parameter]
     ) throws(PrincipalError) {
         let outcome: Result<Void, PrincipalError>
         do throws(KeystoreError) {
-            outcome = try store.change(decide)
+            outcome = try keyService.administer(kind, as: caller, decide)
         } catch {
             throw .keystore(error)
         }
@@ -167,6 +171,16 @@ extension Keystore {
     /// Who a local user is: the keystore's owner is the account root.
     package func principalARN(uid: UInt32) -> String {
         uid == ownerUID ? scope.rootPrincipalARN : scope.userARN(uid: uid)
+    }
+}
+
+extension PrincipalRecord {
+    /// What the log tells of it.
+    fileprivate var parameters: [UsageEvent.Parameter] {
+        [
+            .init("userName", .text(name)), .init("accessKeyId", .text(accessKeyID)),
+            .init("administrator", .flag(isAdministrator)),
+        ]
     }
 }
 

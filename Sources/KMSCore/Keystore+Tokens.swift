@@ -1,4 +1,5 @@
 internal import Cryptography
+package import KMSModel
 internal import KMSStore
 
 /// A token that custom key stores may use, by the id that AWS's API calls a cluster.
@@ -33,7 +34,7 @@ extension Keystore {
     ///
     /// - Returns: its cluster id.
     package func addToken(
-        modulePath: String, tokenLabel: String
+        modulePath: String, tokenLabel: String, as caller: Caller
     ) throws(TokenError) -> String {
         guard modulePath.hasPrefix("/"), modulePath.utf8.count <= 4096 else {
             throw .invalidPath(modulePath)
@@ -46,30 +47,46 @@ extension Keystore {
         let record = TokenRecord(
             clusterID: id, modulePath: modulePath, tokenLabel: tokenLabel,
             creationDate: clock.now())
-        try changeTokens { _, change throws(TokenError) in change.tokens = [record] }
+        try change(.addToken, as: caller) { _, change throws(TokenError) in
+            change.tokens = [record]
+            return record.parameters
+        }
         return id
     }
 
-    package func removeToken(_ clusterID: String) throws(TokenError) {
-        try changeTokens { snapshot, change throws(TokenError) in
-            guard snapshot.tokens[clusterID] != nil else { throw .missing(clusterID) }
+    package func removeToken(_ clusterID: String, as caller: Caller) throws(TokenError) {
+        try change(.removeToken, as: caller) { snapshot, change throws(TokenError) in
+            guard let record = snapshot.tokens[clusterID] else { throw .missing(clusterID) }
             let isUsed = snapshot.regions.values.contains { region in
                 region.keyStores.values.contains { $0.clusterID == clusterID }
             }
             guard !isUsed else { throw .inUse(clusterID) }
             change.deletedTokens = [clusterID]
+            return record.parameters
         }
     }
 
-    private func changeTokens(
-        _ decide: (KeystoreSnapshot, inout KeystoreChange) throws(TokenError) -> Void
+    private func change(
+        _ kind: AdministrativeChange, as caller: Caller,
+        _ decide: (KeystoreSnapshot, inout KeystoreChange) throws(TokenError)
+            -> [UsageEvent.Parameter]
     ) throws(TokenError) {
         let outcome: Result<Void, TokenError>
         do throws(KeystoreError) {
-            outcome = try store.change(decide)
+            outcome = try keyService.administer(kind, as: caller, decide)
         } catch {
             throw .keystore(error)
         }
         try outcome.get()
+    }
+}
+
+extension TokenRecord {
+    /// What the log tells of it.
+    fileprivate var parameters: [UsageEvent.Parameter] {
+        [
+            .init("clusterId", .text(clusterID)), .init("modulePath", .text(modulePath)),
+            .init("tokenLabel", .text(tokenLabel)),
+        ]
     }
 }

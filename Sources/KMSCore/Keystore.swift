@@ -23,7 +23,7 @@ package final class Keystore: Sendable {
     package let ownerUID: UInt32
     let store: KeystoreStore
     let clock: any MachineClock
-    private let keyService: EmbeddedKeyService
+    let keyService: EmbeddedKeyService
     let shared: EmbeddedKeyService.Shared
     /// Those of other Regions that were asked for.
     private let otherServices = Mutex<[String: EmbeddedKeyService]>([:])
@@ -195,8 +195,15 @@ package final class Keystore: Sendable {
         try store.syncsLog() ? .beforeRelease : .withinASecond
     }
 
-    package func setLogDurability(_ durability: UsageLogDurability) throws(KeystoreError) {
-        try store.setSyncsLog(durability == .beforeRelease)
+    package func setLogDurability(
+        _ durability: UsageLogDurability, as caller: Caller
+    ) throws(KeystoreError) {
+        let syncs = durability == .beforeRelease
+        _ = try keyService.administer(.setLogDurability, as: caller) {
+            snapshot, change throws(Never) in
+            change.setSyncsLog(syncs, in: snapshot)
+            return [.init("log", .text(syncs ? "sync" : "second"))]
+        }
     }
 
     package func usageLogExporter() -> UsageLogExporter {
@@ -240,14 +247,25 @@ extension Keystore {
     ///
     /// - Returns: the slot; for a new recovery key, with its text, which is not kept.
     package func addSlot(
-        _ secret: SlotSecret, label: String, cost: ScryptCost = .standard
+        _ secret: SlotSecret, label: String, cost: ScryptCost = .standard, as caller: Caller
     ) throws(KeystoreError) -> UnlockSlot {
-        try store.addSlot(secret, label: label, now: clock.now(), cost: cost)
+        let slot = try store.newSlot(secret, label: label, now: clock.now(), cost: cost)
+        let outcome = try keyService.administer(.addUnlockSlot, as: caller) {
+            snapshot, change throws(KeystoreError) in
+            try change.add(slot, to: snapshot)
+            return slot.view.parameters
+        }
+        try outcome.get()
+        return slot.view
     }
 
     /// - Throws: ``KeystoreError/noSuchSlot(_:)``, ``KeystoreError/lastSlot(_:)``.
-    package func removeSlot(_ id: String) throws(KeystoreError) {
-        try store.removeSlot(id)
+    package func removeSlot(_ id: String, as caller: Caller) throws(KeystoreError) {
+        let outcome = try keyService.administer(.removeUnlockSlot, as: caller) {
+            snapshot, change throws(KeystoreError) in
+            try change.removeSlot(id, from: snapshot).parameters
+        }
+        try outcome.get()
     }
 
     /// Lets the kernel hold the root key for this user, until the time is over, it is dropped, or
@@ -259,6 +277,16 @@ extension Keystore {
     /// Takes the root key of the keystore at `directory` out of the kernel; needs no unlocking.
     package static func dropFromKernelKeyring(directory: String) throws(KeystoreError) {
         try KeystoreStore.dropFromKernelKeyring(directory: directory)
+    }
+}
+
+extension UnlockSlot {
+    /// What the log tells of it.
+    fileprivate var parameters: [UsageEvent.Parameter] {
+        [
+            .init("slotId", .text(id)), .init("kind", .text(kind.rawValue)),
+            .init("label", .text(label)),
+        ]
     }
 }
 

@@ -12,7 +12,7 @@ extension UsageEvent {
             eventID: RandomUUID.text(), eventTime: time, eventName: name, scope: entry.arn.scope,
             caller: Caller(
                 principalARN: entry.arn.scope.rootPrincipalARN, process: nil,
-                userAgent: UsageEvent.eventSource))
+                userAgent: UsageEvent.Source.keyService.rawValue))
         event.isReadOnly = false
         event.resources = [entry.arnText]
         event.keyMaterialID = material?.materialID

@@ -1,8 +1,16 @@
 /// One use of the KMS, in the words of a CloudTrail record (CloudTrail user guide, "Record contents").
 package struct UsageEvent: Sendable, Hashable {
     package static let eventVersion = "1.11"
-    package static let eventSource = "kms.amazonaws.com"
 
+    /// What an event is about.
+    package enum Source: String, Sendable, Hashable {
+        /// A use of the key service.
+        case keyService = "kms.amazonaws.com"
+        /// A change of the keystore that AWS KMS has no operation for: who may ask, how it is unlocked.
+        case keystore = "keyfold"
+    }
+
+    package var source = Source.keyService
     /// A random UUID.
     package var eventID: String
     package var eventTime: Timestamp

@@ -5,8 +5,7 @@ internal import Synchronization
 /// Everything that the keystore holds at one revision. Immutable, shared by all threads.
 package final class KeystoreSnapshot: Sendable {
     package let revision: UInt64
-    /// The account, and the default Region.
-    package let scope: AccountScope
+    let settings: KeystoreSettings
     /// By name; the default Region is always there.
     package let regions: [String: RegionSnapshot]
     /// By access key id.
@@ -22,9 +21,10 @@ package final class KeystoreSnapshot: Sendable {
     package let hasKeyStores: Bool
     package let due: DueDates
 
-    init(_ model: KeystoreModel, scope: AccountScope, revision: UInt64) {
+    init(_ model: KeystoreModel, _ settings: KeystoreSettings, revision: UInt64) {
         self.revision = revision
-        self.scope = scope
+        self.settings = settings
+        let scope = settings.scope
         var regions: [String: RegionSnapshot] = [:]
         for (name, contents) in model.regions {
             let region = name.isEmpty ? scope.region : name
@@ -45,6 +45,9 @@ package final class KeystoreSnapshot: Sendable {
         for region in regions.values { due.add(region.due) }
         self.due = due
     }
+
+    /// The account, and the default Region.
+    package var scope: AccountScope { settings.scope }
 
     /// A Region that has nothing yet is an empty one.
     package func region(_ scope: AccountScope) -> RegionSnapshot {

@@ -64,7 +64,7 @@ package final class KeystoreStore: Sendable {
         guard let settings = working.model.settings else {
             throw .tampered(path: paths.directory, what: "its settings are missing")
         }
-        return KeystoreSnapshot(working.model, scope: settings.scope, revision: working.revision)
+        return KeystoreSnapshot(working.model, settings, revision: working.revision)
     }
 
     // MARK: Reading

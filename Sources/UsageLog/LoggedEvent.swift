@@ -25,6 +25,8 @@ package struct LoggedEvent: Sendable, Hashable {
     package let gid: UInt32?
     package let pid: Int32?
     package let program: String?
+    /// Of a change of the keystore itself: what it was about.
+    package let administered: [Pair]
     /// What was done to a file: `open`, `create`, ….
     package let fileOperation: String?
     package let path: String?
@@ -63,6 +65,13 @@ package struct LoggedEvent: Sendable, Hashable {
         gid = process?["gid"]?.integer(UInt32.self)
         pid = process?["pid"]?.integer(Int32.self)
         program = process?["program"]?.text
+        let isOfKeystore = record["eventSource"]?.text == UsageEvent.Source.keystore.rawValue
+        administered =
+            !isOfKeystore
+            ? []
+            : parameters?.members.compactMap { member in
+                member.value.shownText.map { Pair(name: member.name, value: $0) }
+            } ?? []
         fileOperation = process?["operation"]?.text
         path = process?["path"]?.text
     }
@@ -133,6 +142,16 @@ package struct UsageLogFilter: Sendable, Hashable {
 
     /// Whether an index can tell where events that fit may be.
     var isSelective: Bool { since != nil || until != nil || !keys.isEmpty }
+}
+
+extension JSON {
+    fileprivate var shownText: String? {
+        switch self {
+        case .text(let text), .number(let text): text
+        case .flag(let flag): "\(flag)"
+        case .null, .array, .object: nil
+        }
+    }
 }
 
 extension Character {

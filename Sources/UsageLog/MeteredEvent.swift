@@ -9,7 +9,7 @@ package protocol MeteredEvent {
     /// ARNs of keys and of aliases.
     var resources: [String] { get }
     /// False for what the service does by itself, or for the caller of a request that counts
-    /// already: nobody pays for these.
+    /// already, and for changes of the keystore: nobody pays for these.
     var isRequest: Bool { get }
     var isRefused: Bool { get }
     var priceClass: PriceClass { get }
@@ -20,7 +20,7 @@ extension UsageEvent: MeteredEvent {
     package var operation: String { eventName }
     package var id: String { eventID }
     package var idOfRequest: String { requestID ?? eventID }
-    package var isRequest: Bool { !isServiceEvent && !isForwarded }
+    package var isRequest: Bool { source == .keyService && !isServiceEvent && !isForwarded }
     package var isRefused: Bool { error != nil }
 
     package var priceClass: PriceClass {
@@ -60,7 +60,9 @@ struct MeteredRecord: MeteredEvent {
         self.id = id
         idOfRequest = record["requestID"]?.text ?? id
         isRefused = record["errorCode"] != nil
-        isRequest = record["userIdentity"]?["invokedBy"] == nil
+        isRequest =
+            record["userIdentity"]?["invokedBy"] == nil
+            && record["eventSource"]?.text != UsageEvent.Source.keystore.rawValue
         resources = record["resources"]?.elements.compactMap { $0["ARN"]?.text } ?? []
         let parameters = record["requestParameters"]
         let data = record["additionalEventData"]

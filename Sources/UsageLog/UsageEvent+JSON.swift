@@ -13,7 +13,7 @@ extension UsageEvent {
 
     /// What the service did by itself.
     var isServiceEvent: Bool {
-        guard error == nil else { return false }
+        guard error == nil, source == .keyService else { return false }
         switch eventName {
         case "RotateKey", "DeleteKey", "DeleteExpiredKeyMaterial", "SynchronizeMultiRegionKey":
             return true
@@ -45,7 +45,9 @@ extension UsageEvent {
         writeIdentity(isServiceEvent: isServiceEvent, to: json)
         json.raw(#","eventTime":"#)
         json.time(eventTime)
-        json.raw(#","eventSource":"kms.amazonaws.com","eventName":"#)
+        json.raw(#","eventSource":"#)
+        json.plainString(source.rawValue)
+        json.raw(#","eventName":"#)
         json.string(eventName)
         json.raw(#","awsRegion":"#)
         json.plainString(scope.region)

@@ -102,8 +102,9 @@ extension EndToEnd.Files {
                 try refused(initialize(other), at: other, own, "127.0.0.1")
                 #expect(!Disk.exists(company.vault))
                 // Nothing was sent before the certificate had been looked at.
-                let events = try company.server.keyfold("log", "--json").run().output
-                #expect(!events.contains("\"host\""))
+                let events = try JSON.lines(
+                    try company.server.keyfold("log", "--json").run().output)
+                #expect(!events.contains { $0["userIdentity"]["userName"].string == "host" })
 
                 try initialize(named).run()
                 try refused(host.mountCommand(), at: named, foreign, "self-signed")

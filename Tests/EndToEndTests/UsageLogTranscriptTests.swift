@@ -77,6 +77,29 @@ extension EndToEnd.Commands {
             }
         }
 
+        @Test func `who may ask the service is in the log, without a secret`() throws {
+            try VaultFixture.withVault(.locked) { fixture in
+                let made = try fixture.json("principal", "create", "boss", "--administrator")[0]
+                try fixture.keyfold("principal", "delete", "boss")
+                let events = try fixture.json("log").filter {
+                    $0["requestParameters"]["userName"].string == "boss"
+                }
+                #expect(
+                    events.map { $0["eventName"].string } == ["CreateAccessKey", "DeleteAccessKey"])
+                for event in events {
+                    #expect(event["requestParameters"]["administrator"].bool == true)
+                    #expect(
+                        event["requestParameters"]["accessKeyId"].string
+                            == made["accessKeyId"].string)
+                    #expect(event["additionalEventData"]["keyfold"]["uid"].int != nil)
+                }
+                let table = try fixture.keyfold("log", "--event", "CreateAccessKey").output
+                #expect(table.contains("userName=boss"))
+                let secret = try #require(made["secretAccessKey"].string)
+                #expect(!(try fixture.keyfold("log", "--json").output.contains(secret)))
+            }
+        }
+
         @Test func `follow shows events of another process as they come`() throws {
             try VaultFixture.withMount { fixture in
                 let follower = try fixture.command(["log", "--follow", "--json"]).start()

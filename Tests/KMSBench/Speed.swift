@@ -51,7 +51,9 @@ struct Speed {
         let owner = BenchKeystore.owner
         let key = try service.createKey(CreateKeyRequest(), as: owner).arn.description
         let user = Caller(
-            principalARN: try keystore.createPrincipal(NewAccessKey(name: "bob")).principal.arn,
+            principalARN: try keystore.createPrincipal(
+                NewAccessKey(name: "bob"), as: owner
+            ).principal.arn,
             process: nil, userAgent: "KMSBench")
         _ = try service.answer(
             .createGrant,

@@ -52,7 +52,7 @@ import Testing
         try ask(.enableKeyRotation, id)
         try ask(.updatePrimaryRegion, id.with(.primaryRegion, .text("eu-west-1")))
         try ask(.putKeyPolicy, id.with(.policy, .text(StateTableTests.ownersPolicy)))
-        _ = try keystore.createPrincipal(NewAccessKey(name: "user\(number)"))
+        _ = try keystore.createPrincipal(NewAccessKey(name: "user\(number)"), as: owner)
         try ask(.disableKey, id)
         try ask(.scheduleKeyDeletion, id)
     }
@@ -222,7 +222,7 @@ import Testing
         }
         #expect(try other.accessKey(id: "AKIAABCDEFGHIJKLMNOP") == nil)
         _ = try kms.keystore.createPrincipal(
-            NewAccessKey(name: "bob", accessKeyID: "AKIAABCDEFGHIJKLMNOP"))
+            NewAccessKey(name: "bob", accessKeyID: "AKIAABCDEFGHIJKLMNOP"), as: kms.owner)
         #expect(
             try other.accessKey(id: "AKIAABCDEFGHIJKLMNOP")?.principalARN == bob.principalARN)
         for _ in 0..<10 {
@@ -245,7 +245,7 @@ import Testing
                 .putKeyPolicy,
                 Structure([.keyID: .text(key), .policy: .text(StateTableTests.ownersPolicy)]))
         }
-        try kms.keystore.deletePrincipal(name: "bob")
+        try kms.keystore.deletePrincipal(name: "bob", as: kms.owner)
         #expect(try other.accessKey(id: "AKIAABCDEFGHIJKLMNOP") == nil)
     }
 }

@@ -112,7 +112,8 @@ import struct TestSupport.HostileLibrary
         let kms = try TestKeystore()
         let library = kms.place.path("module.so")
         try content?.write(toFile: library, atomically: true, encoding: .utf8)
-        let cluster = try kms.keystore.addToken(modulePath: library, tokenLabel: "alpha")
+        let cluster = try kms.keystore.addToken(
+            modulePath: library, tokenLabel: "alpha", as: kms.owner)
         let input = Structure([
             .customKeyStoreName: .text("store"), .cloudHsmClusterID: .text(cluster),
             .trustAnchorCertificate: .text("anchor"),

@@ -20,7 +20,8 @@ struct CustomKeyStoresInChild {
         kms = try TestKeystore()
         tokens = try #require(ProcessInfo.processInfo.environment[CustomKeyStoreTests.variable])
         cluster = try kms.keystore.addToken(
-            modulePath: try #require(CustomKeyStoreTests.modulePath), tokenLabel: "alpha")
+            modulePath: try #require(CustomKeyStoreTests.modulePath), tokenLabel: "alpha",
+            as: kms.owner)
     }
 
     private func create(
@@ -146,7 +147,8 @@ struct CustomKeyStoresInChild {
         let inUse = KMSError(.clusterInUse, "The cluster \(cluster) belongs to another key store.")
         #expect(throws: inUse) { try create("two") }
         let second = try kms.keystore.addToken(
-            modulePath: try #require(CustomKeyStoreTests.modulePath), tokenLabel: "beta")
+            modulePath: try #require(CustomKeyStoreTests.modulePath), tokenLabel: "beta",
+            as: kms.owner)
         let other = try create("two", cluster: second)
         #expect(
             try kms.refusal(
@@ -192,7 +194,8 @@ struct CustomKeyStoresInChild {
         let opening = Structure([.ciphertextBlob: .bytes(try StateTableTests.blob(kms, key))])
         #expect(try kms.refusal(.decrypt, opening) == nil)
         let second = try kms.keystore.addToken(
-            modulePath: try #require(CustomKeyStoreTests.modulePath), tokenLabel: "beta")
+            modulePath: try #require(CustomKeyStoreTests.modulePath), tokenLabel: "beta",
+            as: kms.owner)
         let other = try kms.again()
         defer { other.close() }
         func ask(_ operation: KMSOperation, _ input: Structure) throws {

@@ -40,7 +40,7 @@ extension TestKeystore {
     /// A principal with an access key.
     func newUser(_ name: String, isAdministrator: Bool = false) throws -> Caller {
         _ = try keystore.createPrincipal(
-            NewAccessKey(name: name, isAdministrator: isAdministrator))
+            NewAccessKey(name: name, isAdministrator: isAdministrator), as: owner)
         return user(name)
     }
 }

@@ -18,7 +18,8 @@ import Testing
     /// A keystore with a key store in `state`, whose library is nowhere.
     private func keystore(_ state: ConnectionState) throws -> TestKeystore {
         let kms = try TestKeystore()
-        let cluster = try kms.keystore.addToken(modulePath: "/nowhere.so", tokenLabel: "none")
+        let cluster = try kms.keystore.addToken(
+            modulePath: "/nowhere.so", tokenLabel: "none", as: kms.owner)
         var record = CustomKeyStoreRecord(
             region: "", id: "cks-0123456789abcdef0", name: "store", clusterID: cluster,
             trustAnchor: "anchor", password: secret("password"), creationDate: kms.clock.now())

@@ -153,14 +153,14 @@ import UsageLog
     {
         let kms = try TestKeystore()
         #expect(try kms.keystore.logDurability() == .withinASecond)
-        try kms.keystore.setLogDurability(.beforeRelease)
+        try kms.keystore.setLogDurability(.beforeRelease, as: kms.owner)
         kms.keystore.close()
         let again = try Keystore.open(
             at: kms.path, unlocking: .passphrase(secret(TestKeystore.passphrase)),
             clock: kms.clock)
         #expect(try again.logDurability() == .beforeRelease)
         _ = try again.service.listKeys(PageRequest(), as: kms.owner)
-        try again.setLogDurability(.withinASecond)
+        try again.setLogDurability(.withinASecond, as: kms.owner)
         #expect(try again.logDurability() == .withinASecond)
         again.close()
     }

@@ -385,7 +385,7 @@ import Testing
         let key = try people.store.key()
         try people.grant(key, to: people.bob, ["Encrypt"])
         #expect(try people.encrypt(key, as: people.bob) == nil)
-        try people.store.keystore.deletePrincipal(name: "bob")
+        try people.store.keystore.deletePrincipal(name: "bob", as: people.store.owner)
         #expect(try people.store.keystore.principals().map(\.name) == ["admin", "alice"])
         #expect(throws: KMSError.self) {
             try people.grant(key, to: people.bob, ["Encrypt", "Decrypt"])
@@ -411,9 +411,9 @@ import Testing
                         ])),
             ]))
         for (name, key) in [("bob", granted), ("alice", policed)] {
-            try keystore.deletePrincipal(name: name)
+            try keystore.deletePrincipal(name: name, as: people.store.owner)
             let error = #expect(throws: PrincipalError.self) {
-                try keystore.createPrincipal(NewAccessKey(name: name))
+                try keystore.createPrincipal(NewAccessKey(name: name), as: people.store.owner)
             }
             guard case .isNamed(let keys) = error else {
                 Issue.record("\(String(describing: error))")
@@ -421,8 +421,9 @@ import Testing
             }
             #expect(keys.map(\.description) == [key])
         }
-        _ = try keystore.createPrincipal(NewAccessKey(name: "carol"))
-        _ = try keystore.createPrincipal(NewAccessKey(name: "bob", takesOverPermissions: true))
+        _ = try keystore.createPrincipal(NewAccessKey(name: "carol"), as: people.store.owner)
+        _ = try keystore.createPrincipal(
+            NewAccessKey(name: "bob", takesOverPermissions: true), as: people.store.owner)
         #expect(try people.encrypt(granted, as: people.bob) == nil)
     }
 
@@ -445,18 +446,18 @@ import Testing
         try people.put(
             Self.owners, PolicyTexts.statement(["*"], ["kms:Encrypt"], condition: condition),
             on: key)
-        try keystore.deletePrincipal(name: "bob")
+        try keystore.deletePrincipal(name: "bob", as: people.store.owner)
         if isNamed {
             let arn = try #require(KeyARN(key))
             #expect(throws: PrincipalError.isNamed(by: [arn])) {
-                try keystore.createPrincipal(NewAccessKey(name: "bob"))
+                try keystore.createPrincipal(NewAccessKey(name: "bob"), as: people.store.owner)
             }
             _ = try keystore.createPrincipal(
-                NewAccessKey(name: "bob", takesOverPermissions: true))
+                NewAccessKey(name: "bob", takesOverPermissions: true), as: people.store.owner)
         } else {
-            _ = try keystore.createPrincipal(NewAccessKey(name: "bob"))
+            _ = try keystore.createPrincipal(NewAccessKey(name: "bob"), as: people.store.owner)
         }
-        _ = try keystore.createPrincipal(NewAccessKey(name: "carol"))
+        _ = try keystore.createPrincipal(NewAccessKey(name: "carol"), as: people.store.owner)
     }
 
     @Test(arguments: ["root", "uid-0", "uid-1000", "uid-99999999999", "x.amazonaws.com"])
@@ -464,11 +465,11 @@ import Testing
         let store = try TestKeystore()
         let keystore = store.keystore
         #expect(throws: PrincipalError.reservedName(name)) {
-            try keystore.createPrincipal(NewAccessKey(name: name))
+            try keystore.createPrincipal(NewAccessKey(name: name), as: store.owner)
         }
         #expect(try keystore.principals().isEmpty)
         for near in ["Root", "rooted", "uid-", "uid-1a", "xuid-1"] {
-            _ = try keystore.createPrincipal(NewAccessKey(name: near))
+            _ = try keystore.createPrincipal(NewAccessKey(name: near), as: store.owner)
         }
     }
 }

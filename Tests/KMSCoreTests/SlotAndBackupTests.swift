@@ -53,10 +53,11 @@ import Testing
     @Test func `slots of every kind are added and removed, and the last one stays`() throws {
         let kms = try TestKeystore()
         let contents = Random.bytes(64)
-        let added = try kms.keystore.addSlot(.keyFile(secret(contents)), label: "usb")
+        let added = try kms.keystore.addSlot(
+            .keyFile(secret(contents)), label: "usb", as: kms.owner)
         let second = try kms.keystore.addSlot(
-            .passphrase(secret("second")), label: "laptop", cost: TestKeystore.cost)
-        let recovery = try kms.keystore.addSlot(.newRecoveryKey, label: "safe")
+            .passphrase(secret("second")), label: "laptop", cost: TestKeystore.cost, as: kms.owner)
+        let recovery = try kms.keystore.addSlot(.newRecoveryKey, label: "safe", as: kms.owner)
         #expect(added.newRecoveryKey == nil)
         let newText = try #require(recovery.newRecoveryKey)
         #expect(open(kms, .keyFile(secret(contents))) == nil)
@@ -68,34 +69,37 @@ import Testing
 
         let all = try kms.keystore.slots()
         #expect(all.count == 5)
-        for slot in all where slot.id != added.id { try kms.keystore.removeSlot(slot.id) }
+        for slot in all where slot.id != added.id {
+            try kms.keystore.removeSlot(slot.id, as: kms.owner)
+        }
         #expect(throws: KeystoreError.lastSlot(added.id)) {
-            try kms.keystore.removeSlot(added.id)
+            try kms.keystore.removeSlot(added.id, as: kms.owner)
         }
         #expect(throws: KeystoreError.noSuchSlot(second.id)) {
-            try kms.keystore.removeSlot(second.id)
+            try kms.keystore.removeSlot(second.id, as: kms.owner)
         }
         #expect(
             open(kms, .passphrase(secret(TestKeystore.passphrase)))
                 == .noSlotOfKind(path: kms.path, kind: "passphrase"))
         #expect(open(kms, .keyFile(secret(contents))) == nil)
         _ = try kms.keystore.addSlot(
-            .passphrase(secret("again")), label: "", cost: TestKeystore.cost)
+            .passphrase(secret("again")), label: "", cost: TestKeystore.cost, as: kms.owner)
         #expect(open(kms, .passphrase(secret("again"))) == nil)
     }
 
     @Test func `secrets that protect nothing are refused`() throws {
         let kms = try TestKeystore()
         #expect(throws: KeystoreError.emptyPassphrase) {
-            try kms.keystore.addSlot(.passphrase(secret("")), label: "")
+            try kms.keystore.addSlot(.passphrase(secret("")), label: "", as: kms.owner)
         }
         #expect(throws: KeystoreError.unusableKeyFile(sizeBytes: 31)) {
             try kms.keystore.addSlot(
-                .keyFile(secret([UInt8](repeating: 1, count: 31))), label: "")
+                .keyFile(secret([UInt8](repeating: 1, count: 31))), label: "", as: kms.owner)
         }
         #expect(throws: KeystoreError.unusableKeyFile(sizeBytes: 1_048_577)) {
             try kms.keystore.addSlot(
-                .keyFile(secret([UInt8](repeating: 1, count: 1_048_577))), label: "")
+                .keyFile(secret([UInt8](repeating: 1, count: 1_048_577))), label: "",
+                as: kms.owner)
         }
     }
 
@@ -129,7 +133,7 @@ import Testing
     @Test func `no description shows a secret`() throws {
         let kms = try TestKeystore()
         let recovery = text(kms.recoveryKey)
-        let slot = try kms.keystore.addSlot(.newRecoveryKey, label: "x")
+        let slot = try kms.keystore.addSlot(.newRecoveryKey, label: "x", as: kms.owner)
         let newText = text(try #require(slot.newRecoveryKey))
         #expect(!"\(slot)".contains(newText))
         #expect(!"\(try kms.keystore.slots())".contains(recovery))

@@ -134,9 +134,14 @@ extension LoggedEvent {
         try JSONSerialization.jsonObject(with: Data(json)) as? [String: Any] ?? [:]
     }
 
-    /// False for what the service did by itself, or in another Region for a request's caller.
+    /// False for what the service did by itself, or in another Region for a request's caller, and
+    /// for changes of the keystore itself.
     var isRequest: Bool {
-        get throws { try (record()["userIdentity"] as? [String: Any])?["invokedBy"] == nil }
+        get throws {
+            let record = try record()
+            return (record["userIdentity"] as? [String: Any])?["invokedBy"] == nil
+                && record["eventSource"] as? String != "keyfold"
+        }
     }
 }
 

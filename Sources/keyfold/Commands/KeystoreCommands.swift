@@ -143,7 +143,7 @@ struct KeystoreSet: ParsableCommand {
         try common.withSession { session throws(Failure) in
             let durability = try Failure.carrying { () throws(KeystoreError) in
                 if let new = setting.flatMap(KeystoreSet.durability) {
-                    try session.keystore.setLogDurability(new)
+                    try session.keystore.setLogDurability(new, as: session.caller)
                 }
                 return try session.keystore.logDurability()
             }

@@ -148,6 +148,8 @@ enum LogLine {
         let file = event.encryptionContext.first { $0.name == "keyfold:file" }?.value
         let object = event.path ?? file.map { "file \($0)" }
         let error = event.errorCode.map { "REFUSED: \($0)" }
-        return [event.fileOperation, object, error].compactMap(\.self).joined(separator: " ")
+        let administered = event.administered.map { "\($0.name)=\($0.value)" }
+        return ([event.fileOperation, object, error].compactMap(\.self) + administered)
+            .joined(separator: " ")
     }
 }

@@ -53,7 +53,7 @@ struct PrincipalCreate: ParsableCommand {
                 new.secretAccessKey = SecretBytes(consuming: &line)
             }
             let made = try Failure.naming(name) { () throws(PrincipalError) in
-                try session.keystore.createPrincipal(new)
+                try session.keystore.createPrincipal(new, as: session.caller)
             }
             guard secretAccessKeyFile == nil else {
                 common.output.data(made.principal.json, made.principal.text)
@@ -62,16 +62,16 @@ struct PrincipalCreate: ParsableCommand {
             do throws(Failure) {
                 try reveal(made.secret, of: made.principal)
             } catch {
-                throw takeBack(session.keystore, since: error)
+                throw takeBack(session, since: error)
             }
         }
     }
 
     /// Nobody has seen the secret access key, so the principal is of no use.
-    private func takeBack(_ keystore: Keystore, since failure: Failure) -> Failure {
+    private func takeBack(_ session: Session, since failure: Failure) -> Failure {
         var failure = failure
         do throws(PrincipalError) {
-            try keystore.deletePrincipal(name: name)
+            try session.keystore.deletePrincipal(name: name, as: session.caller)
             failure.wayOut = "\(name) is taken away again; start anew"
         } catch {
             failure.wayOut = "nobody has its secret access key: 'keyfold principal delete \(name)'"
@@ -124,7 +124,7 @@ struct PrincipalDelete: ParsableCommand {
     func run() throws {
         try common.withSession { session throws(Failure) in
             try Failure.naming(name) { () throws(PrincipalError) in
-                try session.keystore.deletePrincipal(name: name)
+                try session.keystore.deletePrincipal(name: name, as: session.caller)
             }
             common.output.notice("\(name) is deleted")
         }

@@ -58,7 +58,7 @@ struct SlotAdd: ParsableCommand {
             let secret = try slotSecret(for: session.keystore)
             let added: UnlockSlot
             do throws(KeystoreError) {
-                added = try session.keystore.addSlot(secret, label: label)
+                added = try session.keystore.addSlot(secret, label: label, as: session.caller)
             } catch {
                 var failure = Failure(error)
                 failure.object = failure.object ?? file
@@ -71,18 +71,18 @@ struct SlotAdd: ParsableCommand {
             do throws(Failure) {
                 try reveal(recoveryKey, in: added)
             } catch {
-                throw takeBack(added, session.keystore, since: error)
+                throw takeBack(added, session, since: error)
             }
         }
     }
 
     /// Nobody has seen the recovery key, so its slot is of no use.
     private func takeBack(
-        _ slot: UnlockSlot, _ keystore: Keystore, since failure: Failure
+        _ slot: UnlockSlot, _ session: Session, since failure: Failure
     ) -> Failure {
         var failure = failure
         do throws(KeystoreError) {
-            try keystore.removeSlot(slot.id)
+            try session.keystore.removeSlot(slot.id, as: session.caller)
             failure.wayOut = "the slot is taken away again; start anew"
         } catch {
             failure.wayOut = "nobody has the recovery key: 'keyfold slot remove \(slot.id)'"
@@ -128,7 +128,7 @@ struct SlotRemove: ParsableCommand {
     func run() throws {
         try common.withSession { session throws(Failure) in
             try Failure.carrying { () throws(KeystoreError) in
-                try session.keystore.removeSlot(slot)
+                try session.keystore.removeSlot(slot, as: session.caller)
             }
             common.output.notice("Slot \(slot) is removed.")
         }

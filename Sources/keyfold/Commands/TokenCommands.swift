@@ -31,7 +31,8 @@ struct TokenAdd: ParsableCommand {
         try common.withSession { session throws(Failure) in
             let path = FilePaths.absolute(module)
             let id = try Failure.naming(path) { () throws(TokenError) in
-                try session.keystore.addToken(modulePath: path, tokenLabel: label)
+                try session.keystore.addToken(
+                    modulePath: path, tokenLabel: label, as: session.caller)
             }
             common.output.data(.object(["clusterId": .text(id)]), id + "\n")
         }
@@ -66,7 +67,7 @@ struct TokenRemove: ParsableCommand {
     func run() throws {
         try common.withSession { session throws(Failure) in
             try Failure.naming(cluster) { () throws(TokenError) in
-                try session.keystore.removeToken(cluster)
+                try session.keystore.removeToken(cluster, as: session.caller)
             }
             common.output.notice("\(cluster) is forgotten; the token itself is as it was")
         }
