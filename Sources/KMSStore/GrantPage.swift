@@ -1,13 +1,17 @@
+internal import Cryptography
 package import KMSModel
 internal import Synchronization
 
 /// Some of the grants of one key: one row of the database.
 ///
 /// A key may have 50,000 grants, and a keystore very many in all. They are not opened before
-/// somebody asks for those of their key: the digests of the rows vouch for them until then.
+/// somebody asks for those of their key: the digests of the rows vouch for them until then. A page
+/// stays when its last grant goes, for the next one, and goes with its key.
 struct GrantPage: Sendable {
     /// Few enough that a change writes little, enough that a keystore has few rows.
     static let capacity = 32
+    /// A page's box without any grant in it, which is form and count: that it is so needs no opening.
+    static let emptyBoxBytes = 5 + AESGCM256.overheadBytes
 
     var place: KeyPlace
     var number: UInt32
@@ -45,6 +49,7 @@ struct GrantPage: Sendable {
 /// The grants of one key: rows that are opened at their first use, by whichever thread.
 final class GrantShelf: Sendable {
     let rows: [UInt32: StoredRow]
+    let hasGrants: Bool
     private let keys: KeystoreKeys?
     private let contents = Mutex<Contents?>(nil)
 
@@ -56,12 +61,14 @@ final class GrantShelf: Sendable {
 
     init(_ rows: [UInt32: StoredRow], keys: KeystoreKeys) {
         self.rows = rows
+        hasGrants = rows.values.contains { $0.box.count > GrantPage.emptyBoxBytes }
         self.keys = keys
     }
 
     /// Of a key that is being made.
     init() {
         rows = [:]
+        hasGrants = false
         keys = nil
     }
 
@@ -88,7 +95,7 @@ final class GrantShelf: Sendable {
 }
 
 extension KeyEntry {
-    package var hasGrants: Bool { !shelf.rows.isEmpty }
+    package var hasGrants: Bool { shelf.hasGrants }
 
     /// All grants of the key.
     package func grants() throws(KeystoreError) -> GrantIndex { try grantContents().index }
@@ -116,7 +123,7 @@ package struct GrantChange: Sendable {
         self.removed = removed
     }
 
-    /// The pages that differ then; an empty one goes.
+    /// The pages that differ then.
     func pages() throws(KeystoreError) -> [GrantPage] {
         let contents = try key.grantContents()
         let gone = Set(removed)

@@ -289,17 +289,40 @@ struct KeystoreConnection {
             throw KeystoreError(error, path: path)
         }
     }
+
+    /// The same for the columns kind, id.
+    func rowKeys(
+        _ sql: String, _ arguments: [Value] = []
+    ) throws(KeystoreError) -> [RowKey?] {
+        do {
+            let statement = try database.cachedStatement(sql: sql)
+            let cursor = try Row.fetchCursor(
+                statement, arguments: StatementArguments(arguments.map(\.argument)))
+            var keys: [RowKey?] = []
+            while let row = try cursor.next() { keys.append(try RowKey(row)) }
+            return keys
+        } catch {
+            throw KeystoreError(error, path: path)
+        }
+    }
+}
+
+extension RowKey {
+    fileprivate init?(_ row: Row) throws {
+        guard let number = Int64.fromDatabaseValue(row[0]), let kind = UInt8(exactly: number),
+            let kind = RecordKind(rawValue: kind),
+            let id = try row.withUnsafeData(atIndex: 1, { $0.map(Array.init) })
+        else { return nil }
+        self.init(kind: kind, id: id)
+    }
 }
 
 extension StoredRow {
     fileprivate init?(_ row: Row) throws {
-        guard let number = Int64.fromDatabaseValue(row[0]), let kind = UInt8(exactly: number),
-            let kind = RecordKind(rawValue: kind),
-            let revision = Int64.fromDatabaseValue(row[2]), revision > 0,
-            let id = try row.withUnsafeData(atIndex: 1, { $0.map(Array.init) }),
-            let box = try row.withUnsafeData(atIndex: 3, { $0.map(Array.init) })
+        guard let key = try RowKey(row), let revision = Int64.fromDatabaseValue(row[2]),
+            revision > 0, let box = try row.withUnsafeData(atIndex: 3, { $0.map(Array.init) })
         else { return nil }
-        self.init(key: RowKey(kind: kind, id: id), revision: UInt64(revision), box: box)
+        self.init(key: key, revision: UInt64(revision), box: box)
     }
 }
 

@@ -28,8 +28,9 @@ struct KeystoreLoader {
 
     /// Brings a model to the database's revision.
     ///
-    /// Rows written since are read alone; if they and the known ones do not add up to the
-    /// manifest (rows were deleted), all are read. When this throws, the model is of no use.
+    /// Rows written since are read alone. If they and the known ones do not add up to the manifest,
+    /// rows were deleted: the ids of all are read then, and if that does not help, all rows. When
+    /// this throws, the model is of no use.
     ///
     /// - Parameter revision: of the model, or 0 to read all. What the database holds is never older
     ///   than `floor`.
@@ -48,17 +49,15 @@ struct KeystoreLoader {
         guard manifest.revision > revision, manifest.revision >= floor else {
             throw tampered("it was rolled back while it was open")
         }
-        if revision > 0 {
-            let rows = try rows(since: revision, in: connection)
-            if (try? add(rows, to: &model)) != nil, model.matches(manifest) {
-                return manifest.revision
-            }
+        if revision > 0, try follow(manifest, &model, since: revision, in: connection) {
+            return manifest.revision
         }
         let rows = try rows(since: 0, in: connection)
         model = KeystoreModel()
         model.reserve(rowCount: rows.count)
         do throws(KeystoreModel.Inconsistency) {
-            try add(rows, to: &model)
+            try insert(rows, into: &model)
+            try model.finish(keys: keys)
         } catch {
             throw tampered(error.what)
         }
@@ -68,13 +67,35 @@ struct KeystoreLoader {
         return manifest.revision
     }
 
-    private func add(
-        _ rows: [StoredRow], to model: inout KeystoreModel
+    /// - Returns: false when the model is of no use.
+    private func follow(
+        _ manifest: Manifest, _ model: inout KeystoreModel, since revision: UInt64,
+        in connection: KeystoreConnection
+    ) throws(KeystoreError) -> Bool {
+        let rows = try rows(since: revision, in: connection)
+        guard (try? insert(rows, into: &model)) != nil else { return false }
+        if !model.matches(manifest) { model.removeAll(but: try rowKeys(in: connection)) }
+        return model.matches(manifest) && (try? model.finish(keys: keys)) != nil
+    }
+
+    private func insert(
+        _ rows: [StoredRow], into model: inout KeystoreModel
     ) throws(KeystoreModel.Inconsistency) {
         for part in try OpenedRow.open(rows, sealer: sealer, keys: keys) {
             for row in part { model.insert(row) }
         }
-        try model.finish(keys: keys)
+    }
+
+    private func rowKeys(in connection: KeystoreConnection) throws(KeystoreError) -> Set<RowKey> {
+        let stored =
+            try connection.rowKeys(
+                "SELECT ?, id FROM slots", [.integer(Int64(RecordKind.slot.rawValue))])
+            + (try connection.rowKeys("SELECT kind, id FROM records"))
+        let keys = stored.compactMap(\.self)
+        guard keys.count == stored.count else {
+            throw tampered("a row of its database was edited")
+        }
+        return Set(keys)
     }
 
     private func rows(

@@ -52,6 +52,10 @@ struct KeystoreModel {
         total += opened.digest
     }
 
+    mutating func removeAll(but kept: Set<RowKey>) {
+        for key in digests.keys.filter({ !kept.contains($0) }) { remove(key) }
+    }
+
     mutating func remove(_ key: RowKey) {
         guard let digest = digests.removeValue(forKey: key) else { return }
         total -= digest

@@ -28,8 +28,10 @@ struct KeystoreWriter {
         for token in change.tokens { seal(token.encoded(), .token(token.clusterID)) }
         for store in change.keyStores { seal(store.encoded(), .keyStore(store.id)) }
         for record in change.unlogged { seal(record.encoded(), record.rowKey) }
-        for page in try grantPages(change) where !page.grants.isEmpty {
-            seal(page.encoded(), .grants(page.place, page: page.number))
+        for grants in change.grants {
+            for page in try grants.pages() {
+                seal(page.encoded(), .grants(page.place, page: page.number))
+            }
         }
         do throws(KeystoreModel.Inconsistency) {
             for row in rows { model.insert(try OpenedRow(row, sealer: sealer, keys: keys)) }
@@ -42,12 +44,6 @@ struct KeystoreWriter {
             Manifest(
                 revision: revision, rowCount: UInt64(model.digests.count), digest: model.total),
             as: Manifest.keysID, in: connection)
-    }
-
-    private func grantPages(_ change: KeystoreChange) throws(KeystoreError) -> [GrantPage] {
-        var pages: [GrantPage] = []
-        for grants in change.grants { pages += try grants.pages() }
-        return pages
     }
 
     private func delete(
@@ -66,9 +62,6 @@ struct KeystoreWriter {
             gone += (model.key(place)?.shelf.rows.values.map(\.key)) ?? []
             let aliases = model.regions[place.region]?.aliases.aliases(of: place.id) ?? []
             gone += aliases.map { $0.rowKey(keys) }
-        }
-        for page in try grantPages(change) where page.grants.isEmpty {
-            gone.append(.grants(page.place, page: page.number))
         }
         for key in gone {
             model.remove(key)

@@ -3,8 +3,8 @@ package import KMSModel
 /// A place for the event of a change: it is in the keystore with the change, and waits there until
 /// it is in the usage log.
 ///
-/// Places are used again and never deleted, since other processes read a row that is gone at the
-/// price of all rows.
+/// Places are used again and never deleted, since other processes find out that a row is gone at the
+/// price of all rows' ids.
 package struct UnloggedRecord: Sendable {
     package struct Event: Sendable {
         package var eventID: String
