@@ -219,7 +219,7 @@ extension EmbeddedKeyService {
     ) throws(KMSError) -> [UInt8] {
         let current = try currentMaterial(of: entry)
         guard algorithm == .symmetricDefault else {
-            return try keyPairs.encrypt(plaintext, with: current, entry.record, algorithm)
+            return try keyPairs.encrypt(plaintext, with: current, of: entry, algorithm)
         }
         request.note(current)
         if entry.record.origin == .awsCloudhsm {
@@ -362,7 +362,7 @@ extension EmbeddedKeyService {
             throw EmbeddedKeyService.incompatible(algorithm.rawValue, entry)
         }
         guard let current = entry.current else { throw .invalidCiphertext }
-        let plaintext = try keyPairs.decrypt(bytes, with: current, entry.record, algorithm)
+        let plaintext = try keyPairs.decrypt(bytes, with: current, of: entry, algorithm)
         return Opened(plaintext: plaintext, entry: entry, material: nil)
     }
 }

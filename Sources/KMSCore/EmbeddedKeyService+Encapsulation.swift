@@ -44,7 +44,7 @@ extension EmbeddedKeyService {
         try refuseUsage(of: entry, other: .encapsulateDecapsulate, for: request)
         guard
             case .mlKEM(let pair) = try keyPairs.pair(
-                try currentMaterial(of: entry), entry.record.spec)
+                try currentMaterial(of: entry), of: entry)
         else { throw EmbeddedKeyService.incompatible("ML_KEM", entry) }
         return (entry, pair)
     }

@@ -173,7 +173,6 @@ extension EmbeddedKeyService {
             request.noteSynchronization(of: entry, by: change, in: snapshot)
             return (entry, material.materialID)
         }
-        keyPairs.forgetAll()
         request.answer("keyId", entry.arnText)
         return importAnswer(entry, materialID)
     }

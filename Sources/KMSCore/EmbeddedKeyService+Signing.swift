@@ -42,7 +42,7 @@ extension EmbeddedKeyService {
             named: try request.text(.keyID), in: try state(for: request), group: .publicKey,
             for: &request)
         guard entry.record.spec.isAsymmetric else { throw KMSError(.unsupportedOperation) }
-        let key = try keyPairs.pair(try currentMaterial(of: entry), entry.record.spec).publicKey
+        let key = try keyPairs.pair(try currentMaterial(of: entry), of: entry).publicKey
         let metadata = entry.metadata(in: try state(for: request)).structure
         var answer = Structure([
             .keyID: .text(entry.arnText), .publicKey: .bytes(key),
@@ -76,7 +76,7 @@ extension EmbeddedKeyService {
         try refuseUsage(of: entry, other: .keyAgreement, for: request)
         guard
             case .classic(let pair) = try keyPairs.pair(
-                try currentMaterial(of: entry), entry.record.spec)
+                try currentMaterial(of: entry), of: entry)
         else { throw EmbeddedKeyService.incompatible(algorithm.rawValue, entry) }
         let peer = try request.bytes(.publicKey)
         let secret: SecretBytes
@@ -122,7 +122,7 @@ extension EmbeddedKeyService {
         }
         return SignatureRequest(
             entry: entry,
-            pair: try keyPairs.pair(try currentMaterial(of: entry), entry.record.spec),
+            pair: try keyPairs.pair(try currentMaterial(of: entry), of: entry),
             message: try signedMessage(request, algorithm, entry.record.spec),
             algorithm: algorithm)
     }

@@ -256,7 +256,6 @@ final class EmbeddedKeyService: KeyService {
             }
             guard case .success(let deleted) = outcome else { return }
             keepUnlogged(planned)
-            keyPairs.forgetAll()
             destroyInTokens(deleted, of: before)
             shared.withPending { $0.dueWorkNotBefore = nil }
         } catch {

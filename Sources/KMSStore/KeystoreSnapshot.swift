@@ -141,6 +141,7 @@ package final class KeyEntry: Sendable {
     private let parsedPolicy = Mutex<PolicyDocument?>(nil)
     /// By version, at most as many as there are: making one ready costs more than a use of it.
     private let derivations = Mutex<[UInt32: HMACKey]>([:])
+    private let kept = Mutex<[UInt32: any Sendable]>([:])
 
     init(
         record: KeyRecord, materials: [MaterialRecord], scope: AccountScope, shelf: GrantShelf
@@ -184,6 +185,18 @@ package final class KeyEntry: Sendable {
             return made
         }
     }
+
+    /// What somebody has made of a version's material: it, too, goes with this entry. Whoever keeps
+    /// something sees to a bound over all keys.
+    package func kept(ofVersion version: UInt32) -> (any Sendable)? {
+        kept.withLock { $0[version] }
+    }
+
+    package func keep(_ made: any Sendable, ofVersion version: UInt32) {
+        kept.withLock { $0[version] = made }
+    }
+
+    package func dropKept() { kept.withLock { $0.removeAll() } }
 
     /// Whether imported material is missing that the key has worked with, or was made for.
     package var lacksMaterial: Bool {
