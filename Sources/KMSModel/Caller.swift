@@ -8,23 +8,46 @@ package struct Caller: Sendable, Hashable {
     package var userAgent: String
     /// What was done to a file, when a mount asks.
     package var fileActivity: FileActivity?
-    /// Where the request came from over a network, as an IP address; nil from this machine.
-    package var sourceAddress: String?
-    /// Whether it came over a connection that TLS protects.
-    package var isSecureTransport = false
+    package var transport: Transport
     /// What the answer over a network names the request by (`x-amzn-RequestId`); nil elsewhere.
     package var requestID: String?
 
     package init(
         principalARN: String, process: ProcessIdentity?, userAgent: String,
-        fileActivity: FileActivity? = nil, sourceAddress: String? = nil, requestID: String? = nil
+        fileActivity: FileActivity? = nil, transport: Transport = .local, requestID: String? = nil
     ) {
         self.principalARN = principalARN
         self.process = process
         self.userAgent = userAgent
         self.fileActivity = fileActivity
-        self.sourceAddress = sourceAddress
+        self.transport = transport
         self.requestID = requestID
+    }
+
+    /// What a request came over.
+    package enum Transport: Sendable, Hashable {
+        /// No network: the request is of this process, or came over a Unix socket.
+        case local
+        /// TCP, from an IP address.
+        case network(address: String, usesTLS: Bool)
+    }
+
+    /// The IP address that the request came from; nil where it came over no network.
+    package var sourceAddress: String? {
+        switch transport {
+        case .local: nil
+        case .network(let address, _): address
+        }
+    }
+
+    /// Whether nobody between the caller and the service could read the request.
+    package var isSecureTransport: Bool {
+        switch transport {
+        case .local: true
+        // Not over the loopback either: what came from there may have come to a proxy, a tunnel or
+        // a container's forwarded port before, in the clear and from anywhere.
+        case .network(_, let usesTLS): usesTLS
+        }
     }
 }
 

@@ -271,8 +271,7 @@ extension RequestProcessor {
         case .signed(let claim):
             caller.principalARN = try verified(claim, body).principalARN
             if case .network(let address, let usesTLS) = request.peer {
-                caller.sourceAddress = address
-                caller.isSecureTransport = usesTLS
+                caller.transport = .network(address: address, usesTLS: usesTLS)
             }
         }
         guard let service = host.service(in: region) else {

@@ -127,6 +127,31 @@ import Testing
         )
     }
 
+    @Test func `a policy against requests without TLS does not lock out those over no network`()
+        throws
+    {
+        let kms = try TestKeystore()
+        let key = try kms.key()
+        let denial = PolicyTexts.statement(
+            ["*"], ["kms:*"], effect: "Deny",
+            condition: #"{"Bool": {"aws:SecureTransport": "false"}}"#)
+        var overTCP = kms.owner
+        overTCP.transport = .network(address: "127.0.0.1", usesTLS: true)
+        try kms.ask(
+            .putKeyPolicy,
+            Structure([
+                .keyID: .text(key),
+                .policy: .text(PolicyTexts.document([PermissionTests.owners, denial])),
+            ]), as: overTCP)
+        let input = Structure([.keyID: .text(key)])
+        #expect(try kms.refusal(.describeKey, input) == nil)
+        #expect(try kms.refusal(.describeKey, input, as: overTCP) == nil)
+        overTCP.transport = .network(address: "127.0.0.1", usesTLS: false)
+        #expect(
+            try kms.refusal(.describeKey, input, as: overTCP)
+                == PermissionTests.denial("DescribeKey", overTCP, key, .explicit))
+    }
+
     @Test func `the table has every key but those that RequestConditions is never asked for`() {
         // See AuthorizationRequest.value(of:from:).
         let ofCallerAndContext: Set<ConditionKey.Name> = [
@@ -319,7 +344,12 @@ import Testing
             matching: Side(), other: later),
         Row(
             "aws:SecureTransport", "Bool", #""true""#, .describeKey,
-            matching: Side().calling { $0.isSecureTransport = true }, other: Side()),
+            matching: Side().calling { $0.transport = .network(address: "::1", usesTLS: true) },
+            other: from("::1")),
+        // Over no network at all.
+        Row(
+            "aws:SecureTransport", "Bool", #""true""#, .describeKey, matching: Side(),
+            other: from("127.0.0.1")),
         Row(
             "aws:UserAgent", "StringLike", #""KMSCore*""#, .describeKey, matching: Side(),
             other: Side().calling { $0.userAgent = "other" }),
@@ -332,11 +362,10 @@ import Testing
             not: #""arn:aws:iam::111122223333:user/bob""#, .describeKey),
         Row(
             "aws:SourceIp", "IpAddress", #""10.0.0.0/8""#, .describeKey,
-            matching: Side().calling { $0.sourceAddress = "10.1.2.3" },
-            other: Side().calling { $0.sourceAddress = "192.0.2.1" }),
+            matching: from("10.1.2.3"), other: from("192.0.2.1")),
         Row(
             "aws:SourceIp", "IpAddress", #""127.0.0.1""#, .describeKey, matching: Side(),
-            other: Side().calling { $0.sourceAddress = "192.0.2.1" }),
+            other: from("192.0.2.1")),
     ]
 
     // MARK: Requests
@@ -412,6 +441,10 @@ import Testing
                 .granteePrincipal: .text("arn:aws:iam::111122223333:root"),
                 .operations: .texts(operations),
             ]))
+    }
+
+    private static func from(_ address: String) -> Side {
+        Side().calling { $0.transport = .network(address: address, usesTLS: false) }
     }
 
     private static let later = Side().making { kms, _ in

@@ -31,7 +31,8 @@ import Testing
             call.caller
                 == Caller(
                     principalARN: FakeHost.principal, process: nil, userAgent: "a/1 b",
-                    sourceAddress: "192.0.2.7", requestID: "id-1"))
+                    transport: .network(address: "192.0.2.7", usesTLS: false),
+                    requestID: "id-1"))
         #expect(answer.record.operation == .decrypt)
         #expect(answer.record.principalARN == FakeHost.principal)
         #expect(answer.record.outcome == "success")
@@ -294,7 +295,21 @@ import Testing
         let caller = try #require(host.calls.first?.caller)
         #expect(caller.principalARN == "arn:aws:iam::111122223333:user/local/uid-1000")
         #expect(caller.process == process)
-        #expect(caller.sourceAddress == nil)
+        #expect(caller.transport == .local)
+    }
+
+    @Test(arguments: ["192.0.2.7", "127.0.0.1", "::1"])
+    func `over TCP a request is as secure as TLS makes it, over a Unix socket it is secure`(
+        _ address: String
+    ) {
+        var request = TestRequest()
+        for usesTLS in [false, true] {
+            request.peer = .network(address: address, usesTLS: usesTLS)
+            #expect(processor.process(request, host).status == 200)
+        }
+        request.peer = .process(process)
+        #expect(processor.process(request, host).status == 200)
+        #expect(host.calls.map(\.caller.isSecureTransport) == [false, true, true])
     }
 
     @Test func `over a Unix socket a signature names the Region, and nobody`() throws {
