@@ -331,7 +331,7 @@ import Testing
                 Structure([
                     .retiringPrincipal: .text(people.bob.principalARN), .limit: .number(9),
                     .marker: marker,
-                ]), as: people.bob)
+                ]), as: people.admin)
             for grant in page.structures(.grants) {
                 #expect(seen.insert(try id(grant)).inserted)
             }
@@ -339,14 +339,29 @@ import Testing
             #expect(page.flag(.truncated) == (marker != nil))
         } while marker != nil
         #expect(seen.count == 70)
-        let foreign = Structure([.retiringPrincipal: .text(people.bob.principalARN)])
-        #expect(
-            try people.store.refusal(.listRetirableGrants, foreign, as: people.alice)
-                == PermissionTests.denial("ListRetirableGrants", people.alice, nil, .identity))
-        #expect(try people.store.refusal(.listRetirableGrants, foreign, as: people.admin) == nil)
         #expect(
             try people.store.refusal(
                 .listGrants, Structure([.keyID: .text(key), .marker: .text("zz")]))
                 == .invalidMarker)
+    }
+
+    @Test func `ListRetirableGrants needs the account's permission, of one's own grants too`()
+        throws
+    {
+        let people = try People()
+        try people.grant(
+            try people.store.key(), to: people.alice, ["Encrypt"],
+            with: [.retiringPrincipal: .text(people.bob.principalARN)])
+        let input = Structure([.retiringPrincipal: .text(people.bob.principalARN)])
+        for caller in [people.alice, people.bob] {
+            #expect(
+                try people.store.refusal(.listRetirableGrants, input, as: caller)
+                    == PermissionTests.denial("ListRetirableGrants", caller, nil, .identity))
+        }
+        for caller in [people.admin, people.store.owner] {
+            let grants = try people.store.ask(.listRetirableGrants, input, as: caller)
+                .structures(.grants)
+            #expect(grants.count == 1)
+        }
     }
 }
