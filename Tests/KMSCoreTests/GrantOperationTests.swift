@@ -106,6 +106,22 @@ import Testing
         }
     }
 
+    @Test func `constraints that are too large are refused before any key is looked for`() throws {
+        let people = try People()
+        let pairs = Dictionary(uniqueKeysWithValues: (0..<9).map { ("name\($0)", "value") })
+        for member: Member in [.encryptionContextEquals, .encryptionContextSubset] {
+            let constraints = Structure([member: .context(EncryptionContext(pairs))])
+            #expect(
+                throws: KMSError.validation(
+                    "\(member.rawValue) has 9 encryption context pairs; at most 8 are allowed.")
+            ) {
+                try people.grant(
+                    "12345678-1234-1234-1234-123456789012", to: people.bob, ["Encrypt"],
+                    as: people.alice, with: [.constraints: .structure(constraints)])
+            }
+        }
+    }
+
     @Test func `grants are listed by a principal or by a service, not by both`() throws {
         let people = try People()
         let key = try people.store.key()

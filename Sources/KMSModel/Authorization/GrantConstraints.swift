@@ -40,7 +40,8 @@ package struct GrantConstraints: Hashable, Sendable {
 
     /// As CreateGrant is asked.
     ///
-    /// - Throws: ``KMSError/validation(_:)`` if there are both kinds for the context.
+    /// - Throws: ``KMSError/validation(_:)`` if there are both kinds for the context, or one that
+    ///   is too large. Whoever judges the constraints can rely on their size.
     package init(
         encryptionContextEquals: EncryptionContext?, encryptionContextSubset: EncryptionContext?,
         sourceARN: String?
@@ -52,6 +53,7 @@ package struct GrantConstraints: Hashable, Sendable {
         case (nil, let pairs?): context = .subset(pairs)
         case (nil, nil): context = nil
         }
+        try context?.checkSize()
         self.init(context: context, sourceARN: sourceARN)
     }
 
@@ -67,6 +69,25 @@ package struct GrantConstraints: Hashable, Sendable {
         case (.equals, .subset): return false
         case (.subset(let wanted), .equals(let own)), (.subset(let wanted), .subset(let own)):
             return own.includes(wanted)
+        }
+    }
+}
+
+extension GrantConstraints.Context {
+    fileprivate func checkSize() throws(KMSError) {
+        let pairs = pairs.pairs
+        guard pairs.count <= GrantConstraints.maximumPairs else {
+            throw .validation(
+                "\(type) has \(pairs.count) encryption context pairs; at most "
+                    + "\(GrantConstraints.maximumPairs) are allowed.")
+        }
+        let characters = pairs.reduce(0) {
+            $0 + $1.name.unicodeScalars.count + $1.value.unicodeScalars.count
+        }
+        guard characters <= GrantConstraints.maximumCharacters else {
+            throw .validation(
+                "\(type) has \(characters) characters; at most "
+                    + "\(GrantConstraints.maximumCharacters) are allowed.")
         }
     }
 }

@@ -123,25 +123,10 @@ extension GrantTerms {
                     + "regular expression pattern: "
                     + "^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$")
         }
-        guard let context = constraints.context else { return }
-        guard isSymmetric else {
+        guard constraints.context == nil || isSymmetric else {
             throw .validation(
                 "EncryptionContext is supported only when creating a grant for a symmetric "
                     + "encryption KMS key.")
-        }
-        let pairs = context.pairs.pairs
-        guard pairs.count <= GrantConstraints.maximumPairs else {
-            throw .validation(
-                "\(context.type) has \(pairs.count) encryption context pairs; at most "
-                    + "\(GrantConstraints.maximumPairs) are allowed.")
-        }
-        let characters = pairs.reduce(0) {
-            $0 + $1.name.unicodeScalars.count + $1.value.unicodeScalars.count
-        }
-        guard characters <= GrantConstraints.maximumCharacters else {
-            throw .validation(
-                "\(context.type) has \(characters) characters; at most "
-                    + "\(GrantConstraints.maximumCharacters) are allowed.")
         }
     }
 

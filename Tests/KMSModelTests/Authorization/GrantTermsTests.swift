@@ -190,19 +190,30 @@ import Testing
     }
 
     @Test func `constraints have at most 8 pairs and 384 characters`() {
+        func error(
+            equals: EncryptionContext? = nil, subset: EncryptionContext? = nil
+        ) -> KMSError? {
+            refusal { () throws(KMSError) in
+                _ = try GrantConstraints(
+                    encryptionContextEquals: equals, encryptionContextSubset: subset,
+                    sourceARN: nil)
+            }
+        }
         func pairs(_ count: Int) -> EncryptionContext {
             EncryptionContext(
                 Dictionary(uniqueKeysWithValues: (0..<count).map { ("k\($0)", "v") }))
         }
-        #expect(error(context: .equals(pairs(8))) == nil)
-        #expect(error(context: .equals(pairs(9))) != nil)
-        #expect(error(context: .subset(pairs(9))) != nil)
+        let tooMany = "has 9 encryption context pairs; at most 8 are allowed."
+        #expect(error(equals: pairs(8)) == nil)
+        #expect(error(equals: pairs(9)) == .validation("EncryptionContextEquals \(tooMany)"))
+        #expect(error(subset: pairs(9)) == .validation("EncryptionContextSubset \(tooMany)"))
         func characters(_ count: Int) -> EncryptionContext {
             EncryptionContext(["key": String(repeating: "é", count: count - 3)])
         }
-        #expect(error(context: .subset(characters(384))) == nil)
-        #expect(error(context: .subset(characters(385))) != nil)
-        #expect(error(context: .equals(characters(385))) != nil)
+        let tooLong = "has 385 characters; at most 384 are allowed."
+        #expect(error(subset: characters(384)) == nil)
+        #expect(error(subset: characters(385)) == .validation("EncryptionContextSubset \(tooLong)"))
+        #expect(error(equals: characters(385)) == .validation("EncryptionContextEquals \(tooLong)"))
     }
 
     @Test func `constraints on the context are for symmetric keys`() {
