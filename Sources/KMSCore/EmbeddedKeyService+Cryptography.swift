@@ -44,6 +44,8 @@ extension EmbeddedKeyService {
         let to = input.encryptionAlgorithm(.destinationEncryptionAlgorithm)
         request.note(implied: from, .sourceEncryptionAlgorithm)
         request.note(implied: to, .destinationEncryptionAlgorithm)
+        // An alias that is pointed elsewhere meanwhile must not make one key of two, or two of one.
+        request.snapshot = try state(for: request)
         request.facts.isSameKey = try isSameKey(request)
         request.facts.action = .reEncryptFrom
         request.facts.context = input.context(.sourceEncryptionContext)

@@ -163,8 +163,10 @@ final class EmbeddedKeyService: KeyService {
 
     // MARK: State
 
-    /// The newest state, after everything that is due has been done.
+    /// The newest state, after everything that is due has been done; or the one that the request
+    /// keeps to.
     func state(for request: Request) throws(KMSError) -> KeystoreSnapshot {
+        if let snapshot = request.snapshot { return snapshot }
         do throws(UsageLogError) {
             if shared.withPending({ !$0.unlogged.isEmpty }) { try recordUnlogged() }
         } catch {

@@ -17,6 +17,10 @@ struct Request {
     /// What the rules of the key policies and grants look at beside the request's own members.
     var facts = RequestFacts()
 
+    /// The state that all of an operation works on, where more than one key must be of one time;
+    /// nil where each look is for the newest one.
+    var snapshot: KeystoreSnapshot?
+
     init(
         _ operation: KMSOperation, _ input: Structure, caller: Caller, scope: AccountScope,
         at reading: ClockReading
