@@ -98,6 +98,14 @@ final class EmbeddedKeyService: KeyService {
         return try outcome.get()
     }
 
+    /// Whether nothing comes before an operation with symmetric keys that may take time.
+    var answersAtOnce: Bool {
+        guard let snapshot = store.quietSnapshot, !snapshot.hasKeyStores, log.isPrepared,
+            shared.withPending({ $0.unlogged.isEmpty })
+        else { return false }
+        return snapshot.nextDue.map { clock.now() < $0 } ?? true
+    }
+
     // MARK: The log
 
     /// Writes an event and those that come with it, after those that could not be written before.

@@ -162,13 +162,10 @@ package final class Keystore: Sendable {
         }
     }
 
-    /// Whether requests with symmetric keys take microseconds: no token may hold them up, and no
-    /// event waits for the disk.
+    /// Whether a request with symmetric keys takes microseconds just now: neither a token nor the
+    /// disk, the database or somebody who uses it may hold it up. Waits for nobody.
     package var answersAtOnce: Bool {
-        guard durability == .withinASecond, let snapshot = try? store.snapshot() else {
-            return false
-        }
-        return !snapshot.hasKeyStores
+        durability == .withinASecond && keyService.answersAtOnce
     }
 
     /// The principal that stands for the keystore's owner.

@@ -4,7 +4,8 @@ package import KMSModel
 /// What stands behind the server: an account with its keys in every Region, and who may ask.
 ///
 /// All of it may be called from several threads at once, and may take the time that a look into a
-/// database takes. ``defaultRegion`` and ``principalARN(uid:)`` must not.
+/// database takes. ``defaultRegion``, ``answersAtOnce`` and ``principalARN(uid:)`` must not: the
+/// threads that read ask for them.
 package protocol KeyServiceHost: Sendable {
     /// The Region of requests that name none, which only those without a signature may.
     var defaultRegion: String { get }
@@ -12,8 +13,8 @@ package protocol KeyServiceHost: Sendable {
     /// Whether keys can be used just now.
     var isReady: Bool { get }
 
-    /// Whether ``RequestProcessor/isQuick(_:)`` requests take microseconds, and may be answered by
-    /// the thread that read them.
+    /// Whether ``RequestProcessor/isQuick(_:)`` requests take microseconds just now, and may be
+    /// answered by the thread that read them. Asked before anybody is believed to be somebody.
     var answersAtOnce: Bool { get }
 
     /// The keys of one Region; nil where the account has no such Region.

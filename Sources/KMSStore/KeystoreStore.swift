@@ -36,6 +36,9 @@ package final class KeystoreStore: Sendable {
     /// The counter of commits is shared memory; should it fail (a replaced file), this bounds
     /// how long a change stays unseen.
     private static let recheckInterval = Duration.seconds(1)
+    /// For how long a snapshot is good at least that ``quietSnapshot`` gives out: looks that
+    /// follow at once find it, too.
+    private static let quietMargin = Duration.milliseconds(10)
 
     let database: KeystoreDatabase
     let working: Mutex<Working>
@@ -77,13 +80,25 @@ package final class KeystoreStore: Sendable {
     package func snapshot() throws(KeystoreError) -> KeystoreSnapshot {
         let counter = commits.quiet
         let now = ContinuousClock.now
-        let cached: KeystoreSnapshot? = current.withLock { current in
-            guard let counter, counter == current.counter, now < current.checkAgain else {
+        let known = cached(counter, at: now)
+        return if let known { known } else { try readAgain(counter: counter, now: now) }
+    }
+
+    /// The same for who must not wait: nil where the database would have to be asked, now or within
+    /// milliseconds. Takes neither `working` nor a system call.
+    package var quietSnapshot: KeystoreSnapshot? {
+        cached(commits.quiet, at: ContinuousClock.now + KeystoreStore.quietMargin)
+    }
+
+    private func cached(
+        _ counter: UInt64?, at time: ContinuousClock.Instant
+    ) -> KeystoreSnapshot? {
+        current.withLock { current in
+            guard let counter, counter == current.counter, time < current.checkAgain else {
                 return nil
             }
             return current.snapshot
         }
-        return if let cached { cached } else { try readAgain(counter: counter, now: now) }
     }
 
     private func readAgain(

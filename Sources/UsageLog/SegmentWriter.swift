@@ -169,6 +169,17 @@ final class SegmentWriter: Sendable {
 
     // MARK: Segments
 
+    /// Whether an event of any size is written without ``prepare(forPlaintextBytes:)``.
+    var isPrepared: Bool {
+        let isPrepared = state.withLockIfAvailable { state in
+            guard !state.isClosed, state.failure == nil, !state.mustSynchronize,
+                let segment = state.segment
+            else { return false }
+            return isUsable(segment, forPlaintextBytes: SegmentFormat.maximumPlaintextBytes)
+        }
+        return isPrepared ?? false
+    }
+
     /// Gets ready for an event: a segment with room, nothing left that a sync could not anchor.
     private func prepare(forPlaintextBytes count: Int) throws(UsageLogError) {
         try control.withLock { _ throws(UsageLogError) in

@@ -70,6 +70,10 @@ package final class UsageLogWriter: Sendable {
         try core.append(event)
     }
 
+    /// Whether the next event needs neither the anchor store nor a sync before it is written. Waits
+    /// for nobody: false, too, while another thread is at it.
+    package var isPrepared: Bool { core.isPrepared }
+
     /// Returns when all events appended before are on the disk and anchored.
     package func synchronize() throws(UsageLogError) {
         try core.synchronize()

@@ -218,6 +218,28 @@ import Testing
         #expect(try fixture.verify().passes)
     }
 
+    @Test func `a writer is prepared when the next event needs neither a segment nor an anchor`()
+        throws
+    {
+        let writer = fixture.lazyWriter()
+        #expect(!writer.isPrepared)
+        try writer.append(fixture.event("First"))
+        #expect(writer.isPrepared)
+        fixture.anchors.setFails(true)
+        #expect(throws: UsageLogError.self) { try writer.synchronize() }
+        #expect(!writer.isPrepared)
+        fixture.anchors.setFails(false)
+        try writer.synchronize()
+        #expect(writer.isPrepared)
+        writer.close()
+        #expect(!writer.isPrepared)
+        // The next event makes a segment.
+        let full = fixture.writer(segmentLimitBytes: 1, syncIntervalMilliseconds: 3_600_000)
+        try full.append(fixture.event("Second"))
+        #expect(!full.isPrepared)
+        full.close()
+    }
+
     @Test func `a sync closes the segment that could not be closed before it, or fails`() throws {
         let writer = fixture.writer(segmentLimitBytes: 1, syncIntervalMilliseconds: 3_600_000)
         try writer.append(fixture.event("First"))
