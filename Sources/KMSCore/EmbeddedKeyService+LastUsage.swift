@@ -17,15 +17,15 @@ extension EmbeddedKeyService {
     }
 
     private func lastUsage(of entry: KeyEntry) throws(KMSError) -> Structure? {
-        let use: UsageTally.LastUse?
+        // First, since a segment that ends meanwhile has its events in the totals then.
+        let own = shared.log.lastUse(ofKey: entry.arnText)
+        let anchored: UsageTally.LastUse?
         do throws(UsageLogError) {
-            // The totals are those of what is anchored: up to now.
-            try shared.log.synchronize()
-            use = try shared.notary.usage(ofKey: entry.arnText)?.lastUse
+            anchored = try shared.notary.usage(ofKey: entry.arnText)?.lastUse
         } catch {
             throw .internalFailure("\(error)")
         }
-        return use.map { use in
+        return UsageTally.LastUse.latest(own, anchored).map { use in
             Structure([
                 .operation: .text(use.operation), .timestamp: .time(use.time),
                 .cloudTrailEventID: .text(use.eventID), .kmsRequestID: .text(use.requestID),

@@ -167,6 +167,11 @@ final class SegmentWriter: Sendable {
             && segment.hasRoom(forPlaintextBytes: count, limitBytes: segmentLimitBytes)
     }
 
+    /// Among the events of the open segment, anchored or not.
+    func lastUse(ofKey arn: String) -> UsageTally.LastUse? {
+        state.withLock { $0.segment?.tally[arn]?.lastUse }
+    }
+
     // MARK: Segments
 
     /// Whether an event of any size is written without ``prepare(forPlaintextBytes:)``.

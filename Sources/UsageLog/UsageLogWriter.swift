@@ -74,6 +74,12 @@ package final class UsageLogWriter: Sendable {
     /// for nobody: false, too, while another thread is at it.
     package var isPrepared: Bool { core.isPrepared }
 
+    /// The last use of a key that this writer's open segment has; ``LogNotary`` knows those of ended
+    /// segments, and of open ones as far as they are anchored. Asked first, the two leave none out.
+    package func lastUse(ofKey arn: String) -> UsageTally.LastUse? {
+        core.lastUse(ofKey: arn)
+    }
+
     /// Returns when all events appended before are on the disk and anchored.
     package func synchronize() throws(UsageLogError) {
         try core.synchronize()

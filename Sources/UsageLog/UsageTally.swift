@@ -17,6 +17,11 @@ package struct UsageTally: Sendable {
         fileprivate func isAfter(_ other: LastUse) -> Bool {
             (time, eventID) > (other.time, other.eventID)
         }
+
+        package static func latest(_ one: LastUse?, _ other: LastUse?) -> LastUse? {
+            guard let one, let other else { return one ?? other }
+            return other.isAfter(one) ? other : one
+        }
     }
 
     package struct Period: Hashable, Sendable {
