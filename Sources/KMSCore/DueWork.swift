@@ -185,6 +185,6 @@ extension KeyEntry {
     func deletionWait(windowDays days: Int, from now: Timestamp) -> DeletionWait {
         let latest = now.advanced(byMilliseconds: KMSLimit.clockToleranceMilliseconds)
         let dates = materials.map(\.creationDate) + [record.creationDate]
-        return DeletionWait(days: dates.contains { $0 > latest } ? days : DeletionWait.days)
+        return DeletionWait(days: dates.contains { $0 > latest } ? days : DeletionWait.usualDays)
     }
 }

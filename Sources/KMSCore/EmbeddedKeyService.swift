@@ -103,7 +103,7 @@ final class EmbeddedKeyService: KeyService {
         guard let snapshot = store.quietSnapshot, !snapshot.hasKeyStores, log.isPrepared,
             shared.withPending({ $0.unlogged.isEmpty })
         else { return false }
-        return snapshot.nextDue.map { clock.now() < $0 } ?? true
+        return !snapshot.due.areReached(at: clock.reading())
     }
 
     // MARK: The log

@@ -168,6 +168,12 @@ extension Keystore {
         return (scope.userARN(name: record.name), record.secretAccessKey)
     }
 
+    /// Whether there is surely no such access key. Waits for nobody: false where the newest state
+    /// would have to be read.
+    package func lacksAccessKey(id: String) -> Bool {
+        store.quietSnapshot.map { $0.principals[id] == nil } ?? false
+    }
+
     /// Who a local user is: the keystore's owner is the account root.
     package func principalARN(uid: UInt32) -> String {
         uid == ownerUID ? scope.rootPrincipalARN : scope.userARN(uid: uid)

@@ -87,7 +87,7 @@ extension Request {
                 .multiRegion: .flag(true), .policy: input[.policy],
                 .bypassPolicyLockoutSafetyCheck: input[.bypassPolicyLockoutSafetyCheck],
                 .tags: input[.tags],
-            ]), caller: caller, scope: replica.arn.scope, now: now)
+            ]), caller: caller, scope: replica.arn.scope, at: reading)
         creation.event.isForwarded = true
         creation.noteNewKey(of: replica, metadata)
         serviceEvents.append(creation.event)

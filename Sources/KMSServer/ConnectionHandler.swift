@@ -28,7 +28,9 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     /// What is to be done when a body is there.
     private enum Intent {
-        case reply(ServerAnswer, closes: Bool)
+        case reply(ServerAnswer)
+        /// The same, without a wait for the body, and for the last time on this connection.
+        case turnAway(ServerAnswer)
         case health
         case carryOut(AdmittedRequest)
 
@@ -187,6 +189,9 @@ extension ConnectionHandler {
             begin: server.now(), keepsConnection: head.isKeepAlive)
         let announced = head.headers.first(name: "content-length").flatMap { Int($0) }
         let intent = intent(exchange)
+        if case .turnAway(let answer) = intent {
+            return reply(answer, exchange, context, closes: true)
+        }
         if case .carryOut = intent, let expected = head.headers.first(name: "expect"),
             expected.lowercased() == "100-continue"
         {
@@ -206,7 +211,8 @@ extension ConnectionHandler {
             exchange.head, from: exchange.peer, requestID: exchange.requestID,
             at: exchange.begin.moment)
         {
-        case .refused(let answer): return .reply(answer, closes: false)
+        case .refused(let answer): return .reply(answer)
+        case .turnedAway(let answer): return .turnAway(answer)
         case .accepted(let admitted): return .carryOut(admitted)
         }
     }
@@ -220,11 +226,10 @@ extension ConnectionHandler {
         case "/metrics" where isRead && showsNumbers:
             let text = server.registry.text()
             return .reply(
-                exchange.plain(status: 200, type: PrometheusRegistry.contentType, text),
-                closes: false)
+                exchange.plain(status: 200, type: PrometheusRegistry.contentType, text))
         default:
             guard listener.role == .numbers else { return nil }
-            return .reply(refusal(.notFound, nil, exchange), closes: true)
+            return .turnAway(refusal(.notFound, nil, exchange))
         }
     }
 
@@ -247,7 +252,7 @@ extension ConnectionHandler {
     ) {
         forgetBody()
         let answer =
-            if case .reply(let answer, _) = intent {
+            if case .reply(let answer) = intent {
                 answer
             } else {
                 refusal(failure, intent.operation, exchange)
@@ -265,9 +270,9 @@ extension ConnectionHandler {
             return
         }
         switch intent {
-        case .reply(let answer, let closes):
+        case .reply(let answer), .turnAway(let answer):
             body.giveUp()
-            reply(answer, exchange, context, closes: closes)
+            reply(answer, exchange, context)
         case .health:
             let host = server.host
             carryOut(exchange, nil, body.whole(), context) { _ in exchange.health(host.isReady) }

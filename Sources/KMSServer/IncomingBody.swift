@@ -25,7 +25,7 @@ final class IncomingBody {
 
     func append(_ piece: ByteBuffer) -> Outcome {
         let more = piece.readableBytes
-        if keeps, !budget.take(more) { return .noRoom }
+        if keeps, !budget.grow(from: count, to: count + more) { return .noRoom }
         count += more
         if count > JSONCodec.maximumBodyBytes { return .tooLarge }
         guard keeps else { return .taken }

@@ -4,8 +4,8 @@ package import KMSModel
 /// What stands behind the server: an account with its keys in every Region, and who may ask.
 ///
 /// All of it may be called from several threads at once, and may take the time that a look into a
-/// database takes. ``defaultRegion``, ``answersAtOnce`` and ``principalARN(uid:)`` must not: the
-/// threads that read ask for them.
+/// database takes. ``defaultRegion``, ``answersAtOnce``, ``lacksAccessKey(id:)`` and
+/// ``principalARN(uid:)`` must not: the threads that read ask for them.
 package protocol KeyServiceHost: Sendable {
     /// The Region of requests that name none, which only those without a signature may.
     var defaultRegion: String { get }
@@ -19,6 +19,9 @@ package protocol KeyServiceHost: Sendable {
 
     /// The keys of one Region; nil where the account has no such Region.
     func service(in region: String) -> (any KeyService)?
+
+    /// Whether there is surely no such access key; false where that can't be told at once.
+    func lacksAccessKey(id: String) -> Bool
 
     /// - Returns: nil when there is no such access key, or it may not be used.
     /// - Throws: ``KMSError`` when that can't be found out.

@@ -23,7 +23,7 @@ package struct RequestProcessor: Sendable {
         self.quota = quota
     }
 
-    /// The first step: all that can be said without the body and without the keystore.
+    /// The first step: all that can be said without the body, and without a wait for the keystore.
     package func admit(
         _ head: HTTPRequestHead, from peer: Peer, requestID: String, at moment: Moment
     ) -> Admission {
@@ -40,8 +40,10 @@ package struct RequestProcessor: Sendable {
                     operation: target, credentials: credentials, peer: peer,
                     userAgent: Self.userAgent(head), requestID: requestID))
         } catch {
-            return .refused(
-                refusal(error, operation: operation, requestID: requestID, at: moment.time))
+            let answer = refusal(
+                error, operation: operation, requestID: requestID, at: moment.time)
+            return error == .signature(.unrecognizedClient)
+                ? .turnedAway(answer) : .refused(answer)
         }
     }
 
@@ -110,6 +112,8 @@ package struct RequestProcessor: Sendable {
 /// What the first step says.
 package enum Admission: Sendable {
     case refused(ServerAnswer)
+    /// So is whatever else comes from there: nobody here has such an access key.
+    case turnedAway(ServerAnswer)
     /// Its body is worth reading.
     case accepted(AdmittedRequest)
 }
@@ -197,7 +201,9 @@ extension RequestProcessor {
         case .network:
             guard let claim else { throw .signature(.missingAuthenticationToken) }
             // There are no temporary credentials here, so no token can be right.
-            guard claim.sessionToken == nil else { throw .signature(.unrecognizedClient) }
+            guard claim.sessionToken == nil, !host.lacksAccessKey(id: claim.accessKeyID) else {
+                throw .signature(.unrecognizedClient)
+            }
             return .signed(claim)
         }
     }

@@ -7,7 +7,7 @@ package struct ServerLimits: Sendable, Hashable {
     /// Requests under way or waiting for a thread; more are answered at once that the service is
     /// busy.
     package var requestsInFlight = 256
-    /// Bytes of bodies that are being read, over all connections.
+    /// Bytes of bodies, over all connections, but for the first ones of each.
     package var bodyBytesInFlight = 64 << 20
     /// A connection without a request is closed after this time.
     package var idleSeconds = 60
@@ -25,6 +25,9 @@ package struct ServerLimits: Sendable, Hashable {
     package var workersInKeyStore: Int { max(1, workers / 4) }
     /// How long one more waits there, with its thread.
     package static let keyStoreWaitMilliseconds = 500
+
+    /// Of each body, so at most as much for each connection and each request in flight.
+    static let uncountedBodyBytes = 16 << 10
 
     /// All of a request's header together; AWS's front end takes about as much.
     static let headerBytes = 32 << 10

@@ -8,13 +8,13 @@ package import KMSModel
 package struct DeletionWait: Hashable, Sendable {
     /// The waiting period of AWS KMS may be up to 24 hours longer than the one that was asked for,
     /// too (its developer guide, "Deleting AWS KMS keys").
-    package static let days = 1
+    package static let usualDays = 1
 
     package var days: Int
     /// nil while nobody has seen the date come.
     package var firstSeen: ClockReading?
 
-    package init(days: Int = DeletionWait.days) {
+    package init(days: Int = DeletionWait.usualDays) {
         self.days = days
     }
 

@@ -23,6 +23,8 @@ struct KeystoreHost: KeyServiceHost {
 
     func service(in region: String) -> (any KeyService)? { keystore.service(inRegion: region) }
 
+    func lacksAccessKey(id: String) -> Bool { keystore.lacksAccessKey(id: id) }
+
     func accessKey(id: String) throws(KMSError) -> HostAccessKey? {
         do throws(KeystoreError) {
             return try keystore.accessKey(id: id).map {

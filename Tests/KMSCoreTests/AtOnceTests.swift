@@ -17,7 +17,7 @@ import enum TestSupport.Deadline
         kms = try TestKeystore()
     }
 
-    /// What uses a key comes to an end, and from then on nothing is left to be done before others.
+    /// Whether requests come to the end of what is to be done before the next one.
     private func becomesQuiet() throws -> Bool {
         try Deadline.wait(seconds: 10) {
             try kms.ask(.listKeys)
@@ -53,6 +53,25 @@ import enum TestSupport.Deadline
         kms.clock.advance(days: 8)
         #expect(!kms.keystore.answersAtOnce)
         #expect(try becomesQuiet())
+    }
+
+    @Test func `an access key that nobody has is told at once, unless the state is not known`()
+        throws
+    {
+        let user = try kms.keystore.createPrincipal(
+            NewAccessKey(name: "alice"), as: kms.owner)
+        let stranger = "AKIAUNKNOWNUNKNOWN00"
+        let isTold = try Deadline.wait(seconds: 10) {
+            try kms.ask(.listKeys)
+            return kms.keystore.lacksAccessKey(id: stranger)
+        }
+        #expect(isTold)
+        #expect(!kms.keystore.lacksAccessKey(id: user.principal.accessKeyID))
+        let commits = try SharedWord(
+            Descriptor.open(path: kms.path + "/commits", OpenFlag.readWrite))
+        commits.add(1 << 32)
+        #expect(!kms.keystore.lacksAccessKey(id: stranger))
+        commits.add(1)
     }
 
     @Test func `with keys in tokens nothing is answered at once`() throws {

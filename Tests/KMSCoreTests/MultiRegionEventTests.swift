@@ -78,7 +78,7 @@ import UsageLog
         let key = try kms.key(isMultiRegion: true)
         var caller = kms.owner
         caller.requestID = "b3b5ad2f-19a4-4e7d-9f4b-3a9e5fd0a1c2"
-        caller.sourceAddress = "192.0.2.7"
+        caller.transport = .network(address: "192.0.2.7", usesTLS: true)
         let records = try events(kms) {
             try kms.ask(
                 .replicateKey, id(key).with(.replicaRegion, .text(away)), as: caller)

@@ -20,6 +20,7 @@ final class FakeHost: KeyServiceHost, KeyService {
         var answer: Result<Structure, KMSError> = .success(Structure())
         var isReady = true
         var areKeysReadable = true
+        var tellsOfKeysAtOnce = false
     }
 
     let defaultRegion = "eu-central-1"
@@ -32,6 +33,7 @@ final class FakeHost: KeyServiceHost, KeyService {
 
     var calls: [Call] { state.withLock { $0.calls } }
     func loseKeys() { state.withLock { $0.areKeysReadable = false } }
+    func tellOfKeysAtOnce() { state.withLock { $0.tellsOfKeysAtOnce = true } }
 
     var isReady: Bool { state.withLock { $0.isReady } }
 
@@ -39,6 +41,10 @@ final class FakeHost: KeyServiceHost, KeyService {
 
     func service(in region: String) -> (any KeyService)? {
         ["eu-central-1", "us-east-1"].contains(region) ? self : nil
+    }
+
+    func lacksAccessKey(id: String) -> Bool {
+        state.withLock { $0.tellsOfKeysAtOnce } && id != Self.accessKeyID
     }
 
     func accessKey(id: String) throws(KMSError) -> HostAccessKey? {
@@ -126,7 +132,7 @@ extension RequestProcessor {
         var head = request.head(host)
         change(&head)
         switch admit(head, from: request.peer, requestID: "id-1", at: moment) {
-        case .refused(let answer): return answer
+        case .refused(let answer), .turnedAway(let answer): return answer
         case .accepted(let admitted):
             var body = Array(request.body.utf8)
             return answer(admitted, body: &body, at: moment)

@@ -75,12 +75,42 @@ import Testing
         #expect(try server.isServing())
     }
 
-    @Test func `bodies over all connections have a limit`() throws {
+    @Test func `bodies over all connections have a limit, but for 16 KiB of each`() throws {
         let server = try LiveServer("body-bytes=1000")
-        let body = "{\"X\":\"" + String(repeating: "x", count: 2000) + "\"}"
-        let answer = try server.exchange(Signed.request(body: body))
-        #expect(answer.status == 503)
+        func body(_ count: Int) -> String {
+            "{\"X\":\"" + String(repeating: "x", count: count - 8) + "\"}"
+        }
+        // What one connection holds, no other gets; the first bytes everybody gets.
+        let other = try server.connect()
+        try other.send(Signed.text(Signed.head(), body(16_384 + 900), length: 20_000))
+        let isFull = try Deadline.wait(seconds: 10) {
+            try server.exchange(Signed.request(body: body(16_384 + 200))).status == 503
+        }
+        #expect(isFull)
+        let answer = try server.exchange(Signed.request(body: body(16_384 + 200)))
         #expect(answer.error?.name == "ServiceUnavailableException")
+        #expect(try server.exchange(Signed.request(body: body(16_384))).status == 200)
+        other.endSending()
+        #expect(try other.isClosedByPeer())
+        let hasRoom = try Deadline.wait(seconds: 10) {
+            try server.exchange(Signed.request(body: body(16_384 + 1000))).status == 200
+        }
+        #expect(hasRoom)
+        #expect(
+            try server.exchange(Signed.request(body: body(16_384 + 1001))).status == 503)
+    }
+
+    @Test func `whoever names an access key that nobody has is answered before the body`() throws {
+        let server = try LiveServer()
+        let connection = try server.connect()
+        let head = Signed.text(Signed.head(), "", length: 1_000_000)
+            .replacingOccurrences(of: "AKIAIOSFODNN7EXAMPLE", with: "AKIAUNKNOWNUNKNOWN00")
+        try connection.send(head + String(repeating: "x", count: 100_000))
+        let answer = try connection.answer()
+        #expect(answer.status == 400)
+        #expect(answer.error?.name == "UnrecognizedClientException")
+        #expect(answer.headers["connection"] == "close")
+        #expect(try connection.isClosedByPeer())
         #expect(try server.isServing())
     }
 

@@ -283,6 +283,32 @@ import Testing
         #expect(answer.error?.name == "MissingAuthenticationTokenException")
     }
 
+    @Test func `who names an access key that nobody has is turned away by the head alone`() {
+        var stranger = TestRequest()
+        stranger.accessKeyID = "AKIAUNKNOWNUNKNOWN00"
+        var admissions: [Admission] = []
+        for request in [stranger, TestRequest()] {
+            admissions.append(admission(of: request))
+            host.tellOfKeysAtOnce()
+            admissions.append(admission(of: request))
+        }
+        guard case .accepted = admissions[0], case .turnedAway(let answer) = admissions[1],
+            case .accepted = admissions[2], case .accepted = admissions[3]
+        else {
+            Issue.record("\(admissions)")
+            return
+        }
+        #expect(answer.status == 400)
+        #expect(answer.error?.name == "UnrecognizedClientException")
+        #expect(
+            answer.error?.message == "The security token included in the request is invalid.")
+    }
+
+    private func admission(of request: TestRequest) -> Admission {
+        processor.admit(
+            request.head(host), from: request.peer, requestID: "id", at: TestRequest.moment)
+    }
+
     // MARK: Unix sockets
 
     private let process = ProcessIdentity(uid: 1000, gid: 100, pid: 42, program: "curl")

@@ -72,6 +72,7 @@ struct EchoService: KeyService {
 /// Two Regions, one access key, and users as ARNs.
 struct EchoHost: KeyServiceHost {
     static let accessKeyID = "AKIAIOSFODNN7EXAMPLE"
+    static let brokenAccessKeyID = "AKIABROKENKEYSTORE00"
     static let secretText = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
     static let principal = "arn:aws:iam::111122223333:user/test"
 
@@ -99,8 +100,12 @@ struct EchoHost: KeyServiceHost {
         ["eu-central-1", "us-east-1"].contains(region) ? EchoService(region: region) : nil
     }
 
+    func lacksAccessKey(id: String) -> Bool {
+        id != Self.accessKeyID && id != Self.brokenAccessKeyID
+    }
+
     func accessKey(id: String) throws(KMSError) -> HostAccessKey? {
-        if id == "AKIABROKENKEYSTORE00" { throw .internalFailure("the keystore is gone") }
+        if id == Self.brokenAccessKeyID { throw .internalFailure("the keystore is gone") }
         guard id == Self.accessKeyID else { return nil }
         return HostAccessKey(principalARN: Self.principal, secret: secret)
     }

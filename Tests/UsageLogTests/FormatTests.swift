@@ -1,5 +1,6 @@
 import Cryptography
 import KMSModel
+import Platform
 import Testing
 
 @testable import UsageLog
