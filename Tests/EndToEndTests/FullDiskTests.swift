@@ -97,7 +97,12 @@ extension EndToEnd.Files {
                 try file.write(pattern(5000), at: 0)
                 try file.truncate(to: 4 << 20)
                 try file.write(pattern(5000, seed: 2), at: (4 << 20) - 5000)
-                if isSynced { try file.synchronize(dataOnly: false) }
+                // At a close the kernel hands over what it has.
+                if isSynced {
+                    try file.synchronize(dataOnly: false)
+                } else {
+                    _ = try Disk.open(fixture.path("sparse"), OpenFlag.readWrite)
+                }
                 try Self.fill(fixture)
                 #expect(throws: Errno.noSpace) {
                     try file.write([UInt8](repeating: 9, count: 2 << 20), at: 1 << 20)

@@ -52,12 +52,8 @@ extension EndToEnd.Commands {
             throws
         {
             try Self.withMount { fixture in
-                let made = try Disk.make(fixture.path("file"), mode: 0o644)
-                if file == "in the store" {
-                    try made.synchronize(dataOnly: false)
-                    try fixture.unmount()
-                    try fixture.mount()
-                }
+                _ = try Disk.make(fixture.path("file"), mode: 0o644)
+                if file == "in the store" { try fixture.remount() }
                 #expect(Self.denied(try Self.run("cat file", as: OtherUser.bob, in: fixture)))
                 let events = try fixture.json("log", "--event", "Decrypt")
                 #expect(events.last?["errorCode"].string == "AccessDeniedException")

@@ -89,9 +89,9 @@ extension EndToEnd.Files {
                     fixture.vault, fixture.mountPoint
                 ).with(fixture.environment).run()
                 try Disk.write(fixture.path("small"), "content")
-                let file = try Disk.make(fixture.path("large"))
                 let piece = pattern(8 << 20)
                 let error = #expect(throws: Errno.self) {
+                    let file = try Disk.make(fixture.path("large"))
                     for number in 0..<16 {
                         try file.write(piece, at: UInt64(number * piece.count))
                         try file.synchronize(dataOnly: true)

@@ -172,10 +172,22 @@ import Testing
         #expect(script.flags == [false])
     }
 
+    @Test func `a data key of another length than asked for is none`() throws {
+        let short = #"{"KeyId":"\#(Self.arn)","Plaintext":"aGVsbG8=","CiphertextBlob":"AQID"}"#
+        let service = try service(AnswerScript([AnswerScript.answer(200, short)]))
+        let error = #expect(throws: KMSError.self) {
+            try service.generateDataKey(
+                under: "alias/x", byteCount: 32, context: EncryptionContext(["a": "b"]),
+                as: Self.caller)
+        }
+        #expect(error?.code == .internalFailure)
+    }
+
     @Test
     func `a cache asks once for what it knows, and makes nothing up`() throws {
+        let dataKey = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
         let made =
-            #"{"KeyId":"\#(Self.arn)","Plaintext":"aGVsbG8=","CiphertextBlob":"AQID"}"#
+            #"{"KeyId":"\#(Self.arn)","Plaintext":"\#(dataKey)","CiphertextBlob":"AQID"}"#
         let script = AnswerScript([
             AnswerScript.answer(200, made),
             AnswerScript.answer(400, #"{"__type":"InvalidCiphertextException"}"#),

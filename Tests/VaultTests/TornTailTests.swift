@@ -69,10 +69,8 @@ struct TornTailTests {
             byte[0] ^= 1
             try file.write(byte, at: 12)
             let repaired = try CheckBench(bench: bench).check(readsData: true, repairs: true)
-            guard case .notRepaired = repaired.findings.first?.outcome else {
-                Issue.record("\(repaired.findings)")
-                return
-            }
+            #expect(repaired.codes.contains(.journalDamaged), "\(repaired.findings)")
+            #expect(repaired.summary.repaired == 0 && repaired.summary.left > 0)
             #expect(try Self.journals(bench) == 1)
         }
     }
