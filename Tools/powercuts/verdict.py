@@ -70,11 +70,13 @@ class Inspection:
             return Symlink(os.readlink(full))
         with open(full, "rb", buffering=0) as file:
             content = file.readall()
+            # What nothing had come to the disk of is emptied as it is opened.
+            size = os.fstat(file.fileno()).st_size
             attributes = extended_attributes(file.fileno())
         attributes["mode"] = stat.S_IMODE(status.st_mode)
         attributes["mtime"] = status.st_mtime_ns
-        if len(content) != status.st_size:
-            self.add(THIRD, path, f"{len(content)} bytes to read, {status.st_size} by its status")
+        if len(content) != size:
+            self.add(THIRD, path, f"{len(content)} bytes to read, {size} by its status")
         return content, attributes
 
     # --- What may be there
