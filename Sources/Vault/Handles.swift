@@ -21,6 +21,13 @@ final class FileHandle: Sendable {
         let failure = heardFailures.withLock { content.failure(since: &$0) }
         if let failure { throw failure }
     }
+
+    /// The same for a close(2), which takes nothing from what the next fsync(2) hears: a child closes
+    /// its copy of the descriptor without a look at the answer.
+    func tellFailures() throws(VaultError) {
+        var seen = heardFailures.withLock { $0 }
+        if let failure = content.failure(since: &seen) { throw failure }
+    }
 }
 
 /// An open directory; its stream has a position, so one reader at a time.

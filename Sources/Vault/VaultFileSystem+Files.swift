@@ -374,7 +374,7 @@ extension VaultFileSystem {
         if options.isShared, let committer, !handle.content.isCommitted {
             try committer.commit(handle.content, of: handle.inode, .background)
         }
-        try handle.hearFailures()
+        try handle.tellFailures()
     }
 
     package func release(_ id: HandleID) {

@@ -208,6 +208,8 @@ extension EndToEnd.Files {
                 let two = try Disk.open(fixture.path("file"), OpenFlag.readWrite)
                 try one.write(pattern(5000, seed: 2), at: 1000)
                 #expect(throws: Errno.ioError) { try one.synchronize(dataOnly: false) }
+                // A child closes its copies, and looks at no answer.
+                try Command("true").run()
                 #expect(throws: Errno.ioError) { try two.synchronize(dataOnly: false) }
                 try one.synchronize(dataOnly: false)
                 try two.synchronize(dataOnly: false)
