@@ -310,7 +310,8 @@ struct CommitBooks {
     var unlogged = Unlogged()
     var former = FormerNames()
     var unplaced: [BackingID: Unplaced] = [:]
-    /// Files of which the journal has actions that the store refused: how many, its last ones. All
+    /// Files of which the journal has actions that do not count: the store refused them, or it has a
+    /// part only of a commit that has not ended well. How many, its last ones. All
     /// are void of a file that was emptied.
     var refused: [BackingID: Int] = [:]
 
