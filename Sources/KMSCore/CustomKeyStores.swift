@@ -111,6 +111,34 @@ final class CustomKeyStores: Sendable {
         }
     }
 
+    /// Whether a token that no store has yet holds one of the keys of `store`, which is not connected.
+    ///
+    /// - Parameter password: gets one try.
+    /// - Throws: ``KMSError``: CloudHsmClusterNotActiveException for a token that is away,
+    ///   CloudHsmClusterInvalidConfigurationException for one that refuses, ThrottlingException where
+    ///   too many requests are with the store already.
+    func holdsAny(
+        of keys: Set<KeyID>, of store: CustomKeyStoreRecord, in place: TokenRecord,
+        _ password: SecretBytes
+    ) throws(KMSError) -> Bool {
+        try gates.pass(store.id) { () throws(KMSError) in
+            do throws(PKCS11Error) {
+                let token = try tokens.passingToken(at: place, password)
+                defer { token.close(waitingMilliseconds: 0) }
+                return try token.listKeys().contains { name in
+                    KeyID(bytes: name.id.bytes, isMultiRegion: false).map(keys.contains) ?? false
+                }
+            } catch {
+                let isAway = error.condition == .unavailable
+                throw KMSError(
+                    isAway ? .clusterNotActive : .clusterInvalidConfiguration,
+                    "The token of the cluster \(place.clusterID), where the keys of the custom key "
+                        + "store \(store.id) should be, cannot be looked into: \(error)",
+                    isOutage: isAway)
+            }
+        }
+    }
+
     // MARK: Keys
 
     /// Makes the key of `record` in its store's token.

@@ -23,13 +23,8 @@ extension EmbeddedKeyService {
         try change(for: &request) { snapshot, change, request throws(KMSError) in
             try authorizer.authorize(request, in: snapshot)
             let region = snapshot.region(scope)
-            guard snapshot.tokens[clusterID] != nil else {
-                throw KMSError(
-                    .clusterNotFound,
-                    "There is no cluster \(clusterID); 'keyfold token add' makes one of a token.")
-            }
             try refuse(name: name, in: region)
-            try refuseUsed(clusterID, in: snapshot)
+            _ = try freeToken(of: clusterID, in: snapshot)
             guard region.keyStores.count < KMSLimit.customKeyStores else {
                 throw .limitExceeded(
                     "The Region has reached its quota of \(KMSLimit.customKeyStores) custom key "
@@ -110,23 +105,27 @@ extension EmbeddedKeyService {
 
     func updateCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
         let input = request.input
+        let before = try state(for: request)
+        try authorizer.authorize(request, in: before)
+        // Not within the transaction: a token takes its time.
+        let isRelated = try newClusterIsRelated(&request, in: before)
         try change(for: &request) { snapshot, change, request throws(KMSError) in
             try authorizer.authorize(request, in: snapshot)
             var record = try keyStore(for: &request, in: snapshot)
-            guard
-                record.state == .disconnected
-                    || (record.state == .connected && EmbeddedKeyService.onlyRenames(input))
-            else { throw mustBeDisconnected(record) }
+            try refuseUpdate(of: record, by: input)
             if let name = input.text(.newCustomKeyStoreName), name != record.name {
                 try refuse(name: name, in: snapshot.region(scope))
                 record.name = name
             }
             if let password = input.secret(.keyStorePassword) { record.password = password }
             if let cluster = input.text(.cloudHsmClusterID), cluster != record.clusterID {
-                guard snapshot.tokens[cluster] != nil else {
-                    throw KMSError(.clusterNotFound, "There is no cluster \(cluster).")
+                _ = try freeToken(of: cluster, in: snapshot)
+                guard isRelated || keys(of: record, in: snapshot).isEmpty else {
+                    throw KMSError(
+                        .clusterNotRelated,
+                        "The token of the cluster \(cluster) holds no key of the custom key store "
+                            + "\(record.id). Name the cluster of its own token, or of a backup.")
                 }
-                try refuseUsed(cluster, in: snapshot)
                 record.clusterID = cluster
             }
             change.keyStores = [record]
@@ -134,13 +133,52 @@ extension EmbeddedKeyService {
         return Structure()
     }
 
+    /// Whether the token that UpdateCustomKeyStore names, if it does, has the store's keys: what a
+    /// common backup history is to AWS. One key is enough, since a backup may be older than others.
+    ///
+    /// - Throws: ``KMSError``, also where the token cannot be looked into.
+    private func newClusterIsRelated(
+        _ request: inout Request, in snapshot: KeystoreSnapshot
+    ) throws(KMSError) -> Bool {
+        let input = request.input
+        let record = try keyStore(for: &request, in: snapshot)
+        try refuseUpdate(of: record, by: input)
+        guard let cluster = input.text(.cloudHsmClusterID), cluster != record.clusterID else {
+            return true
+        }
+        let token = try freeToken(of: cluster, in: snapshot)
+        let keys = keys(of: record, in: snapshot)
+        guard !keys.isEmpty else { return true }
+        let password = input.secret(.keyStorePassword) ?? record.password
+        return try keyStores.holdsAny(of: keys, of: record, in: token, password)
+    }
+
+    private func keys(
+        of store: CustomKeyStoreRecord, in snapshot: KeystoreSnapshot
+    ) -> Set<KeyID> {
+        let keys = snapshot.region(scope).keys.values
+        return Set(keys.filter { $0.record.customKeyStoreID == store.id }.map(\.record.id))
+    }
+
+    /// The token of a cluster that no key store has.
+    private func freeToken(
+        of clusterID: String, in snapshot: KeystoreSnapshot
+    ) throws(KMSError) -> TokenRecord {
+        guard let token = snapshot.tokens[clusterID] else {
+            throw KMSError(
+                .clusterNotFound,
+                "There is no cluster \(clusterID); 'keyfold token add' makes one of a token.")
+        }
+        try refuseUsed(clusterID, in: snapshot)
+        return token
+    }
+
     func deleteCustomKeyStore(_ request: inout Request) throws(KMSError) -> Structure {
         try change(for: &request) { snapshot, change, request throws(KMSError) in
             try authorizer.authorize(request, in: snapshot)
             let record = try keyStore(for: &request, in: snapshot)
             guard record.state == .disconnected else { throw mustBeDisconnected(record) }
-            let keys = snapshot.region(scope).keys.values
-            guard !keys.contains(where: { $0.record.customKeyStoreID == record.id }) else {
+            guard keys(of: record, in: snapshot).isEmpty else {
                 throw KMSError(
                     .keyStoreHasKeys, "The custom key store \(record.id) contains KMS keys.")
             }
@@ -178,6 +216,15 @@ extension EmbeddedKeyService {
             && input.members.allSatisfy {
                 $0.member == .customKeyStoreID || $0.member == .newCustomKeyStoreName
             }
+    }
+
+    private func refuseUpdate(
+        of store: CustomKeyStoreRecord, by input: Structure
+    ) throws(KMSError) {
+        guard
+            store.state == .disconnected
+                || (store.state == .connected && EmbeddedKeyService.onlyRenames(input))
+        else { throw mustBeDisconnected(store) }
     }
 
     private func mustBeDisconnected(_ store: CustomKeyStoreRecord) -> KMSError {

@@ -99,10 +99,7 @@ extension EmbeddedKeyService {
     ) throws(KMSError) {
         request.note(entry)
         request.note(try authorizer.authorize(request, on: entry, in: snapshot))
-        let state = snapshot.region(entry.arn.scope).state(of: entry)
-        // Another process may have disconnected the key's store: the login ends here, too.
-        if state == .unavailable { keyStores.tokens.endUnwanted(in: snapshot) }
-        try state.permit(group, on: entry.arn)
+        try snapshot.region(entry.arn.scope).state(of: entry).permit(group, on: entry.arn)
     }
 }
 

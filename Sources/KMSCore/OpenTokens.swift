@@ -68,15 +68,16 @@ final class OpenTokens: Sendable {
         {
             return (try known.outcome.get(), isNew: false)
         }
-        let outcome = Result { () throws(PKCS11Error) in try newToken(place, password) }
+        let outcome = Result { () throws(PKCS11Error) in try passingToken(at: place, password) }
         let new = Opened(
             outcome: outcome, place: place, password: password, revision: revision)
         return (try keep(new, for: id).get(), isNew: true)
     }
 
-    /// The library is started; the token is not looked for.
-    private func newToken(
-        _ place: TokenRecord, _ password: SecretBytes
+    /// A token that is not kept: who gets it closes it. The library is started; the token is not
+    /// looked for.
+    func passingToken(
+        at place: TokenRecord, _ password: SecretBytes
     ) throws(PKCS11Error) -> PKCS11Token {
         guard let selector = PKCS11TokenSelector(label: place.tokenLabel) else {
             throw .invalidLength("token label")

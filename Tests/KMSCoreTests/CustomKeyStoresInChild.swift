@@ -190,9 +190,8 @@ struct CustomKeyStoresInChild {
     {
         let store = try create("store")
         try kms.ask(.connectCustomKeyStore, store)
-        let key = try newKey(in: store)
-        let opening = Structure([.ciphertextBlob: .bytes(try StateTableTests.blob(kms, key))])
-        #expect(try kms.refusal(.decrypt, opening) == nil)
+        let drawing = store.with(.numberOfBytes, .number(8))
+        #expect(try kms.refusal(.generateRandom, drawing) == nil)
         let second = try kms.keystore.addToken(
             modulePath: try #require(CustomKeyStoreTests.modulePath), tokenLabel: "beta",
             as: kms.owner)
@@ -202,9 +201,11 @@ struct CustomKeyStoresInChild {
             _ = try other.service.answer(operation, input, as: kms.owner)
         }
         try ask(.disconnectCustomKeyStore, store)
-        #expect(try kms.refusal(.decrypt, opening) == .invalidState("\(key) is unavailable."))
+        #expect(try kms.refusal(.generateRandom, drawing)?.code == .keyStoreInvalidState)
         try ask(.updateCustomKeyStore, store.with(.cloudHsmClusterID, .text(second)))
         try ask(.connectCustomKeyStore, store)
-        #expect(try kms.refusal(.decrypt, opening)?.code == .invalidState)
+        // A token has one user in a process, which is the other view.
+        let refusal = try kms.refusal(.generateRandom, drawing)
+        #expect(refusal?.message.contains("in use") == true, "\(String(describing: refusal))")
     }
 }

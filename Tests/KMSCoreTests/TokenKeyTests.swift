@@ -91,4 +91,49 @@ import struct TestSupport.HostileLibrary
             ])
         #expect(try findings().isEmpty)
     }
+
+    @Test func `a key store with keys moves to a token that has one of them, and to no other`()
+        throws
+    {
+        let (own, backup, foreign) = (
+            "cluster-abcdefghijk", "cluster-backupaaaaa", "cluster-foreignaaaa"
+        )
+        let other = try HostileLibrary(copiedTo: kms.place.path("other.so"))
+        let now = kms.clock.now()
+        let places = [(backup, library.path), (foreign, other.path)]
+        _ = try kms.keystore.store.change { _, change in
+            change.tokens = places.map {
+                TokenRecord(
+                    clusterID: $0.0, modulePath: $0.1, tokenLabel: "hostile", creationDate: now)
+            }
+        }
+        let store = CustomKeyStoreTests.store
+        func move(to cluster: String) throws -> KMSError? {
+            try kms.refusal(.updateCustomKeyStore, store.with(.cloudHsmClusterID, .text(cluster)))
+        }
+        // One without keys goes anywhere, and nobody logs in for that.
+        try kms.ask(.disconnectCustomKeyStore, store)
+        #expect(try move(to: foreign) == nil)
+        #expect(try move(to: own) == nil)
+        #expect(try other.count("C_Login") == 0)
+
+        try kms.ask(.connectCustomKeyStore, store)
+        let key = Structure([.keyID: .text("\(try makeKey())")])
+        let sealed = try kms.ask(
+            .encrypt, key.with(.plaintext, .secret(secret("bytes")))
+        )[.ciphertextBlob]
+        try kms.ask(.disconnectCustomKeyStore, store)
+        #expect(try move(to: foreign)?.code == .clusterNotRelated)
+        try other.set("no slots")
+        #expect(try move(to: foreign)?.code == .clusterNotActive)
+        let refused = try kms.refusal(
+            .updateCustomKeyStore,
+            store.with(.cloudHsmClusterID, .text(backup))
+                .with(.keyStorePassword, .secret(secret("wrong PIN"))))
+        #expect(refused?.code == .clusterInvalidConfiguration)
+        #expect(try move(to: backup) == nil)
+        #expect(try library.count("sessions") == 0 && other.count("sessions") == 0)
+        try kms.ask(.connectCustomKeyStore, store)
+        try kms.ask(.decrypt, Structure([.ciphertextBlob: sealed]))
+    }
 }
