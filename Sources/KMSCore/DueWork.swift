@@ -72,7 +72,7 @@ struct DueWork {
         }
         if entry.record.state == .enabled, let next = entry.record.rotation?.next, next <= now {
             let material = rotate(entry, .automatic, in: snapshot, &change)
-            events.append(.automaticRotation(of: entry, to: material, at: now))
+            events.append(.rotation(of: entry, to: material, .automatic, at: now))
             events += snapshot.replicas(of: entry).filter { !isDueForDeletion($0) }.map {
                 .synchronization(of: $0, at: now)
             }

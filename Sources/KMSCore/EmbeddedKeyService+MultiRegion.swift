@@ -147,7 +147,6 @@ extension EmbeddedKeyService {
             throw .validation(
                 "\(primary.record.id) does not have a replica key in the specified Region.")
         }
-        request.note(replica)
         // Both keys' policies have to allow it.
         try authorizer.authorize(request, on: replica, in: snapshot)
         try replica.record.state.permit(.updatePrimary, on: replica.arn)
@@ -159,6 +158,7 @@ extension EmbeddedKeyService {
         new.rotation = old.rotation
         old.rotation = nil
         change.keys = [old, new]
+        request.notePromotion(of: replica)
     }
 
     /// Recorded from AWS: of a replica, UpdatePrimaryRegion speaks otherwise than ReplicateKey.

@@ -102,6 +102,8 @@ extension EmbeddedKeyService {
             try refuseNearAutomatic(entry, now: work.now)
             let material = try nextMaterial(of: entry, work, snapshot, &change)
             request.note(material)
+            request.serviceEvents.append(
+                .rotation(of: entry, to: material, .onDemand, at: request.now))
             request.noteSynchronization(of: entry, by: change, in: snapshot)
             request.answer("keyId", entry.arnText)
             return entry

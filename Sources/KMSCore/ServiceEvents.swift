@@ -22,12 +22,12 @@ extension UsageEvent {
     }
 
     /// Source: AWS KMS developer guide, "RotateKey" among the examples of log entries.
-    static func automaticRotation(
-        of entry: KeyEntry, to material: MaterialRecord, at time: Timestamp
+    static func rotation(
+        of entry: KeyEntry, to material: MaterialRecord, _ type: RotationType, at time: Timestamp
     ) -> UsageEvent {
         var event = ofService("RotateKey", on: entry, material, at: time)
         event.requestParameters = [
-            .init("rotationType", .text(RotationType.automatic.rawValue)),
+            .init("rotationType", .text(type.rawValue)),
             .init("keyOrigin", .text(entry.record.origin.rawValue)),
         ]
         if let previous = entry.current {
@@ -76,10 +76,7 @@ extension Request {
     /// UpdatePrimaryRegion (developer guide), which AWS KMS makes in the same way.
     mutating func noteCreation(of replica: KeyEntry, _ metadata: KeyMetadata) {
         let record = replica.record
-        var caller = caller
-        caller.userAgent = "AWS Internal"
-        caller.requestID = event.requestID ?? event.eventID
-        var creation = Request(
+        var creation = forwarded(
             .createKey,
             Structure([
                 .description: .text(record.description), .keySpec: .choice(record.spec),
@@ -87,11 +84,36 @@ extension Request {
                 .multiRegion: .flag(true), .policy: input[.policy],
                 .bypassPolicyLockoutSafetyCheck: input[.bypassPolicyLockoutSafetyCheck],
                 .tags: input[.tags],
-            ]), caller: caller, scope: replica.arn.scope, at: reading)
-        creation.event.isForwarded = true
+            ]), to: replica.arn.scope)
         creation.noteNewKey(of: replica, metadata)
         serviceEvents.append(creation.event)
         noteSynchronization(of: [replica])
+    }
+
+    /// The key that becomes the primary one has the event of UpdatePrimaryRegion in its Region, too.
+    ///
+    /// Source: AWS KMS developer guide, the second of the log entries of UpdatePrimaryRegion.
+    mutating func notePromotion(of replica: KeyEntry) {
+        var promotion = forwarded(
+            .updatePrimaryRegion,
+            Structure([
+                .keyID: .text("\(replica.record.id)"), .primaryRegion: input[.primaryRegion],
+            ]), to: replica.arn.scope)
+        promotion.note(replica)
+        promotion.answer("keyId", replica.arnText)
+        serviceEvents.append(promotion.event)
+    }
+
+    /// What AWS KMS asks for in another Region on behalf of the caller.
+    private func forwarded(
+        _ operation: KMSOperation, _ input: Structure, to scope: AccountScope
+    ) -> Request {
+        var caller = caller
+        caller.userAgent = "AWS Internal"
+        caller.requestID = event.requestID ?? event.eventID
+        var request = Request(operation, input, caller: caller, scope: scope, at: reading)
+        request.event.isForwarded = true
+        return request
     }
 
     /// What CreateKey's event tells of the new key.

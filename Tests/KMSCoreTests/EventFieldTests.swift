@@ -195,12 +195,17 @@ import Testing
         #expect(answer["keyId"] == nil)
     }
 
-    @Test func `an automatic rotation tells both materials`() throws {
+    @Test(arguments: ["AUTOMATIC", "ON_DEMAND"])
+    func `a rotation tells both materials`(_ type: String) throws {
         let kms = try TestKeystore()
         let key = try kms.key()
         let old = try #require(try kms.metadata(key).text(.currentKeyMaterialID))
-        try kms.ask(.enableKeyRotation, Structure([.keyID: .text(key)]))
-        kms.clock.advance(days: 366)
+        if type == "AUTOMATIC" {
+            try kms.ask(.enableKeyRotation, Structure([.keyID: .text(key)]))
+            kms.clock.advance(days: 366)
+        } else {
+            try kms.ask(.rotateKeyOnDemand, Structure([.keyID: .text(key)]))
+        }
         let new = try #require(try kms.metadata(key).text(.currentKeyMaterialID))
         let event = try #require(
             try kms.events().first { $0.eventName == "RotateKey" && $0.keyARNs == [key] })
@@ -208,7 +213,7 @@ import Testing
         let id = try #require(KeyARN(key)).keyID.description
         #expect(
             record?["serviceEventDetails"] as? [String: String] == [
-                "rotationType": "AUTOMATIC", "keyOrigin": "AWS_KMS", "previousKeyMaterialId": old,
+                "rotationType": type, "keyOrigin": "AWS_KMS", "previousKeyMaterialId": old,
                 "currentKeyMaterialId": new, "keyId": id,
             ])
     }

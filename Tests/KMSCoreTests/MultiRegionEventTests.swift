@@ -68,6 +68,35 @@ import UsageLog
         #expect(resources(records[2]) == [replica])
     }
 
+    /// Source: AWS KMS developer guide, "UpdatePrimaryRegion" among the examples of log entries.
+    @Test func `UpdatePrimaryRegion has an event in each of the two Regions`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key(isMultiRegion: true)
+        let replica = try kms.replicate(key, to: away)
+        let input = id(key).with(.primaryRegion, .text(away))
+        let records = try events(kms) { try kms.ask(.updatePrimaryRegion, input) }
+            .map { try $0.record() }
+        #expect(
+            records.map { $0["eventName"] as? String } == [
+                "UpdatePrimaryRegion", "UpdatePrimaryRegion",
+            ])
+        #expect(records.map { $0["awsRegion"] as? String } == [home, away])
+        #expect(records.map(resources) == [[key], [replica]])
+        #expect(Set(records.map { $0["requestID"] as? String }).count == 1)
+        let callers = records.map { $0["userIdentity"] as? [String: Any] }
+        #expect(callers.map { $0?["invokedBy"] as? String } == [nil, "kms.amazonaws.com"])
+        for (record, arn) in zip(records, [key, replica]) {
+            #expect(record["responseElements"] as? [String: String] == ["keyId": arn])
+            let asked = record["requestParameters"] as? [String: Any]
+            #expect(asked?["primaryRegion"] as? String == away)
+        }
+        // What is so already changes nothing there.
+        let again = try events(kms) {
+            try kms.ask(.updatePrimaryRegion, id(replica).with(.primaryRegion, .text(away)), in: away)
+        }
+        #expect(again.count == 1)
+    }
+
     private func resources(_ record: [String: Any]) -> [String] {
         (record["resources"] as? [[String: Any]] ?? []).compactMap { $0["ARN"] as? String }
     }
