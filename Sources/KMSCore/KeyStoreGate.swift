@@ -6,16 +6,22 @@ package struct KeyStoreLimits: Sendable, Hashable {
     /// Requests that are with its token at once. Where the token hangs, so do they, each with its
     /// thread. The first value is for a mount: a quarter of its workers.
     package var requests = 4
+    /// Requests that are with the tokens of all custom key stores at once, so that several that hang
+    /// leave threads to those that need none.
+    package var together = 12
     /// How long another request waits for one of them to come back. It keeps its thread meanwhile,
     /// so nobody waits for a token that has let somebody wait this long.
     package var waitMilliseconds = 5_000
 
     package init() {}
 
-    /// - Parameter requests: at least 1.
-    package init(requests: Int, waitMilliseconds: Int) {
-        precondition(requests >= 1, "BUG: a key store that nobody may use")
+    /// - Parameters:
+    ///   - requests: at least 1.
+    ///   - together: at least `requests`.
+    package init(requests: Int, together: Int, waitMilliseconds: Int) {
+        precondition(1...together ~= requests, "BUG: a key store that nobody may use")
         self.requests = requests
+        self.together = together
         self.waitMilliseconds = waitMilliseconds
     }
 }
@@ -37,6 +43,9 @@ struct KeyStoreGate: Sendable {
         limit = limits.requests
         patience = .milliseconds(limits.waitMilliseconds)
     }
+
+    /// Who is with the token.
+    var count: Int { inside.count }
 
     /// - Returns: nil when as many are inside as may.
     mutating func enter(at now: ContinuousClock.Instant) -> Ticket? {
@@ -96,6 +105,11 @@ final class KeyStoreGates: Sendable {
     private func enter(_ id: String) throws(KMSError) -> KeyStoreGate.Ticket {
         let step = gates.wait(milliseconds: limits.waitMilliseconds) { gates -> Step? in
             let now = ContinuousClock.now
+            guard gates.values.reduce(0, { $0 + $1.count }) < limits.together else {
+                // Whoever comes back, of whichever store, makes room.
+                let isWorthWaiting = gates.values.contains { $0.isWorthWaiting(at: now) }
+                return isWorthWaiting ? nil : .turnAway
+            }
             let isWorthWaiting = gates[id, default: KeyStoreGate(limits)].isWorthWaiting(at: now)
             if let ticket = gates[id, default: KeyStoreGate(limits)].enter(at: now) {
                 return .enter(ticket)
@@ -105,8 +119,8 @@ final class KeyStoreGates: Sendable {
         guard case .enter(let ticket)? = step else {
             throw KMSError(
                 .throttling,
-                "The custom key store \(id) is busy: its token has not answered the requests before "
-                    + "this one. Try again later.")
+                "The custom key store \(id) is busy: its token, or those of other key stores, have not "
+                    + "answered the requests before this one. Try again later.")
         }
         return ticket
     }

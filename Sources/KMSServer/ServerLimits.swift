@@ -23,6 +23,8 @@ package struct ServerLimits: Sendable, Hashable {
     /// Threads that may be with the token of one custom key store: the others stay for requests that
     /// need another one, or none, when it hangs.
     package var workersInKeyStore: Int { max(1, workers / 4) }
+    /// With all custom key stores together, as several tokens may hang.
+    package var workersInKeyStores: Int { max(1, workers * 3 / 4) }
     /// How long one more waits there, with its thread.
     package static let keyStoreWaitMilliseconds = 500
 

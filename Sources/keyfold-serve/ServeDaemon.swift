@@ -15,7 +15,7 @@ struct ServeSettings: Sendable {
 
     var keyStoreLimits: KeyStoreLimits {
         KeyStoreLimits(
-            requests: limits.workersInKeyStore,
+            requests: limits.workersInKeyStore, together: limits.workersInKeyStores,
             waitMilliseconds: ServerLimits.keyStoreWaitMilliseconds)
     }
 }

@@ -10,7 +10,8 @@ import struct TestSupport.HostileLibrary
 
 /// One token that hangs must not take all threads of a process.
 @Suite struct KeyStoreGateTests {
-    private static let limits = KeyStoreLimits(requests: 2, waitMilliseconds: 100)
+    private static let limits = KeyStoreLimits(
+        requests: 2, together: 3, waitMilliseconds: 100)
     private let start = ContinuousClock.now
 
     private func time(_ milliseconds: Int) -> ContinuousClock.Instant {
@@ -61,6 +62,31 @@ import struct TestSupport.HostileLibrary
         gate.leave(next, at: time(1210))
         _ = try enter(&gate, at: 1210)
         #expect(gate.isWorthWaiting(at: time(1211)))
+    }
+
+    @Test func `several tokens that hang keep fewer threads than there are`() throws {
+        let gates = KeyStoreGates(Self.limits)
+        let hang = DispatchSemaphore(value: 0)
+        let group = DispatchGroup()
+        let inside = Atomic<Int>(0)
+        for store in ["first", "first", "second"] {
+            group.enter()
+            Thread.detachNewThread {
+                try? gates.pass(store) {
+                    inside.add(1, ordering: .relaxed)
+                    hang.wait()
+                }
+                group.leave()
+            }
+        }
+        #expect(Deadline.wait(seconds: 30) { inside.load(ordering: .relaxed) == 3 })
+        for store in ["first", "second", "third"] {
+            let error = #expect(throws: KMSError.self) { try gates.pass(store) {} }
+            #expect(error?.code == .throttling)
+        }
+        for _ in 0..<3 { hang.signal() }
+        group.wait()
+        #expect(throws: Never.self) { try gates.pass("third") {} }
     }
 
     /// Where threads wait without end the test fails, and ends.

@@ -92,7 +92,8 @@ import UsageLog
         }
         // What is so already changes nothing there.
         let again = try events(kms) {
-            try kms.ask(.updatePrimaryRegion, id(replica).with(.primaryRegion, .text(away)), in: away)
+            try kms.ask(
+                .updatePrimaryRegion, id(replica).with(.primaryRegion, .text(away)), in: away)
         }
         #expect(again.count == 1)
     }
