@@ -23,7 +23,7 @@ extension Keystore {
                 }
             }
         } catch {
-            throw .log("\(error)")
+            throw KeystoreError(error)
         }
         return gone.compactMap { lives.billed($0) }
     }

@@ -7,7 +7,7 @@ extension Keystore {
         do throws(UsageLogError) {
             return try logNotary.usage()
         } catch {
-            throw .log("\(error)")
+            throw KeystoreError(error)
         }
     }
 
@@ -17,7 +17,7 @@ extension Keystore {
         do throws(UsageLogError) {
             return try logNotary.usage(ofKey: arn)?.lastUse
         } catch {
-            throw .log("\(error)")
+            throw KeystoreError(error)
         }
     }
 
@@ -48,7 +48,7 @@ extension Keystore {
                 if event.errorCode == nil { last = event.eventTime }
             }
         } catch {
-            throw .log("\(error)")
+            throw KeystoreError(error)
         }
         return last
     }

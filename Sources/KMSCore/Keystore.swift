@@ -218,7 +218,7 @@ package final class Keystore: Sendable {
         do throws(UsageLogError) {
             try notary.seal()
         } catch {
-            throw .log("\(error)")
+            throw KeystoreError(error)
         }
     }
 
@@ -227,7 +227,7 @@ package final class Keystore: Sendable {
         do throws(UsageLogError) {
             try log.synchronize()
         } catch {
-            throw .log("\(error)")
+            throw KeystoreError(error)
         }
     }
 }

@@ -53,6 +53,10 @@ package struct KeystoreFinding: Sendable, Hashable {
         self.detail = detail
     }
 
+    fileprivate init(damagedAnchors detail: String) {
+        self.init(.anchorsDamaged, storedPath: KeystorePaths.databaseName, detail: detail)
+    }
+
     /// A keystore that could not even be opened.
     package init(unopened detail: String) {
         self.init(.keystoreDamaged, storedPath: KeystorePaths.databaseName, detail: detail)
@@ -99,9 +103,7 @@ extension Keystore {
             check.segmentCount = try store.segments().count
         } catch {
             guard case .tampered(_, let what) = error else { throw error }
-            check.findings.append(
-                KeystoreFinding(
-                    .anchorsDamaged, storedPath: KeystorePaths.databaseName, detail: what))
+            check.findings.append(KeystoreFinding(damagedAnchors: what))
             return check
         }
         try checkLog(&check)
@@ -113,7 +115,11 @@ extension Keystore {
         do throws(UsageLogError) {
             report = try usageLogVerifier().verify()
         } catch {
-            throw .log("\(error)")
+            guard case .tampered(_, let what) = KeystoreError(error) else {
+                throw KeystoreError(error)
+            }
+            check.findings.append(KeystoreFinding(damagedAnchors: what))
+            return
         }
         check.eventCount = report.eventCount
         for problem in report.problems {

@@ -70,3 +70,14 @@ private struct LogRowsView: LogTransaction {
             isClosed: row.isClosed, tally: row.tally)
     }
 }
+
+extension KeystoreError {
+    /// What is wrong with the keystore itself stays what it is.
+    init(_ error: UsageLogError) {
+        if case .anchorStore(let cause as KeystoreError) = error {
+            self = cause
+        } else {
+            self = .log("\(error)")
+        }
+    }
+}

@@ -406,20 +406,33 @@ extension EndToEnd.Commands {
         }
 
         @Test(needs("sqlite3"))
-        func `a removed record, and a removed anchor, are found`() throws {
+        func `a removed record, and anchors that were removed or edited, are found`() throws {
             try VaultFixture.withVault(.locked) { fixture in
                 let database = fixture.keystore + "/keystore.db"
                 let copy = fixture.base.path + "/keystore.copy"
-                func put(_ statement: String, expecting code: String) throws {
+                func put(
+                    _ statement: String, expecting code: String, ofUsage usage: Int? = nil
+                ) throws {
                     try Command("cp", "-a", fixture.keystore, copy).run()
                     try Command("sqlite3", database, statement).run()
                     let found = try Self.checkKeystore(fixture, expecting: 4)
                     #expect(found.codes == [code])
+                    if let usage {
+                        let told = try fixture.command(["usage"]).result()
+                        #expect(Int(told.status) == usage, "\(told)")
+                    }
                     try Command("rm", "-rf", fixture.keystore).run()
                     try Command("mv", copy, fixture.keystore).run()
                 }
                 try put("DELETE FROM records WHERE kind = 3;", expecting: "keystore-damaged")
                 try put("DELETE FROM segments;", expecting: "log-anchors-damaged")
+                try put(
+                    "UPDATE tallies SET box = zeroblob(length(box));",
+                    expecting: "log-anchors-damaged", ofUsage: 65)
+                try put(
+                    "UPDATE checkpoints SET box = zeroblob(length(box)) "
+                        + "WHERE number = (SELECT max(number) FROM checkpoints);",
+                    expecting: "log-anchors-damaged")
                 _ = try Self.checkKeystore(fixture, expecting: 0)
             }
         }
