@@ -6,10 +6,11 @@ extension Keystore {
     /// Writes one file that holds the whole keystore with its log, consistent while others use
     /// it; it opens with the same slots.
     ///
+    /// - Returns: why files of the log are missing in it, if some can't be read.
     /// - Throws: ``KeystoreError/exists(path:)`` when there is a file already.
-    package func backup(to file: String) throws(KeystoreError) {
+    package func backup(to file: String) throws(KeystoreError) -> [KeystoreError] {
         try synchronizeLog()
-        try store.backup(to: file) { segment in
+        return try store.backup(to: file) { segment in
             guard let id = SegmentID(bytes: segment.id) else {
                 preconditionFailure("BUG: a verified segment has a valid id")
             }

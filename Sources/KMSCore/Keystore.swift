@@ -135,8 +135,8 @@ package final class Keystore: Sendable {
     /// with the last reference to it. The service answers ``KMSError/keyUnavailable(_:)`` from then
     /// on. A token that hangs holds this up for two seconds at most.
     package func close() {
-        log.close()
-        shared.outbox.close()
+        let isLogged = log.close()
+        shared.outbox.close(isLogged: isLogged)
         store.close()
         shared.keyStores.close()
     }

@@ -103,8 +103,12 @@ final class Outbox: Sendable {
     }
 
     /// Frees the places of what is logged. What is not is left to others.
-    func close() {
-        guard let writer = state.withLock({ $0.lock?.writer }) else { return }
+    ///
+    /// - Parameter isLogged: false where the log could not take all to the disk; then nobody knows
+    ///   which events are, and all are left.
+    func close(isLogged: Bool) {
+        defer { state.withLock { $0.lock = nil } }
+        guard isLogged, let writer = state.withLock({ $0.lock?.writer }) else { return }
         _ = try? store.change { snapshot, change throws(Never) in
             state.withLock { state in
                 for record in snapshot.unlogged.values
@@ -113,6 +117,5 @@ final class Outbox: Sendable {
                 }
             }
         }
-        state.withLock { $0.lock = nil }
     }
 }

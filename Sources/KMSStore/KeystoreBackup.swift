@@ -17,8 +17,9 @@ internal import Platform
 struct BackupHeader {
     static let magic = Array("KFBACKUP".utf8)
     static let format: UInt32 = 1
-    static let maximumEntries: UInt32 = 1 << 20
-    static let maximumBytes = 256 << 20
+    /// Each process that uses a key makes a segment of the log.
+    static let maximumEntries: UInt32 = 1 << 24
+    static let maximumBytes = 1536 << 20
     static let pieceBytes = 1 << 20
     /// Most headers have some hundred bytes; longer ones are read by twice as much each time.
     private static let firstBytes = 64 << 10
@@ -143,9 +144,11 @@ extension KeystoreStore {
     /// read and write. The file appears whole or not at all, and replaces nothing.
     ///
     /// - Parameter logFile: the name of a segment's file in the log's directory.
+    /// - Returns: why segments of the log are missing there, if some can't be read: whoever loses his
+    ///   log is not to lose his keys as well.
     package func backup(
         to file: String, logFile: (SegmentRow) -> String
-    ) throws(KeystoreError) {
+    ) throws(KeystoreError) -> [KeystoreError] {
         let target = try BackupTarget(file)
         defer { target.cleanUp() }
         // The database first: whatever it says of the log is in the log's files already.
@@ -163,11 +166,12 @@ extension KeystoreStore {
                 let name = logFile(segment)
                 return BackupSource(
                     name: "\(KeystorePaths.logName)/\(name)", keystore: paths.directory,
-                    directory: log, file: FileName(name))
+                    directory: log, file: FileName(name), mayBeMissing: true)
             }
         }
-        try target.write(sources, keys: keys)
+        let missing = try target.write(sources, keys: keys)
         try target.commit()
+        return missing
     }
 
     private func segments(inCopy path: String) throws(KeystoreError) -> [SegmentRow] {
@@ -279,6 +283,27 @@ private struct BackupSource {
     let keystore: String
     let directory: Descriptor
     let file: FileName
+    /// The backup is worth having without it.
+    var mayBeMissing = false
+
+    /// Reads all of it, as a copy does.
+    ///
+    /// - Returns: its size.
+    func readThrough() throws(KeystoreError) -> UInt64 {
+        let opened = try open()
+        do throws(Errno) {
+            let size = try opened.status().sizeBytes
+            var done: UInt64 = 0
+            while done < size {
+                let piece = try opened.read(count: BackupHeader.pieceBytes, at: done)
+                guard !piece.isEmpty else { throw .ioError }
+                done += UInt64(piece.count)
+            }
+            return size
+        } catch {
+            throw KeystoreError(error, path: "\(keystore)/\(name)")
+        }
+    }
 
     /// Follows no link, and waits for nobody at a FIFO.
     ///
@@ -324,20 +349,49 @@ private struct BackupTarget {
     }
 
     /// Writes header and contents, and syncs them.
-    func write(_ sources: [BackupSource], keys: KeystoreKeys) throws(KeystoreError) {
+    ///
+    /// - Returns: why some of the sources are not there.
+    func write(
+        _ sources: [BackupSource], keys: KeystoreKeys
+    ) throws(KeystoreError) -> [KeystoreError] {
         let file = try onSystem(path) { () throws(Errno) in
             try staging.open(fileName, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
         }
         // Digests have a fixed size, so the header's size is known before them.
         var header = BackupHeader(entries: [])
+        var readable: [BackupSource] = []
+        var missing: [KeystoreError] = []
         // A log has more segments than a process may have files open: one at a time.
         for source in sources {
-            let opened = try source.open()
-            let size = try onSystem(path) { () throws(Errno) in try opened.status().sizeBytes }
-            header.entries.append(
-                BackupHeader.Entry(
-                    name: source.name, sizeBytes: size, digest: [UInt8](repeating: 0, count: 32)))
+            do throws(KeystoreError) {
+                let size = try source.readThrough()
+                header.entries.append(
+                    BackupHeader.Entry(
+                        name: source.name, sizeBytes: size,
+                        digest: [UInt8](repeating: 0, count: 32)))
+                readable.append(source)
+            } catch {
+                // What somebody put in a file's place is nothing to be silent about.
+                if case .tampered = error { throw error }
+                guard source.mayBeMissing else { throw error }
+                missing.append(error)
+            }
         }
+        try copy(readable, behind: &header, to: file, keys)
+        let bytes = header.encoded(keys)
+        try onSystem(path) { () throws(Errno) in
+            try file.write(bytes, at: 0)
+            try file.synchronize(dataOnly: false)
+        }
+        // What no restore would take is no backup.
+        _ = try BackupHeader.read(file, path: path)
+        return missing
+    }
+
+    private func copy(
+        _ sources: [BackupSource], behind header: inout BackupHeader, to file: Descriptor,
+        _ keys: KeystoreKeys
+    ) throws(KeystoreError) {
         var offset = UInt64(header.encoded(keys).count)
         for (index, source) in sources.enumerated() {
             let opened = try source.open()
@@ -350,11 +404,6 @@ private struct BackupTarget {
             header.entries[index] = BackupHeader.Entry(
                 name: source.name, sizeBytes: size, digest: digest)
             offset += size
-        }
-        let bytes = header.encoded(keys)
-        try onSystem(path) { () throws(Errno) in
-            try file.write(bytes, at: 0)
-            try file.synchronize(dataOnly: false)
         }
     }
 

@@ -36,12 +36,16 @@ struct SharedMemorySpace {
     }
 
     /// Fills the holes, once a connection has made the file; changes no byte of it.
+    ///
+    /// Through SQLite's own descriptor: with another one its locks would go, and the next process
+    /// that opens the database would take itself for the first one, and cut the file to nothing
+    /// under those that have it mapped (`unixLockSharedMemory` in os_unix.c).
     func reserve() throws(KeystoreError) {
         guard hasHoles else { return }
         try onSystem(path) { () throws(Errno) in
             do throws(Errno) {
-                try Descriptor.open(path: path, O_RDWR)
-                    .allocate(mode: 0, at: 0, count: SharedMemorySpace.regionBytes)
+                try ForeignDescriptor.allocate(
+                    fileAt: path, count: SharedMemorySpace.regionBytes)
             } catch {
                 guard error == .notSupported else { throw error }
             }

@@ -65,11 +65,12 @@ package struct ScryptCost: Sendable, Hashable {
         self.p = p
     }
 
-    /// What this version computes at all: at most 1 GiB, so that an edited keystore cannot make
-    /// its owner's machine run out of memory; and N < 2^(16 r), as RFC 7914 §2 has it.
+    /// What this version computes at all: at most 1 GiB, in p times together, so that an edited
+    /// keystore cannot make its owner's machine run out of memory, or of time; and N < 2^(16 r), as
+    /// RFC 7914 §2 has it.
     var isBounded: Bool {
         (1...24).contains(logN) && (1...32).contains(r) && (1...16).contains(p)
-            && 128 * r << logN <= 1 << 30 && logN < 16 * r
+            && 128 * r * p << logN <= 1 << 30 && logN < 16 * r
     }
 }
 

@@ -120,6 +120,27 @@ final class OpenSegment {
 
     private static let flags = O_RDWR | O_APPEND
 
+    /// Writes what is there once more, bytes in their places: where a sync of its writer's failed,
+    /// they are in memory alone, and the next sync says nothing of it (fsync(2), "EIO").
+    func writeAgain() throws(UsageLogError) {
+        do throws(Errno) {
+            // In a file that is open for appending all goes to its end (pwrite(2), "BUGS").
+            let writer = try directory.descriptor.open(name, O_RDWR)
+            var offset: UInt64 = 0
+            while offset < sizeBytes {
+                let count = Int(min(UInt64(OpenSegment.pieceBytes), sizeBytes - offset))
+                let piece = try file.read(count: count, at: offset)
+                guard piece.count == count else { throw .ioError }
+                try writer.write(piece, at: offset)
+                offset += UInt64(count)
+            }
+        } catch {
+            throw .system(error, path: path)
+        }
+    }
+
+    private static let pieceBytes = 1 << 20
+
     /// Takes the file away again; only before the segment is registered.
     func remove() {
         try? directory.descriptor.unlink(name)

@@ -247,6 +247,7 @@ final class SegmentWriter: Sendable {
                 guard
                     let segment = try OpenSegment(recovering: record, in: folder, keys: keys)
                 else { continue }
+                try segment.writeAgain()
                 try end(segment, .recovered)
             } catch {
                 continue
@@ -392,19 +393,21 @@ final class SegmentWriter: Sendable {
 
     // MARK: End
 
-    func close() {
+    /// - Returns: whether all that was logged is on the disk.
+    @discardableResult
+    func close() -> Bool {
         stopThread()
-        control.withLock { _ in
+        return control.withLock { _ in
             state.withLock { state in
                 defer { state.segment = nil }
-                guard state.failure == nil, let segment = state.segment,
-                    segment.process.isCurrent
-                else { return }
+                guard state.failure == nil else { return false }
+                guard let segment = state.segment, segment.process.isCurrent else { return true }
                 do throws(UsageLogError) {
                     try endOwn(segment, .closed, &state)
                 } catch {
                     anchorRest(of: segment, &state)
                 }
+                return state.failure == nil
             }
         }
     }

@@ -86,7 +86,10 @@ package final class UsageLogWriter: Sendable {
     }
 
     /// Ends the segment with its signed closing record and anchors it. Events after that throw.
-    package func close() {
+    ///
+    /// - Returns: whether all events are on the disk.
+    @discardableResult
+    package func close() -> Bool {
         core.close()
     }
 

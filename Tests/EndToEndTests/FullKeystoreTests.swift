@@ -154,6 +154,29 @@ extension EndToEnd.Commands {
             }
         }
 
+        /// Where blocks are small the file that processes share is made whole by each of them. To
+        /// close it would drop SQLite's lock, and then the next process cuts it under the others.
+        @Test(needs(Program.directory + "/keyfold-serve", "curl"), arguments: [1024, 4096])
+        func `a server lives on while other processes open its keystore`(
+            _ blockBytes: Int
+        ) throws {
+            try Self.withDisk(blockBytes: blockBytes) { disk, copy in
+                let server = try Server(copy)
+                let number = try Disk.status(copy.keystore + "/keystore.db-shm").inodeNumber
+                let locks = try Command("cat", "/proc/locks").run().lines
+                #expect(
+                    locks.contains {
+                        $0.contains(" \(server.process.pid) ") && $0.contains(":\(number) 128 128")
+                    }, "\(locks)")
+                for _ in 0..<20 {
+                    try copy.command(["key", "list"]).run()
+                    #expect(try server.ask("CreateKey", "{}").status == 200)
+                }
+                try server.stop()
+                try copy.verify()
+            }
+        }
+
         /// The first answer that is none.
         private static func firstRefusal(
             _ server: Server, _ operation: String, _ body: String

@@ -81,7 +81,7 @@ import UsageLog
         defer { store.close() }
         let backup = kms.place.path("backup")
         let failure = #expect(throws: KeystoreError.self) {
-            try store.backup(to: backup) { SegmentID(bytes: $0.id)?.fileName ?? "" }
+            _ = try store.backup(to: backup) { SegmentID(bytes: $0.id)?.fileName ?? "" }
         }
         Self.expectTampered(failure, kms)
         #expect(!Disk.exists(backup))

@@ -126,6 +126,25 @@ import UsageLog
         #expect(report.passes, "\(report.problems)")
     }
 
+    @Test func `an event that did not get to the disk stays with its change`() throws {
+        let kms = try TestKeystore()
+        let key = try kms.key()
+        let scope = FaultScope(below: kms.path)
+        defer { scope.end() }
+        let next = try kms.again()
+        // Its segment is open from here on.
+        _ = try next.service.describeKey(key, as: kms.owner)
+        scope.arm(FaultScript(.error(.ioError), at: 1, stays: true, only: .synchronize))
+        try next.service.disableKey(key, as: kms.owner)
+        next.close()
+        #expect(scope.hasFired)
+        scope.disarm()
+        #expect(try Self.waiting(kms).count == 1)
+        try kms.again().close()
+        #expect(try Self.events("DisableKey", kms).count == 1)
+        #expect(try Self.waiting(kms).isEmpty)
+    }
+
     @Test func `events of the service itself are kept in the same way`() throws {
         let kms = try TestKeystore()
         let key = try kms.newKey(.pendingDeletion(at: kms.clock.now())).description

@@ -188,8 +188,14 @@ import Testing
             at: target, unlocking: .passphrase(secret(TestKeystore.passphrase)), clock: kms.clock)
     }
 
+    /// All of the log is in it.
+    private func backUp(to file: String) throws {
+        let missing = try kms.keystore.backup(to: file)
+        #expect(missing.isEmpty)
+    }
+
     @Test func `a restored keystore has the same keys, slots and log`() throws {
-        try kms.keystore.backup(to: file)
+        try backUp(to: file)
         // Changes after the backup are not in it.
         try kms.service.deleteAlias("alias/a", as: kms.owner)
         try Keystore.restore(
@@ -213,13 +219,35 @@ import Testing
                 == ["backup", "keystore", "restored"])
     }
 
+    @Test func `a log that has lost a file keeps no keys from being backed up`() throws {
+        kms.keystore.close()
+        let keystore = try kms.again()
+        defer { keystore.close() }
+        let lost = try #require(
+            try FileManager.default.contentsOfDirectory(atPath: kms.path + "/log")
+                .first { $0.hasSuffix(".kflog") })
+        try FileManager.default.removeItem(atPath: kms.path + "/log/" + lost)
+        let missing = try keystore.backup(to: file)
+        #expect(missing == [.system(.noSuchFileOrDirectory, path: kms.path + "/log/" + lost)])
+        try Keystore.restore(
+            from: file, to: target,
+            verifyingWith: .passphrase(secret(TestKeystore.passphrase)))
+        let again = try restored()
+        defer { again.close() }
+        let opened = try again.service.decrypt(
+            blob, under: "alias/a", context: .empty, as: kms.owner)
+        #expect(text(opened.plaintext) == "text")
+        let report = try again.usageLogVerifier().verify()
+        #expect(report.problems.map(\.file) == [lost])
+    }
+
     @Test func `a backup while others write is consistent`() async throws {
         try await withThrowingTaskGroup { group in
             group.addTask {
                 for _ in 0..<20 { _ = try kms.newKey() }
             }
             group.addTask {
-                for number in 0..<5 { try kms.keystore.backup(to: "\(file)\(number)") }
+                for number in 0..<5 { try backUp(to: "\(file)\(number)") }
             }
             try await group.waitForAll()
         }
@@ -235,7 +263,7 @@ import Testing
     }
 
     @Test func `nothing is overwritten by a backup or a restore`() throws {
-        try kms.keystore.backup(to: file)
+        try backUp(to: file)
         #expect(throws: KeystoreError.exists(path: file)) { try kms.keystore.backup(to: file) }
         #expect(throws: KeystoreError.exists(path: kms.path)) {
             try Keystore.restore(from: file, to: kms.path)
@@ -247,7 +275,7 @@ import Testing
     }
 
     @Test func `a damaged backup restores nothing`() throws {
-        try kms.keystore.backup(to: file)
+        try backUp(to: file)
         let whole = try Data(contentsOf: URL(fileURLWithPath: file))
         var damages: [Data] = [whole.dropLast(), whole + Data([0]), Data("KFBACKUP".utf8), Data()]
         for offset in stride(from: 0, to: whole.count, by: max(1, whole.count / 60)) {

@@ -29,7 +29,7 @@ struct KeystoreBackup: ParsableCommand {
 
     func run() throws {
         try common.withSession { session throws(Failure) in
-            try Failure.carrying { () throws(KeystoreError) in
+            let missing = try Failure.carrying { () throws(KeystoreError) in
                 try session.keystore.backup(to: FilePaths.absolute(file))
             }
             common.output.data(
@@ -37,6 +37,11 @@ struct KeystoreBackup: ParsableCommand {
                     "keystore": .text(session.keystore.directory),
                     "backup": .text(FilePaths.absolute(file)),
                 ]), common.quiet ? "" : "\(session.keystore.directory) is backed up in \(file)\n")
+            guard let first = missing.first else { return }
+            let others = missing.count > 1 ? ", as are \(missing.count - 1) more files of the log" : ""
+            throw Failure(
+                .partial, nil, "a file of the usage log is not in the backup\(others): \(first)",
+                wayOut: "the keys are in it, all of them; 'keyfold log verify' says what is wrong")
         }
     }
 }
