@@ -38,9 +38,11 @@ struct KeystoreBackup: ParsableCommand {
                     "backup": .text(FilePaths.absolute(file)),
                 ]), common.quiet ? "" : "\(session.keystore.directory) is backed up in \(file)\n")
             guard let first = missing.first else { return }
-            let others = missing.count > 1 ? ", as are \(missing.count - 1) more files of the log" : ""
+            let subject =
+                missing.count == 1
+                ? "a file of the usage log is" : "\(missing.count) files of the usage log are"
             throw Failure(
-                .partial, nil, "a file of the usage log is not in the backup\(others): \(first)",
+                .partial, nil, "\(subject) not in the backup: \(first)",
                 wayOut: "the keys are in it, all of them; 'keyfold log verify' says what is wrong")
         }
     }
