@@ -32,15 +32,15 @@ package struct UnlockSources: Equatable, Sendable {
 package struct Unlocking {
     private let location: KeystoreLocation
     private let sources: UnlockSources
-    private let keyStoreLimits: KeyStoreLimits
+    private let slowWorkLimits: SlowWorkLimits
 
     package init(
         location: KeystoreLocation, sources: UnlockSources,
-        keyStoreLimits: KeyStoreLimits = KeyStoreLimits()
+        slowWorkLimits: SlowWorkLimits = SlowWorkLimits()
     ) {
         self.location = location
         self.sources = sources
-        self.keyStoreLimits = keyStoreLimits
+        self.slowWorkLimits = slowWorkLimits
     }
 
     private static let triesAtTheTerminal = 3
@@ -74,7 +74,7 @@ package struct Unlocking {
         do throws(KeystoreError) {
             return try Keystore.open(
                 at: location.directory, unlocking: .kernelKeyring, clock: SystemWallClock(),
-                keyStoreLimits: keyStoreLimits)
+                slowWorkLimits: slowWorkLimits)
         } catch {
             if case .locked = error { return nil }
             throw Failure(error)
@@ -99,7 +99,7 @@ package struct Unlocking {
         do throws(KeystoreError) {
             return try Keystore.open(
                 at: location.directory, unlocking: .passphrase(.init(consuming: &line)),
-                clock: SystemWallClock(), keyStoreLimits: keyStoreLimits)
+                clock: SystemWallClock(), slowWorkLimits: slowWorkLimits)
         } catch {
             if case .wrongPassphrase = error { return nil }
             throw Failure(error)
@@ -110,7 +110,7 @@ package struct Unlocking {
         do throws(KeystoreError) {
             return try Keystore.open(
                 at: location.directory, unlocking: method, clock: SystemWallClock(),
-                keyStoreLimits: keyStoreLimits)
+                slowWorkLimits: slowWorkLimits)
         } catch {
             var failure = Failure(error)
             // What the file holds can be no secret of any keystore.

@@ -10,16 +10,16 @@ internal import KMSStore
 final class CustomKeyStores: Sendable {
     let tokens: OpenTokens
     private let watch: LoginWatch
-    private let gates: KeyStoreGates
+    private let gates: SlowWorkGates
 
     /// - Parameter store: what says which logins are wanted.
     init(
         _ store: KeystoreStore, options: PKCS11Token.Options = PKCS11Token.Options(),
-        limits: KeyStoreLimits = KeyStoreLimits()
+        gates: SlowWorkGates = SlowWorkGates(SlowWorkLimits())
     ) {
         tokens = OpenTokens(options: options)
         watch = LoginWatch(tokens, store)
-        gates = KeyStoreGates(limits)
+        self.gates = gates
     }
 
     deinit { watch.end() }

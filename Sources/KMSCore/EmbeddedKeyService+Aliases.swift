@@ -61,11 +61,13 @@ extension EmbeddedKeyService {
         let snapshot = try state(for: request)
         let region = snapshot.region(scope)
         let aliases: [AliasEntry]
+        // The account's to allow, also of one key (API reference, ListAliases, "Required
+        // permissions"; developer guide, "Specifying KMS keys in IAM policy statements").
+        try authorizer.authorize(request, in: snapshot)
         if let key = request.input.text(.keyID) {
-            let entry = try self.key(named: key, in: snapshot, group: .read, for: &request)
+            let entry = try find(key, in: snapshot, for: &request)
             aliases = region.aliases(of: entry.record.id)
         } else {
-            try authorizer.authorize(request, in: snapshot)
             aliases = region.aliases.values.sorted { $0.name < $1.name }
         }
         let scope = scope

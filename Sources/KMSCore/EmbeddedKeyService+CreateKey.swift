@@ -74,7 +74,9 @@ extension EmbeddedKeyService {
         case .awsKms:
             var material = MaterialRecord(
                 keyID: record.id, version: 1, materialID: .random(),
-                material: try KeyMaterial.generate(record.spec),
+                material: try gates.make(record.spec) { () throws(KMSError) in
+                    try KeyMaterial.generate(record.spec)
+                },
                 creationDate: record.creationDate, rotationType: nil)
             material.region = record.region
             return [material]

@@ -93,7 +93,9 @@ extension EmbeddedKeyService {
                 "\(entry.arnText) origin is AWS_CLOUDHSM which is not valid for this operation.")
         }
         try request.endDryRun()
-        let pair = try KeyMaterial.generatePair(keySpec)
+        let pair = try gates.make(keySpec) { () throws(KMSError) in
+            try KeyMaterial.generatePair(keySpec)
+        }
         let blob = try seal(
             pair.privateKey, under: entry, .symmetricDefault,
             request.input.context(.encryptionContext), for: &request)

@@ -27,6 +27,7 @@ final class EmbeddedKeyService: KeyService {
         let clock: any MachineClock
         let ciphers = CipherPool()
         let keyPairs = KeyPairs()
+        let gates: SlowWorkGates
         let keyStores: CustomKeyStores
         let outbox: Outbox
         private let pending = Mutex(Pending())
@@ -39,9 +40,10 @@ final class EmbeddedKeyService: KeyService {
 
         init(
             store: KeystoreStore, log: UsageLogWriter, reader: UsageLogReader,
-            notary: LogNotary, clock: any MachineClock, keyStoreLimits: KeyStoreLimits
+            notary: LogNotary, clock: any MachineClock, slowWorkLimits: SlowWorkLimits
         ) {
-            keyStores = CustomKeyStores(store, limits: keyStoreLimits)
+            gates = SlowWorkGates(slowWorkLimits)
+            keyStores = CustomKeyStores(store, gates: gates)
             self.store = store
             self.log = log
             self.reader = reader
@@ -71,6 +73,7 @@ final class EmbeddedKeyService: KeyService {
     var ciphers: CipherPool { shared.ciphers }
     var keyPairs: KeyPairs { shared.keyPairs }
     var keyStores: CustomKeyStores { shared.keyStores }
+    var gates: SlowWorkGates { shared.gates }
     var grantTokens: GrantTokens { GrantTokens(macKey: store.keys.grantTokens) }
     var importTokenKey: SecretBytes { store.keys.importTokens }
     private var log: UsageLogWriter { shared.log }

@@ -37,7 +37,7 @@ package final class Keystore: Sendable {
     package static let serviceAlias = "alias/aws/keyfold"
 
     private init(
-        store: KeystoreStore, clock: any MachineClock, _ keyStoreLimits: KeyStoreLimits
+        store: KeystoreStore, clock: any MachineClock, _ slowWorkLimits: SlowWorkLimits
     ) throws(KeystoreError) {
         self.store = store
         self.clock = clock
@@ -60,7 +60,7 @@ package final class Keystore: Sendable {
             directory: store.paths.log, keys: logKeys, anchors: LogAnchors(store: store))
         shared = EmbeddedKeyService.Shared(
             store: store, log: log, reader: reader, notary: notary, clock: clock,
-            keyStoreLimits: keyStoreLimits)
+            slowWorkLimits: slowWorkLimits)
         keyService = EmbeddedKeyService(shared, scope: scope)
     }
 
@@ -107,14 +107,14 @@ package final class Keystore: Sendable {
 
     /// Opens a keystore, verifies every record, and does what has come due.
     ///
-    /// - Parameter keyStoreLimits: what the process can do without while a token hangs.
+    /// - Parameter slowWorkLimits: what the process can do without while a token hangs.
     package static func open(
         at directory: String, unlocking method: UnlockMethod, clock: any MachineClock,
-        keyStoreLimits: KeyStoreLimits = KeyStoreLimits()
+        slowWorkLimits: SlowWorkLimits = SlowWorkLimits()
     ) throws(KeystoreError) -> Keystore {
         let keystore = try Keystore(
             store: try KeystoreStore.open(at: directory, unlocking: method), clock: clock,
-            keyStoreLimits)
+            slowWorkLimits)
         keystore.keyService.logStrays()
         keystore.runDueWork()
         return keystore

@@ -12,16 +12,20 @@ struct RequestConditions: ConditionSource {
     private let facts: RequestFacts
     private let now: Timestamp
     private let region: String
+    private let account: String
     private let key: KeyEntry?
     private let snapshot: KeystoreSnapshot
+    private let requestTags: [Tag]
 
     init(request: borrowing Request, key: KeyEntry?, snapshot: KeystoreSnapshot) {
         operation = request.operation
         input = request.input
+        requestTags = input.structures(.tags).compactMap(Tag.init)
         caller = request.caller
         facts = request.facts
         now = request.now
         region = request.event.scope.region
+        account = (key?.arn.scope ?? request.event.scope).account.description
         self.key = key
         self.snapshot = snapshot
     }
@@ -36,8 +40,6 @@ struct RequestConditions: ConditionSource {
         case .encryptionContext, .unknown: nil
         }
     }
-
-    private var requestTags: [Tag] { input.structures(.tags).compactMap(Tag.init) }
 
     private func text(_ member: Member) -> ConditionValue? { input.text(member).map { .text($0) } }
 
@@ -105,6 +107,7 @@ struct RequestConditions: ConditionSource {
         case .userAgent: .text(caller.userAgent)
         case .viaAWSService: .flag(false)
         case .requestedRegion: .text(region)
+        case .resourceAccount: .text(account)
         case .userID: .text(caller.principalARN)
         case .sourceIP: .text(caller.sourceAddress ?? "127.0.0.1")
         default: nil

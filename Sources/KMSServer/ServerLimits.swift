@@ -20,13 +20,13 @@ package struct ServerLimits: Sendable, Hashable {
 
     package init() {}
 
-    /// Threads that may be with the token of one custom key store: the others stay for requests that
-    /// need another one, or none, when it hangs.
-    package var workersInKeyStore: Int { max(1, workers / 4) }
-    /// With all custom key stores together, as several tokens may hang.
-    package var workersInKeyStores: Int { max(1, workers * 3 / 4) }
+    /// Threads that may be with the token of one custom key store, or make keys of RSA: the others
+    /// stay for requests that need neither.
+    package var workersAtOneSlowWork: Int { max(1, workers / 4) }
+    /// At all of this together, as several tokens may hang.
+    package var workersAtSlowWork: Int { max(1, workers * 3 / 4) }
     /// How long one more waits there, with its thread.
-    package static let keyStoreWaitMilliseconds = 500
+    package static let slowWorkWaitMilliseconds = 500
 
     /// Of each body, so at most as much for each connection and each request in flight.
     static let uncountedBodyBytes = 16 << 10

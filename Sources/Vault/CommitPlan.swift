@@ -11,6 +11,9 @@ enum CommitPurpose {
     case spill
 
     var syncs: Bool { if case .sync = self { true } else { false } }
+
+    /// Whether it waits until nothing counts any more that a failed sync may have dropped.
+    var settlesFailedSync: Bool { if case .background = self { false } else { true } }
 }
 
 /// What one commit of a file takes to the journal and then to the store.

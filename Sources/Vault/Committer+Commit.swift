@@ -6,7 +6,8 @@ extension Committer {
     func commit(
         _ content: SealedFile, of inode: Inode, _ purpose: CommitPurpose
     ) throws(VaultError) {
-        if purpose.syncs { try settleFailedSync() } else { try? settleFailedSync() }
+        // A spill calls clean what it syncs, and what a failed sync dropped is not.
+        if purpose.settlesFailedSync { try settleFailedSync() } else { try? settleFailedSync() }
         var isPartial = true
         while isPartial {
             try withRoom { () throws(VaultError) in
@@ -118,6 +119,12 @@ extension Committer {
         return .durable
     }
 
+    /// Behind a sync in the store and before a file's entries become void: while a sync has failed, the
+    /// one that came now may have succeeded without what that one dropped (fsync(2)).
+    private func refuseWhileStuck() throws(VaultError) {
+        guard !books.withLock({ $0.isStuck }) else { throw .system(.ioError) }
+    }
+
     /// What the journal has of a file is durable in the store, and void. Entries are found by the
     /// file's id, whatever its names.
     private func voidEntries(
@@ -125,6 +132,7 @@ extension Committer {
     ) throws(VaultError) -> Journal.Outcome {
         guard mayHaveEntries(inode, fileID) else { return .durable }
         try synchronize(descriptor, dataOnly: false)
+        try refuseWhileStuck()
         var body: [UInt8] = []
         JournalEntry(.clean, of: JournaledFile(fileID: fileID, path: [])).append(to: &body)
         let outcome = journal.commit(body, usesReserve: true)
@@ -156,6 +164,7 @@ extension Committer {
     ) throws(VaultError) -> Journal.Outcome {
         guard var body = formerNames(of: file) else { return .full }
         if let firstBlock = plan.intent {
+            try refuseWhileStuck()
             JournalEntry(.clean, of: file).append(to: &body)
             JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
         } else if let firstBlock = steps(plan) {
@@ -223,7 +232,8 @@ extension Committer {
         // The journal may go on having its intent; its next epoch begins without.
         let isSettled = content.isSettledInStore
         books.withLock { books in
-            if books.unplaced[inode.backing] == nil, !books.isStuck {
+            // fdatasync(2) leaves times out, which the journal may have.
+            if books.unplaced[inode.backing] == nil, !books.isStuck, !plan.dataOnly {
                 books.live[inode.backing]?.unsynced = nil
             }
             // An intent that stands in the journal goes on to hold for what is written next.
@@ -313,6 +323,7 @@ extension Committer {
         guard isRefused else { return .durable }
         try placeLateHolding(of: inode)
         try synchronize(content.descriptor, dataOnly: false)
+        try refuseWhileStuck()
         if let path = inode.storedPath, let fileID = content.fileID ?? liveFileID(of: inode) {
             let file = JournaledFile(fileID: fileID, path: path)
             guard var body = formerNames(of: file) else { return .full }

@@ -18,7 +18,27 @@ struct FormerNames {
     private var first = 0
     private var moves: [Move] = []
     /// The moves that led to a path, exchanges both ways, in their order.
-    private var byNew: [[UInt8]: [Int]] = [:]
+    private var byNew: [Prefix: [Int]] = [:]
+
+    /// A path's bytes up to some name's end, so that all of a path are made in one pass. Paths that
+    /// differ may have the same one.
+    private struct Prefix: Hashable {
+        private static let factor = UInt64.random(in: .min ... .max) | 1
+
+        private(set) var count = 0
+        private var digest: UInt64 = 0
+
+        init() {}
+
+        init(_ path: [UInt8]) {
+            for byte in path { append(byte) }
+        }
+
+        mutating func append(_ byte: UInt8) {
+            count += 1
+            digest = (digest &+ UInt64(byte) &+ 1) &* Self.factor
+        }
+    }
 
     /// A file has too many.
     var isWanting = false
@@ -32,8 +52,8 @@ struct FormerNames {
     /// while, or may not be yet. Stored names from the vault's root down with "/" between them.
     mutating func note(_ old: [UInt8], _ new: [UInt8], isExchange: Bool = false) {
         guard old != new else { return }
-        byNew[new, default: []].append(mark)
-        if isExchange { byNew[old, default: []].append(mark) }
+        byNew[Prefix(new), default: []].append(mark)
+        if isExchange { byNew[Prefix(old), default: []].append(mark) }
         moves.append(Move(old: old, new: new))
     }
 
@@ -80,24 +100,36 @@ struct FormerNames {
     /// The newest move of what is at `path`, or of a directory above, and where its name ends.
     private func lastMove(to path: [UInt8], before limit: Int) -> (number: Int, border: Int)? {
         var newest: (number: Int, border: Int)?
-        for border in 1...max(1, path.count) {
-            guard border >= path.count || path[border] == UInt8(ascii: "/") else { continue }
-            let end = min(border, path.count)
-            guard let numbers = byNew[Array(path[..<end])],
-                let number = Self.last(of: numbers, before: limit), number > newest?.number ?? -1
+        var prefix = Prefix()
+        for (index, byte) in path.enumerated() {
+            prefix.append(byte)
+            let border = index + 1
+            guard border == path.count || path[border] == UInt8(ascii: "/"),
+                let numbers = byNew[prefix],
+                let number = last(of: numbers, to: path[..<border], before: limit),
+                number > newest?.number ?? -1
             else { continue }
-            newest = (number, end)
+            newest = (number, border)
         }
         return newest
     }
 
+    /// The newest of the moves, whose numbers rise, that leads to the path.
+    private func last(
+        of numbers: [Int], to path: ArraySlice<UInt8>, before limit: Int
+    ) -> Int? {
+        numbers[..<Self.count(of: numbers, before: limit)].last {
+            moves[$0 - first].new[...] == path || moves[$0 - first].old[...] == path
+        }
+    }
+
     /// Of numbers that rise.
-    private static func last(of numbers: [Int], before limit: Int) -> Int? {
+    private static func count(of numbers: [Int], before limit: Int) -> Int {
         var (low, high) = (0, numbers.count)
         while low < high {
             let middle = (low + high) / 2
             if numbers[middle] < limit { low = middle + 1 } else { high = middle }
         }
-        return low > 0 ? numbers[low - 1] : nil
+        return low
     }
 }

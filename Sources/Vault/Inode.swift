@@ -198,7 +198,7 @@ struct InodeTable {
     private var nextID: UInt64 = InodeID.root.rawValue + 1
     /// Forgotten by the kernel while contents waited for their commits, which find their files'
     /// paths through these.
-    private var idleDirectories: [Inode] = []
+    private var idleDirectories: [InodeID: Inode] = [:]
 
     init(root: Inode) {
         byID[root.id] = root
@@ -238,7 +238,7 @@ struct InodeTable {
         guard id != .root, let inode = byID[id] else { return nil }
         inode.state.withLock { $0.lookups -= min(lookups, $0.lookups) }
         if keepsDirectories, inode.kind == .directory {
-            idleDirectories.append(inode)
+            idleDirectories[inode.id] = inode
             return nil
         }
         return drop(inode) ? inode : nil
@@ -246,8 +246,8 @@ struct InodeTable {
 
     /// Drops the directories that were kept when the kernel forgot them.
     mutating func dropIdleDirectories() -> [Inode] {
-        let idle = idleDirectories
-        idleDirectories = []
+        let idle = idleDirectories.values
+        idleDirectories = [:]
         return idle.filter { drop($0) }
     }
 

@@ -65,7 +65,17 @@ extension SealedFile {
         }
         try writeZeros(range.lowerBound..<holeStart)
         try writeZeros(holeEnd..<end)
-        try punch(holeStart / blockBytes..<holeEnd / blockBytes)
+        let hole = holeStart / blockBytes..<holeEnd / blockBytes
+        // So does the store's own last block, while what makes it an inner one is in memory alone: a
+        // power cut would leave the stored file without an end.
+        let stored = try withState { (state) throws(VaultError) in state.storedSize }
+        guard stored > 0, stored < size, case let last = (stored - 1) / blockBytes,
+            hole.contains(last)
+        else { return try punch(hole) }
+        try writeZeros(last * blockBytes..<(last + 1) * blockBytes)
+        for part in [hole.lowerBound..<last, last + 1..<hole.upperBound] where !part.isEmpty {
+            try punch(part)
+        }
     }
 
     private func punch(_ blocks: Range<UInt64>) throws(VaultError) {

@@ -31,7 +31,7 @@ struct KeyfoldServe: ParsableCommand {
         let location = try KeystoreLocation.find(option: keystore.keystore)
         let unlocking = Unlocking(
             location: location, sources: keystore.sources,
-            keyStoreLimits: settings.keyStoreLimits)
+            slowWorkLimits: settings.slowWorkLimits)
         if printEnv {
             try ServeDaemon.printEnvironment(settings, unlocking)
         } else {

@@ -13,10 +13,10 @@ struct ServeSettings: Sendable {
     let logLevel: Logger.Level
     let logFormat: LineLogHandler.Style
 
-    var keyStoreLimits: KeyStoreLimits {
-        KeyStoreLimits(
-            requests: limits.workersInKeyStore, together: limits.workersInKeyStores,
-            waitMilliseconds: ServerLimits.keyStoreWaitMilliseconds)
+    var slowWorkLimits: SlowWorkLimits {
+        SlowWorkLimits(
+            requests: limits.workersAtOneSlowWork, together: limits.workersAtSlowWork,
+            waitMilliseconds: ServerLimits.slowWorkWaitMilliseconds)
     }
 }
 

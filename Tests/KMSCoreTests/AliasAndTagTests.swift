@@ -36,6 +36,19 @@ import Testing
         ) { try kms.service.deleteAlias("alias/a", as: kms.owner) }
     }
 
+    /// As without a key: of IAM's policies AWS asks alone, and those are the account's.
+    @Test func `a key's policy lets nobody list its aliases`() throws {
+        try create("alias/a")
+        let bob = try kms.newUser("bob")
+        let named = Structure([.keyID: .text(key.description)])
+        try kms.ask(
+            .putKeyPolicy, named.with(.policy, .text(PolicyTexts.everything(to: ["bob", "root"]))))
+        #expect(try kms.refusal(.describeKey, named, as: bob) == nil)
+        #expect(try kms.refusal(.listAliases, named, as: bob)?.code == .accessDenied)
+        let admin = try kms.newUser("admin", isAdministrator: true)
+        #expect(try kms.refusal(.listAliases, named, as: admin) == nil)
+    }
+
     @Test(arguments: [
         (
             "a",
@@ -142,6 +155,17 @@ import Testing
                 CreateKeyRequest(tags: (1...51).map { Tag(key: "k\($0)", value: "") }),
                 as: kms.owner)
         }
+    }
+
+    @Test(arguments: ["a&b", "a,b", "a<b>", "tab\tnl\n", "\u{2603}"])
+    func `tags hold letters, numbers, spaces and some signs only`(_ text: String) throws {
+        #expect(throws: KMSError.tag("Invalid tag")) { try tag([Tag(key: text, value: "")]) }
+        #expect(throws: KMSError.tag("Invalid tag")) { try tag([Tag(key: "a", value: text)]) }
+        #expect(throws: KMSError.tag("Invalid tag")) {
+            try kms.service.createKey(
+                CreateKeyRequest(tags: [Tag(key: "a", value: text)]), as: kms.owner)
+        }
+        try tag([Tag(key: "\u{e9} _.:/=+-@9", value: "\u{c4}nderung \u{663}")])
     }
 
     @Test func `the lengths of tags are checked, all at once`() {

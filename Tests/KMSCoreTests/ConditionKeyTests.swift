@@ -358,6 +358,9 @@ import Testing
             "aws:RequestedRegion", "StringEquals", #""us-east-1""#, .describeKey,
             matching: Side(), other: Side(region: "eu-west-1")),
         Row(
+            "aws:ResourceAccount", "StringEquals", #""111122223333""#, not: #""444455556666""#,
+            .describeKey),
+        Row(
             "aws:userid", "StringEquals", #""arn:aws:iam::111122223333:user/alice""#,
             not: #""arn:aws:iam::111122223333:user/bob""#, .describeKey),
         Row(

@@ -85,10 +85,10 @@ final class TestKeystore: Sendable {
     deinit { keystore.close() }
 
     /// Another view of the same directory, as another process would have.
-    func again(_ keyStoreLimits: KeyStoreLimits = KeyStoreLimits()) throws -> Keystore {
+    func again(_ slowWorkLimits: SlowWorkLimits = SlowWorkLimits()) throws -> Keystore {
         try Keystore.open(
             at: path, unlocking: .passphrase(secret(TestKeystore.passphrase)), clock: clock,
-            keyStoreLimits: keyStoreLimits)
+            slowWorkLimits: slowWorkLimits)
     }
 
     func newKey() throws -> KeyMetadata {

@@ -11,7 +11,7 @@ import Testing
         var limits = ServerLimits()
         for (workers, share) in [(1, 1), (2, 1), (7, 1), (8, 2), (64, 16)] {
             limits.workers = workers
-            #expect(limits.workersInKeyStore == share)
+            #expect(limits.workersAtOneSlowWork == share)
         }
     }
 

@@ -23,6 +23,14 @@ struct FormerNamesTests {
         #expect(Self.paths(names, of: "d") == ["c"])
     }
 
+    @Test func `a deep path has its former names, too`() {
+        let part = String(repeating: "d", count: 200)
+        let deep = Array(repeating: part, count: 2000).joined(separator: "/")
+        let names = Self.names([("a", part), (deep, deep + "x"), ("unrelated", "elsewhere")])
+        #expect(
+            Self.paths(names, of: deep + "x/y") == [deep + "/y", "a" + deep.dropFirst(200) + "/y"])
+    }
+
     @Test func `an exchange leads both ways`() {
         var names = FormerNames()
         names.note(Array("a".utf8), Array("b".utf8), isExchange: true)

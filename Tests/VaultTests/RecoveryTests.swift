@@ -123,6 +123,32 @@ struct RecoveryTests {
         }
     }
 
+    /// The store's last block is the file's end for as long as growth is in memory alone.
+    @Test func `a hole over the stored end, behind growth that nobody synced, leaves an end`()
+        throws
+    {
+        let start = pattern(6144)
+        try Self.with(start) { (bench: VaultWorkbench, _: String) throws -> Void in
+            let vault = try bench.open()
+            defer { vault.close() }
+            let handle = try bench.open("file", in: vault)
+            try vault.put(handle, pattern(34_816, seed: 2), at: 6144)
+            let hole = TestSupport.AllocateFlag.punchHole | TestSupport.AllocateFlag.keepSize
+            try vault.allocate(handle, mode: hole, at: 4096, count: 32_768)
+            for options in [VaultOptions(), Self.afterPowerCut] {
+                let left = try Self.content(try Self.crashed(bench), options)
+                #expect(left.count >= 6144)
+                #expect(left.prefix(4096) == start.prefix(4096))
+                let tail = Array(left[4096..<6144])
+                #expect(tail == Array(start[4096...]) || tail.allSatisfy { $0 == 0 })
+            }
+            try vault.synchronize(handle, dataOnly: false)
+            var whole = start + pattern(34_816, seed: 2)
+            for index in 4096..<36_864 { whole[index] = 0 }
+            #expect(try Self.content(try Self.crashed(bench), Self.afterPowerCut) == whole)
+        }
+    }
+
     /// The kernel writes dirty pages back in any order: what comes behind a gap makes the old last
     /// block final no more, and waits itself until the gap is filled.
     @Test(arguments: [0, 3000, 20_000], [100_000, 1_300_000])

@@ -48,7 +48,11 @@ struct Condition: Hashable, Sendable {
     ///
     /// - Parameter effect: of the condition's statement.
     /// - Parameter value: the values of the request.
-    func holds(in effect: PolicyEffect, _ value: (ConditionKey) -> ConditionValue?) -> Bool {
+    /// - Parameter budget: where it is exhausted afterwards, the answer means nothing.
+    func holds(
+        in effect: PolicyEffect, _ budget: inout MatchBudget,
+        _ value: (ConditionKey) -> ConditionValue?
+    ) -> Bool {
         let own = value(key).flatMap { $0 == .list([]) ? nil : $0 }
         if case .absence(let expected) = test { return expected.contains(own == nil) }
         guard let own else {
@@ -61,10 +65,11 @@ struct Condition: Hashable, Sendable {
         }
         let matcher = Matcher(test) { value($0)?.singleText }
         if matcher.hasUnresolved, isNegated, effect == .allow { return false }
+        budget.spend(matcher.steps)
         switch quantifier {
-        case .none: return own.contains(where: matcher.matches) != isNegated
-        case .anyValue: return own.contains { matcher.matches($0) != isNegated }
-        case .allValues: return !own.contains { matcher.matches($0) == isNegated }
+        case .none: return own.contains { matcher.matches($0, &budget) } != isNegated
+        case .anyValue: return own.contains { matcher.matches($0, &budget) != isNegated }
+        case .allValues: return !own.contains { matcher.matches($0, &budget) == isNegated }
         }
     }
 }
@@ -88,18 +93,22 @@ private struct Matcher {
         }
     }
 
+    /// What it takes to put the patterns together.
+    var steps: Int { patterns.reduce(0) { $0 + $1.steps } }
+
     /// Whether one of the test's values matches.
-    func matches(_ value: ConditionValue) -> Bool {
+    func matches(_ value: ConditionValue, _ budget: inout MatchBudget) -> Bool {
         switch test {
         case .text:
             guard let text = value.singleText else { return false }
-            return patterns.contains { $0.matches(text) }
+            return patterns.contains { $0.matches(text, &budget) }
         case .textIgnoringCase:
             guard let text = value.singleText else { return false }
-            return patterns.contains { $0.matchesIgnoringCase(text) }
+            budget.spend(patterns.count * text.utf8.count)
+            return !budget.isExhausted && patterns.contains { $0.matchesIgnoringCase(text) }
         case .arn:
             guard let text = value.singleText else { return false }
-            return patterns.contains { $0.matchesARN(text) }
+            return patterns.contains { $0.matchesARN(text, &budget) }
         case .number(let comparison, let numbers):
             guard let own = value.decimal else { return false }
             return numbers.contains { comparison.holds(own, $0) }

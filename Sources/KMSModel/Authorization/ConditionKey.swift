@@ -112,6 +112,7 @@ package enum ConditionKey: Hashable, Sendable {
         case userAgent = "aws:UserAgent"
         case viaAWSService = "aws:ViaAWSService"
         case requestedRegion = "aws:RequestedRegion"
+        case resourceAccount = "aws:ResourceAccount"
     }
 }
 

@@ -169,9 +169,17 @@ package struct Grant: Hashable, Sendable {
     package func allows(
         _ request: AuthorizationRequest, child: GrantTerms? = nil, from source: some ConditionSource
     ) -> Bool {
+        allows(request, FoldedContext(request.encryptionContext ?? .empty), child, source)
+    }
+
+    /// - Parameter context: the request's.
+    func allows(
+        _ request: AuthorizationRequest, _ context: FoldedContext, _ child: GrantTerms?,
+        _ source: some ConditionSource
+    ) -> Bool {
         guard terms.operations.contains(request.action) else { return false }
-        if let context = terms.constraints.context, request.action.takesEncryptionContext {
-            guard context.admits(request.encryptionContext ?? .empty) else { return false }
+        if let wanted = terms.constraints.context, request.action.takesEncryptionContext {
+            guard wanted.admits(context) else { return false }
         }
         if let wanted = terms.constraints.sourceARN, request.action != .retireGrant {
             let actual = request.value(of: .named(.sourceARN), from: source)?.singleText

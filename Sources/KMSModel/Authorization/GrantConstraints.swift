@@ -65,10 +65,11 @@ package struct GrantConstraints: Hashable, Sendable {
         guard let wanted = other.context else { return true }
         guard let context else { return false }
         switch (wanted, context) {
-        case (.equals(let wanted), .equals(let own)): return own.hasSamePairs(as: wanted)
+        case (.equals(let wanted), .equals(let own)):
+            return FoldedContext(own).hasSamePairs(as: wanted)
         case (.equals, .subset): return false
         case (.subset(let wanted), .equals(let own)), (.subset(let wanted), .subset(let own)):
-            return own.includes(wanted)
+            return FoldedContext(own).includes(wanted)
         }
     }
 }
@@ -104,7 +105,7 @@ extension GrantConstraints.Context: Hashable {
     }
 
     /// Whether a request with this encryption context is let through.
-    package func admits(_ context: EncryptionContext) -> Bool {
+    func admits(_ context: FoldedContext) -> Bool {
         switch self {
         case .equals(let pairs): context.hasSamePairs(as: pairs)
         case .subset(let pairs): context.includes(pairs)
@@ -112,19 +113,41 @@ extension GrantConstraints.Context: Hashable {
     }
 }
 
-// In a constraint the case of a pair's name does not count, that of its value does (API reference,
-// GrantConstraints).
-extension EncryptionContext {
-    fileprivate func includes(_ other: EncryptionContext) -> Bool {
+/// An encryption context as grants' constraints ask for it: in a constraint the case of a pair's name
+/// does not count, that of its value does (API reference, GrantConstraints).
+struct FoldedContext {
+    /// Up to so many pairs looking through them is quicker than a table, which is made for each
+    /// request.
+    private static let shortPairs = 16
+
+    private let context: EncryptionContext
+    private let values: [ConditionKey.CaselessName: [String]]
+
+    init(_ context: EncryptionContext) {
+        self.context = context
+        var values: [ConditionKey.CaselessName: [String]] = [:]
+        if context.pairs.count > Self.shortPairs {
+            for pair in context.pairs {
+                values[ConditionKey.CaselessName(pair.name), default: []].append(pair.value)
+            }
+        }
+        self.values = values
+    }
+
+    func hasSamePairs(as other: EncryptionContext) -> Bool {
+        context.pairs.count == other.pairs.count && includes(other)
+            && FoldedContext(other).includes(context)
+    }
+
+    func includes(_ other: EncryptionContext) -> Bool {
         other.pairs.allSatisfy { wanted in
             let name = ConditionKey.CaselessName(wanted.name)
-            return pairs.contains {
+            guard values.isEmpty else {
+                return values[name]?.contains { $0.isIdentical(to: wanted.value) } ?? false
+            }
+            return context.pairs.contains {
                 name.matches($0.name) && $0.value.isIdentical(to: wanted.value)
             }
         }
-    }
-
-    fileprivate func hasSamePairs(as other: EncryptionContext) -> Bool {
-        pairs.count == other.pairs.count && includes(other) && other.includes(self)
     }
 }

@@ -94,7 +94,8 @@ package struct GrantIndex: Sendable {
         _ source: some ConditionSource
     ) -> GrantID? {
         guard let entries = granted[grantee] else { return nil }
-        for entry in entries where entry.grant.allows(request, child: child, from: source) {
+        let context = FoldedContext(request.encryptionContext ?? .empty)
+        for entry in entries where entry.grant.allows(request, context, child, source) {
             return entry.grant.id
         }
         return nil

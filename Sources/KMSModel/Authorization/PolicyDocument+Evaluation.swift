@@ -17,11 +17,12 @@ extension PolicyDocument {
     package func verdict(
         on request: AuthorizationRequest, from source: some ConditionSource
     ) -> PolicyVerdict {
+        var budget = MatchBudget()
         if deniedActions.contains(request.action) {
             for (index, statement) in statements.enumerated() where statement.effect == .deny {
                 guard statement.actions.contains(request.action),
                     case .direct = statement.principals.reach(request.principal, effect: .deny),
-                    statement.applies(to: request, from: source)
+                    statement.applies(to: request, from: source, &budget)
                 else { continue }
                 return .denied(reference(index))
             }
@@ -33,10 +34,11 @@ extension PolicyDocument {
             switch statement.principals.reach(request.principal, effect: .allow) {
             case .none: continue
             case .direct:
-                guard statement.applies(to: request, from: source) else { continue }
+                guard statement.applies(to: request, from: source, &budget) else { continue }
                 return .allowed(reference(index))
             case .account(let account):
-                guard delegation == nil, statement.applies(to: request, from: source) else {
+                guard delegation == nil, statement.applies(to: request, from: source, &budget)
+                else {
                     continue
                 }
                 delegation = (account, index)
@@ -95,27 +97,37 @@ extension Condition {
     fileprivate func holds(in effect: PolicyEffect, for user: Principal) -> Bool {
         let request = AuthorizationRequest(principal: user, action: .decrypt, resource: "")
         let source: ConditionValues = [.userID: .text(user.arn)]
-        return holds(in: effect) { request.value(of: $0, from: source) }
+        var budget = MatchBudget()
+        return holds(in: effect, &budget) { request.value(of: $0, from: source) }
     }
 }
 
 extension PolicyDocument.Statement {
     /// Whether resource and conditions fit.
     fileprivate func applies(
-        to request: AuthorizationRequest, from source: some ConditionSource
+        to request: AuthorizationRequest, from source: some ConditionSource,
+        _ budget: inout MatchBudget
     ) -> Bool {
         if case .all = resources, conditions.isEmpty { return true }
-        return isMet(by: request, from: source)
+        return isMet(by: request, from: source, &budget)
     }
 
     // Apart, since the closure makes a copy of the request.
     @inline(never)
     private func isMet(
-        by request: AuthorizationRequest, from source: some ConditionSource
+        by request: AuthorizationRequest, from source: some ConditionSource,
+        _ budget: inout MatchBudget
     ) -> Bool {
         let value = { (key: ConditionKey) in request.value(of: key, from: source) }
-        return resources.includes(request.resource, in: effect, value)
-            && conditions.allSatisfy { $0.holds(in: effect, value) }
+        let pairCount = request.encryptionContext?.pairs.count ?? 0
+        let isMet =
+            resources.includes(request.resource, in: effect, &budget, value)
+            && conditions.allSatisfy {
+                // Each looks for its key among them.
+                budget.spend(pairCount)
+                return !budget.isExhausted && $0.holds(in: effect, &budget, value)
+            }
+        return budget.isExhausted ? effect == .deny : isMet
     }
 }
 
@@ -123,14 +135,15 @@ extension PolicyDocument.ResourceRule {
     /// A variable that stands for nothing matches nothing; where a statement allows all but what
     /// it names, that would allow everything, so it allows nothing.
     fileprivate func includes(
-        _ resource: String, in effect: PolicyEffect, _ value: (ConditionKey) -> ConditionValue?
+        _ resource: String, in effect: PolicyEffect, _ budget: inout MatchBudget,
+        _ value: (ConditionKey) -> ConditionValue?
     ) -> Bool {
         switch self {
         case .none: return false
         case .all: return true
         case .matching(let patterns):
             return patterns.contains {
-                $0.resolved { value($0)?.singleText }?.matches(resource) == true
+                $0.resolved { value($0)?.singleText }?.matches(resource, &budget) == true
             }
         case .excluding(let patterns):
             for pattern in patterns {
@@ -138,7 +151,7 @@ extension PolicyDocument.ResourceRule {
                     if effect == .allow { return false }
                     continue
                 }
-                if pattern.matches(resource) { return false }
+                if pattern.matches(resource, &budget) { return false }
             }
             return true
         }

@@ -102,7 +102,8 @@ struct WildcardPattern: Hashable, Sendable {
 
     /// Whether a pattern without variables fits.
     func matches(_ text: String) -> Bool {
-        resolved { _ in nil }?.matches(text) ?? false
+        var budget = MatchBudget()
+        return resolved { _ in nil }?.matches(text, &budget) ?? false
     }
 
     /// A pattern without variables.
@@ -111,11 +112,14 @@ struct WildcardPattern: Hashable, Sendable {
 
         /// Whether the whole of `text` fits. `?` stands for one Unicode scalar.
         ///
-        /// Takes at most one comparison for each pair of a code and a byte.
-        func matches(_ text: String) -> Bool {
+        /// Takes at most one step for each pair of a code and a byte; without steps nothing fits.
+        func matches(_ text: String, _ budget: inout MatchBudget) -> Bool {
             let bytes = text.utf8.span
-            return Self.matches(codes[...], bytes, 0..<bytes.count)
+            return Self.matches(codes[...], bytes, 0..<bytes.count, &budget)
         }
+
+        /// What it takes to put the pattern together.
+        var steps: Int { codes.count }
 
         /// Whether the texts are the same in lower case. Only for patterns without wildcards.
         func matchesIgnoringCase(_ text: String) -> Bool {
@@ -126,13 +130,13 @@ struct WildcardPattern: Hashable, Sendable {
 
         /// Whether `text` is an ARN whose six parts fit, each for itself: a wildcard does not reach
         /// over a colon, except in the last part. `*` alone fits every ARN.
-        func matchesARN(_ text: String) -> Bool {
+        func matchesARN(_ text: String, _ budget: inout MatchBudget) -> Bool {
             let bytes = text.utf8.span
             guard let places = Self.arnParts(of: bytes) else { return false }
             if codes == [WildcardPattern.anySequence] { return true }
             guard let patterns = arnParts else { return false }
             for (pattern, place) in zip(patterns, places)
-            where !Self.matches(pattern, bytes, place) {
+            where !Self.matches(pattern, bytes, place, &budget) {
                 return false
             }
             return true
@@ -161,13 +165,19 @@ struct WildcardPattern: Hashable, Sendable {
 
         /// Goes back to the last `*` only: what fits before it fits no better any other way.
         private static func matches(
-            _ codes: ArraySlice<UInt16>, _ bytes: Span<UInt8>, _ place: Range<Int>
+            _ codes: ArraySlice<UInt16>, _ bytes: Span<UInt8>, _ place: Range<Int>,
+            _ budget: inout MatchBudget
         ) -> Bool {
+            let available = budget.left
+            var steps = 0
+            defer { budget.spend(steps) }
             var code = codes.startIndex
             var position = place.lowerBound
             var afterStar: Int?
             var starEnd = position
             while position < place.upperBound {
+                steps += 1
+                guard steps < available else { return false }
                 if code < codes.endIndex {
                     let wanted = codes[code]
                     if wanted == WildcardPattern.anySequence {

@@ -253,4 +253,26 @@ import Testing
                 from: ConditionValues())
         }
     }
+
+    /// Patterns that a policy makes as long as an encryption context would take minutes. Where nobody
+    /// can tell whether a statement fits, what it allows is not allowed, and what it denies is denied.
+    @Test func `a policy that takes too long to judge allows nothing that it does not know`() throws
+    {
+        let values = (0..<30).map { #""*${kms:EncryptionContext:x}b\#($0)""# }
+        let condition =
+            #""Condition": {"StringLike": {"kms:EncryptionContext:y": ["#
+            + values.joined(separator: ", ") + "]}}"
+        let long = request(context: [
+            "x": String(repeating: "a", count: 2000), "y": String(repeating: "a", count: 4000),
+        ])
+        let (allow, deny) = (
+            #""Effect": "Allow", "# + condition, #""Effect": "Deny", "# + condition
+        )
+        #expect(try verdict(allow, on: long).word == "silent")
+        #expect(try verdict(deny, #""Effect": "Allow""#, on: long).word == "denied")
+        #expect(try verdict(allow, #""Effect": "Allow""#, on: long).word == "allowed")
+        let short = request(context: ["x": "aa", "y": "aaaab7"])
+        #expect(try verdict(allow, on: short).word == "allowed")
+        #expect(try verdict(deny, on: short).word == "denied")
+    }
 }

@@ -9,8 +9,8 @@ import enum TestSupport.Deadline
 import struct TestSupport.HostileLibrary
 
 /// One token that hangs must not take all threads of a process.
-@Suite struct KeyStoreGateTests {
-    private static let limits = KeyStoreLimits(
+@Suite struct SlowWorkGateTests {
+    private static let limits = SlowWorkLimits(
         requests: 2, together: 3, waitMilliseconds: 100)
     private let start = ContinuousClock.now
 
@@ -19,19 +19,19 @@ import struct TestSupport.HostileLibrary
     }
 
     private func enter(
-        _ gate: inout KeyStoreGate, at milliseconds: Int
-    ) throws -> KeyStoreGate.Ticket {
+        _ gate: inout SlowWorkGate, at milliseconds: Int
+    ) throws -> SlowWorkGate.Ticket {
         let ticket = gate.enter(at: time(milliseconds))
         return try #require(ticket)
     }
 
-    private func isFull(_ gate: KeyStoreGate, at milliseconds: Int) -> Bool {
+    private func isFull(_ gate: SlowWorkGate, at milliseconds: Int) -> Bool {
         var copy = gate
         return copy.enter(at: time(milliseconds)) == nil
     }
 
     @Test func `as many as may go in, and others when one has come back`() throws {
-        var gate = KeyStoreGate(Self.limits)
+        var gate = SlowWorkGate(Self.limits)
         let first = try enter(&gate, at: 0)
         let second = try enter(&gate, at: 0)
         #expect(isFull(gate, at: 1))
@@ -44,7 +44,7 @@ import struct TestSupport.HostileLibrary
     }
 
     @Test func `a token that is quick is worth waiting for, until it lets somebody wait`() throws {
-        var gate = KeyStoreGate(Self.limits)
+        var gate = SlowWorkGate(Self.limits)
         let hanging = try enter(&gate, at: 0)
         var other = try enter(&gate, at: 50)
         #expect(gate.isWorthWaiting(at: time(120)))
@@ -64,8 +64,32 @@ import struct TestSupport.HostileLibrary
         #expect(gate.isWorthWaiting(at: time(1211)))
     }
 
+    @Test func `few make keys of RSA at once, and other keys wait for nobody`() throws {
+        let gates = SlowWorkGates(Self.limits)
+        let hang = DispatchSemaphore(value: 0)
+        let group = DispatchGroup()
+        let inside = Atomic<Int>(0)
+        for _ in 0..<2 {
+            group.enter()
+            Thread.detachNewThread {
+                try? gates.make(.rsa4096) {
+                    inside.add(1, ordering: .relaxed)
+                    hang.wait()
+                }
+                group.leave()
+            }
+        }
+        #expect(Deadline.wait(seconds: 30) { inside.load(ordering: .relaxed) == 2 })
+        let error = #expect(throws: KMSError.self) { try gates.make(.rsa2048) {} }
+        #expect(error?.code == .throttling)
+        #expect(throws: Never.self) { try gates.make(.symmetricDefault) {} }
+        for _ in 0..<2 { hang.signal() }
+        group.wait()
+        #expect(throws: Never.self) { try gates.make(.rsa2048) {} }
+    }
+
     @Test func `several tokens that hang keep fewer threads than there are`() throws {
-        let gates = KeyStoreGates(Self.limits)
+        let gates = SlowWorkGates(Self.limits)
         let hang = DispatchSemaphore(value: 0)
         let group = DispatchGroup()
         let inside = Atomic<Int>(0)
