@@ -203,16 +203,16 @@ extension EmbeddedKeyService {
         let makesCiphertext = request.operation != .decrypt
         for (member, value) in request.input.members {
             guard case .context(let context) = value else { continue }
+            guard context.sizeBytes <= KMSLimit.encryptionContextBytes else {
+                throw .validation(
+                    "EncryptionContext must not be longer than "
+                        + "\(KMSLimit.encryptionContextBytes) bytes")
+            }
             // Ciphertexts that have such a context still open.
             if makesCiphertext, member != .sourceEncryptionContext,
                 context.pairs.contains(where: { $0.value.isEmpty })
             {
                 throw .validation("Invalid EncryptionContext")
-            }
-            guard context.sizeBytes <= KMSLimit.encryptionContextBytes else {
-                throw .validation(
-                    "EncryptionContext must not be longer than "
-                        + "\(KMSLimit.encryptionContextBytes) bytes")
             }
         }
     }

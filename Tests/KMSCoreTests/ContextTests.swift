@@ -92,8 +92,8 @@ import struct TestSupport.RandomSource
         let kms = try TestKeystore()
         let key = try kms.key()
         let large = context([
-            ("n", String(repeating: "é", count: count / 2 - 1)),
-            ("m", String(repeating: "x", count: count % 2)),
+            ("n", String(repeating: "é", count: count / 2 - 2)),
+            ("m", String(repeating: "x", count: 2 + count % 2)),
         ])
         #expect(large.sizeBytes == count)
         let request = Structure([
