@@ -200,19 +200,12 @@ extension EmbeddedKeyService {
 
     /// A context goes into the log with every use: it has a bound of Keyfold's own.
     private func check(contexts request: Request) throws(KMSError) {
-        let makesCiphertext = request.operation != .decrypt
-        for (member, value) in request.input.members {
+        for (_, value) in request.input.members {
             guard case .context(let context) = value else { continue }
             guard context.sizeBytes <= KMSLimit.encryptionContextBytes else {
                 throw .validation(
                     "EncryptionContext must not be longer than "
                         + "\(KMSLimit.encryptionContextBytes) bytes")
-            }
-            // Ciphertexts that have such a context still open.
-            if makesCiphertext, member != .sourceEncryptionContext,
-                context.pairs.contains(where: { $0.value.isEmpty })
-            {
-                throw .validation("Invalid EncryptionContext")
             }
         }
     }
