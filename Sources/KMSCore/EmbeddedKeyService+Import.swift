@@ -11,7 +11,8 @@ extension EmbeddedKeyService {
         guard let spec = KeySpec(rawValue: wrappingSpec.rawValue) else {
             throw .unsupportedOperation("WrappingKeySpec \(wrappingSpec.rawValue)")
         }
-        let pair = try gates.make(spec) { () throws(KMSError) in try KeyMaterial.generatePair(spec)
+        let pair = try gates.make(spec) { () throws(KMSError) in
+            try KeyMaterial.generatePair(spec)
         }
         let validTo = request.now.advanced(
             byMilliseconds: Int64(KMSLimit.importTokenHours) * 3_600_000)

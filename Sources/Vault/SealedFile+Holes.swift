@@ -66,8 +66,8 @@ extension SealedFile {
         try writeZeros(range.lowerBound..<holeStart)
         try writeZeros(holeEnd..<end)
         let hole = holeStart / blockBytes..<holeEnd / blockBytes
-        // So does the store's own last block, while what makes it an inner one is in memory alone: a
-        // power cut would leave the stored file without an end.
+        // The store's own last block stays real as well, while what makes it an inner one is in memory
+        // alone: a power cut would leave the stored file without an end.
         let stored = try withState { (state) throws(VaultError) in state.storedSize }
         guard stored > 0, stored < size, case let last = (stored - 1) / blockBytes,
             hole.contains(last)

@@ -188,6 +188,18 @@ import Testing
             at: target, unlocking: .passphrase(secret(TestKeystore.passphrase)), clock: kms.clock)
     }
 
+    /// The backup's keystore, which opens what the first one has encrypted.
+    private func restoredWhole() throws -> Keystore {
+        try Keystore.restore(
+            from: file, to: target,
+            verifyingWith: .passphrase(secret(TestKeystore.passphrase)))
+        let again = try restored()
+        let opened = try again.service.decrypt(
+            blob, under: "alias/a", context: .empty, as: kms.owner)
+        #expect(text(opened.plaintext) == "text")
+        return again
+    }
+
     /// All of the log is in it.
     private func backUp(to file: String) throws {
         let missing = try kms.keystore.backup(to: file)
@@ -198,14 +210,8 @@ import Testing
         try backUp(to: file)
         // Changes after the backup are not in it.
         try kms.service.deleteAlias("alias/a", as: kms.owner)
-        try Keystore.restore(
-            from: file, to: target,
-            verifyingWith: .passphrase(secret(TestKeystore.passphrase)))
-        let again = try restored()
+        let again = try restoredWhole()
         defer { again.close() }
-        let opened = try again.service.decrypt(
-            blob, under: "alias/a", context: .empty, as: kms.owner)
-        #expect(text(opened.plaintext) == "text")
         #expect(try again.slots() == kms.keystore.slots())
         #expect(again.scope == kms.keystore.scope)
         let report = try again.usageLogVerifier().verify()
@@ -229,14 +235,8 @@ import Testing
         try FileManager.default.removeItem(atPath: kms.path + "/log/" + lost)
         let missing = try keystore.backup(to: file)
         #expect(missing == [.system(.noSuchFileOrDirectory, path: kms.path + "/log/" + lost)])
-        try Keystore.restore(
-            from: file, to: target,
-            verifyingWith: .passphrase(secret(TestKeystore.passphrase)))
-        let again = try restored()
+        let again = try restoredWhole()
         defer { again.close() }
-        let opened = try again.service.decrypt(
-            blob, under: "alias/a", context: .empty, as: kms.owner)
-        #expect(text(opened.plaintext) == "text")
         let report = try again.usageLogVerifier().verify()
         #expect(report.problems.map(\.file) == [lost])
     }
