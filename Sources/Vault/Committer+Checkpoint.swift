@@ -177,11 +177,13 @@ extension Committer {
         let first = books.withLock { books in
             var next = books
             next.beginEpoch(without: synced.files, synced.metadata, keepsIntents: keepsIntents)
-            return next.deferredEntries + next.unloggedEntries
+            var steps = next.unloggedSteps
+            // More of them find no room beside the journal, and come behind this.
+            return next.deferredEntries.filter(isFindable)
+                + next.takeEntries(of: &steps, atMost: Journal.standbyBytes, where: isFindable)
         }
         try system { () throws(Errno) in
-            try journal.begin(
-                with: first.filter(isFindable).reduce(into: []) { $1.append(to: &$0) })
+            try journal.begin(with: first.reduce(into: []) { $1.append(to: &$0) })
         }
         books.withLock {
             $0.beginEpoch(without: synced.files, synced.metadata, keepsIntents: keepsIntents)
@@ -250,9 +252,18 @@ extension Committer {
                 books.unlogged.metadata.reduce(into: [:]) { $0[$1] = books.metadata[$1] }
             )
         }
-        let outcome = commit(
-            books.withLock { (hasDeferred ? $0.deferredEntries : []) + $0.unloggedEntries })
-        guard outcome == .durable else { return outcome }
+        var (entries, steps) = books.withLock { books in
+            (hasDeferred ? books.deferredEntries : [], books.unloggedSteps)
+        }
+        repeat {
+            entries += books.withLock {
+                $0.takeEntries(
+                    of: &steps, atMost: journal.maximumBodyBytes / 2, where: isFindable)
+            }
+            let outcome = commit(entries)
+            guard outcome == .durable else { return outcome }
+            entries = []
+        } while !steps.isEmpty
         // Not before: whoever finds nothing unlogged relies on it. What came meanwhile stays.
         books.withLock { books in
             // Nor what a rename has given a name to come.
@@ -269,7 +280,7 @@ extension Committer {
                 books.unlogged.metadata.remove(key)
             }
         }
-        return outcome
+        return .durable
     }
 
     private func isFindable(_ entry: JournalEntry) -> Bool {

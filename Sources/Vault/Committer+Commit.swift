@@ -70,6 +70,8 @@ extension Committer {
     ) throws(VaultError) -> Journal.Outcome {
         if plan.syncsStore, place.broken != .storeSync { try content.synchronizeStore(plan) }
         if plan.syncsStore { noteStoreSynced(content, of: inode, plan) }
+        var plan = plan
+        plan.growsFrom = firstOfSteps(plan, of: inode)
         guard !plan.isEmpty, let fileID = plan.fileID else {
             return purpose.syncs ? journal.settle() : .durable
         }
@@ -167,7 +169,7 @@ extension Committer {
             try refuseWhileStuck()
             JournalEntry(.clean, of: file).append(to: &body)
             JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
-        } else if let firstBlock = steps(plan) {
+        } else if let firstBlock = plan.growsFrom {
             JournalEntry(.intent(firstBlock: firstBlock), of: file).append(to: &body)
         }
         if plan.logsTimes {
@@ -202,10 +204,15 @@ extension Committer {
         return outcome
     }
 
-    /// The intent of a growth in several steps. A checkpoint logs what the books have of it again,
-    /// so leaving it out leaves it out of both.
-    private func steps(_ plan: CommitPlan) -> UInt64? {
-        place.broken == .stepIntent ? nil : plan.growsFrom
+    /// Where the intent of a growth in several steps begins: no later than the one that a new file
+    /// still waits to log, since that is not logged any more then. A checkpoint logs what the books
+    /// have of it again, so leaving it out leaves it out of both.
+    private func firstOfSteps(_ plan: CommitPlan, of inode: Inode) -> UInt64? {
+        guard place.broken != .stepIntent, let firstBlock = plan.growsFrom else { return nil }
+        let unlogged = books.withLock { books in
+            books.unlogged.intents.contains(inode.backing) ? books.intents[inode.backing] : nil
+        }
+        return min(firstBlock, unlogged?.firstBlock ?? firstBlock)
     }
 
     /// - Parameter writes: of the plan's runs, how many are durable. Until all are, what there is must
@@ -219,7 +226,7 @@ extension Committer {
                 inode: inode, file: file, unsynced: plan.descriptor)
             if writes < plan.runs.count { books.refused[inode.backing] = writes }
             books.wantsCheckpoint = books.hasTooMuch
-            if let firstBlock = plan.intent ?? steps(plan) {
+            if let firstBlock = plan.intent ?? plan.growsFrom {
                 books.intents[inode.backing] = CommitBooks.Intent(
                     inode: inode, fileID: fileID, firstBlock: firstBlock)
                 books.unlogged.intents.remove(inode.backing)
@@ -324,11 +331,12 @@ extension Committer {
         try placeLateHolding(of: inode)
         try synchronize(content.descriptor, dataOnly: false)
         try refuseWhileStuck()
-        if let path = inode.storedPath, let fileID = content.fileID ?? liveFileID(of: inode) {
-            let file = JournaledFile(fileID: fileID, path: path)
-            guard var body = formerNames(of: file) else { return .full }
+        if inode.storedPath != nil, let fileID = content.fileID ?? liveFileID(of: inode) {
+            let path = findablePath(of: inode)
+            let file = JournaledFile(fileID: fileID, path: path ?? [])
+            guard var body = path == nil ? [] : formerNames(of: file) else { return .full }
             JournalEntry(.clean, of: file).append(to: &body)
-            if let intent {
+            if let intent, path != nil {
                 JournalEntry(.intent(firstBlock: intent.firstBlock), of: file).append(to: &body)
             }
             let outcome = journal.commit(body, usesReserve: true)

@@ -198,28 +198,59 @@ extension CommitBooks {
         unlogged.intents = keepsIntents ? Set(intents.keys) : []
     }
 
-    /// Of all intents and metadata that are not durable in the journal.
-    var unloggedEntries: [JournalEntry] {
-        unlogged.intents.flatMap { intents[$0]?.entries(former) ?? [] }
-            + Self.entries(of: unlogged.metadata.compactMap { metadata[$0] }, former)
+    /// One entry of what is not durable in the journal, or a few: with its names before moves, as it
+    /// is called, and as it may be called next. Recovery takes the last one that it finds for a path.
+    enum UnloggedStep {
+        case intent(BackingID)
+        case formerNames(MetadataKey)
+        case name(MetadataKey)
+        case nextNames(MetadataKey)
     }
 
-    /// Of some of ``metadata``: recovery takes the last one that it finds for a path.
-    private static func entries(
-        of metadata: [Metadata], _ former: FormerNames
+    /// Of all intents and metadata that are not durable in the journal, in their order.
+    var unloggedSteps: ArraySlice<UnloggedStep> {
+        let keys = Array(unlogged.metadata)
+        let steps =
+            unlogged.intents.map(UnloggedStep.intent)
+            + (former.isEmpty ? [] : keys.map(UnloggedStep.formerNames))
+            + keys.map(UnloggedStep.name) + keys.map(UnloggedStep.nextNames)
+        return steps[...]
+    }
+
+    /// Takes steps until their entries have `maximumBytes`: each has its whole path, so all of them
+    /// together may be much more than what is below them.
+    func takeEntries(
+        of steps: inout ArraySlice<UnloggedStep>, atMost maximumBytes: Int,
+        where isFindable: (JournalEntry) -> Bool
     ) -> [JournalEntry] {
-        func entry(_ metadata: Metadata, _ path: [UInt8]) -> JournalEntry {
-            JournalEntry(.metadata(metadata.content), of: JournaledFile(metadata: path))
-        }
-        let back =
-            former.isEmpty
-            ? []
-            : metadata.flatMap { metadata in
-                (metadata.path.map { former.paths(of: $0).found } ?? []).reversed()
-                    .map { entry(metadata, $0) }
+        var taken: [JournalEntry] = []
+        var bytes = 0
+        while bytes <= maximumBytes, let step = steps.popFirst() {
+            for entry in entries(of: step) where isFindable(entry) {
+                bytes += JournalEntry.fixedBytes + entry.file.path.count
+                taken.append(entry)
             }
-        return back + metadata.compactMap { metadata in metadata.path.map { entry(metadata, $0) } }
-            + metadata.flatMap { metadata in metadata.nextPaths.map { entry(metadata, $0) } }
+        }
+        return taken
+    }
+
+    private func entries(of step: UnloggedStep) -> [JournalEntry] {
+        switch step {
+        case .intent(let backing): intents[backing]?.entries(former) ?? []
+        case .formerNames(let key):
+            entries(key) { $0.path.map { former.paths(of: $0).found.reversed() } ?? [] }
+        case .name(let key): entries(key) { $0.path.map { [$0] } ?? [] }
+        case .nextNames(let key): entries(key, \.nextPaths)
+        }
+    }
+
+    private func entries(
+        _ key: MetadataKey, _ paths: (Metadata) -> [[UInt8]]
+    ) -> [JournalEntry] {
+        guard let metadata = metadata[key] else { return [] }
+        return paths(metadata).map {
+            JournalEntry(.metadata(metadata.content), of: JournaledFile(metadata: $0))
+        }
     }
 
     var deferredEntries: [JournalEntry] {

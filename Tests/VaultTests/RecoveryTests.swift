@@ -255,6 +255,33 @@ struct RecoveryTests {
         }
     }
 
+    /// What of it came to the disk before nobody synced, and no intent of its own tells of it.
+    @Test func `a new file that grows in steps when it is opened again is cut at its first tear`()
+        throws
+    {
+        try VaultWorkbench.with { bench in
+            var options = VaultOptions()
+            options.journalBytes = 131_072
+            let vault = try bench.open(options)
+            defer { vault.close() }
+            let made = try bench.make("file", in: vault)
+            let content = pattern(50_000)
+            try vault.put(made, content, at: 0)
+            vault.release(made)
+            let handle = try bench.open("file", in: vault)
+            defer { vault.release(handle) }
+            try vault.put(handle, pattern(40_000, seed: 2), at: 50_000)
+            let crashed = try Self.crashed(bench)
+            let stored = try #require(
+                try Disk.names(in: crashed.directory).map(\.string)
+                    .first { !$0.hasPrefix(".") && $0 != "keyfold.json" })
+            try Disk.open(crashed.directory + "/" + stored, OpenFlag.readWrite)
+                .write([UInt8](repeating: 0, count: 3000), at: 512 + 4124 * 7 + 100)
+            let left = try Self.content(crashed, Self.afterPowerCut)
+            #expect(left == Array(content[..<28_672]))
+        }
+    }
+
     @Test func `a tail whose key is switched off is mended when somebody opens the file`() throws {
         try VaultWorkbench.with { bench in
             let vault = try bench.open()

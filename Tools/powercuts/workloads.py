@@ -201,18 +201,24 @@ class Sparse(Workload):
 
 
 class Holes(Workload):
-    name, description = "holes", "the first hole of each of many synced files"
+    name = "holes"
+    description = "the first hole of each of many synced files, also over their ends as they grow"
 
     def setup(self, actor):
         for number in range(self.size):
-            new_file(actor, f"file.{number}", self.bytes(12 * BLOCK))
+            size = self.source.randrange(11, 13) * BLOCK + number
+            new_file(actor, f"file.{number}", self.bytes(size))
         new_file(actor, "log", self.bytes(100))
 
     def run(self, actor, system, store):
         log = actor.open("log")
         for number in range(self.size):
             file = actor.open(f"file.{number}")
-            file.punch(2 * BLOCK, self.source.randrange(1, 6) * BLOCK)
+            if number % 2:
+                file.append(self.bytes(self.source.randrange(1, 9 * BLOCK)))
+                file.punch(10 * BLOCK, self.source.randrange(1, 8 * BLOCK))
+            else:
+                file.punch(2 * BLOCK, self.source.randrange(1, 6) * BLOCK)
             for _ in range(3):
                 log.append(self.bytes(50))
                 log.sync()

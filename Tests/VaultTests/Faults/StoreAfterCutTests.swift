@@ -247,6 +247,36 @@ struct StoreAfterCutTests {
         }
     }
 
+    @Test func `a file that grows by much behind two failed syncs stays as it was synced`() throws {
+        try Bench.with { bench in
+            try bench.actor.open("file")
+            try bench.actor.sync("file")
+            let stored = bench.copy.directory + "/" + (try bench.storedPath("file"))
+            let old = try Disk.read("/" + stored)
+            try bench.actor.write("file", Self.later, at: 0)
+            try bench.actor.sync("file")
+            try bench.actor.setAttribute("file", "user.two", [1])
+            let failure = FaultScript(.error(.ioError), at: 1, only: .synchronize)
+            bench.scope.arm(failure)
+            #expect(throws: VaultError.self) { try bench.actor.sync("file") }
+            bench.scope.arm(failure)
+            let end = UInt64(FaultBench.fileContent.count)
+            try bench.actor.write("file", pattern(1_200_000, seed: 9), at: end)
+            #expect(bench.scope.hasFired)
+            bench.scope.disarm()
+            // The kernel has let the page go, and reads the old one.
+            try Disk.open("/" + stored, OpenFlag.readWrite).write(Array(old[..<8192]), at: 0)
+            #expect(
+                try bench.contentAfterCrash("file")?.starts(with: Self.later) == true)
+            #expect(throws: VaultError.self) { try bench.actor.sync("file") }
+            try bench.actor.sync("file")
+            let content = try bench.contentAfterCrash("file")
+            #expect(
+                content == Self.later + FaultBench.fileContent[4096...]
+                    + pattern(1_200_000, seed: 9))
+        }
+    }
+
     @Test func `a record that a failed sync has dropped is written again`() throws {
         try Bench.with { bench in
             try bench.actor.makeDirectory("new")
